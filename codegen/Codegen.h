@@ -1,0 +1,44 @@
+// From exec.kernel ops to code segments.
+#pragma once
+
+#include "dialects/exec/Exec.h"
+#include "llvm/Support/Error.h"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace llmc::codegen {
+
+// A CPU tier: a named set of features that one code segment is made for.
+struct CpuTier {
+  const char *name;         // "x86-64-v4-vnni"
+  const char *triple;       // "x86_64-unknown-linux-gnu"
+  const char *cpu;          // LLVM's name of the tuning target
+  const char *llvmFeatures; // "+avx2,+fma,..."
+  uint32_t architecture;    // llmrt_architecture
+  uint64_t features;        // LLMRT_FEATURE_*
+  int vectorBits;           // 128, 256, 512
+};
+
+const std::vector<CpuTier> &cpuTiers();
+const CpuTier *findCpuTier(llvm::StringRef name);
+
+// The first half of SHA-256 over the kernel's kind, config and epilogue in canonical text, and the code generator's
+// version. The same for every tier and variant.
+std::array<uint8_t, 16> kernelId(exec::KernelOp kernel);
+
+struct CodeSegment {
+  std::string tier;
+  std::vector<char> bytes; // as runtime/abi/kernel.h lays it out
+};
+
+// Loads what buildCpuSegment() builds with. Once for a context, before any thread calls that.
+void loadCodegenDialects(mlir::MLIRContext &context);
+
+// Emits, lowers and links all variants of `kernels` for one tier. Same input, same bytes. Several threads may call it
+// for different tiers at once.
+llvm::Expected<CodeSegment> buildCpuSegment(llvm::ArrayRef<exec::KernelOp> kernels, const CpuTier &tier);
+
+} // namespace llmc::codegen

@@ -1,0 +1,31 @@
+// The three steps from kernels in MLIR to one relocation-free image.
+#pragma once
+
+#include "codegen/Codegen.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/SmallVector.h"
+
+#include <vector>
+
+namespace llmc::cpu {
+
+// Lowers a module of kernels to the LLVM dialect.
+llvm::Error lowerToLlvm(mlir::ModuleOp module);
+
+// Translates, optimises and compiles it to an ELF object. A function that needs over 4 KB of stack is an error.
+llvm::Expected<llvm::SmallVector<char, 0>> compileToObject(mlir::ModuleOp module, const codegen::CpuTier &tier);
+
+struct Image {
+  struct Symbol {
+    std::string name;
+    uint64_t offset, bytes; // in `code`
+  };
+  std::vector<char> code; // instructions and constants; may be placed at any multiple of 4 KB
+  std::vector<Symbol> symbols;
+};
+
+// Links the object so that nothing is left to relocate, import or look up; anything left is an error that names it.
+llvm::Expected<Image> linkImage(llvm::ArrayRef<char> object, const codegen::CpuTier &tier);
+
+} // namespace llmc::cpu

@@ -1,0 +1,27 @@
+// Elementary functions on 16 x f32, the same bits on every tier: no libm, no approximate reciprocals or roots.
+#pragma once
+
+#include "codegen/cpu/KernelBuilder.h"
+#include "dialects/llm/Llm.h"
+
+namespace llmc::cpu {
+
+// e^x. At most 2 ulp; 0 below -87.3, infinity above 88.7; exp(0) is exactly 1.
+Value emitExp(KernelBuilder &k, Value x);
+// At most 4 ulp of the result's scale.
+Value emitTanh(KernelBuilder &k, Value x);
+Value emitErf(KernelBuilder &k, Value x);
+Value emitActivation(KernelBuilder &k, llm::ActivationKind kind, Value x);
+
+// The cosine and sine of 16 angles (f32, up to 2^22 in size), correct to float32 but for ties: computed in double by
+// reduction to [-pi/4, pi/4] (Cody and Waite) and Taylor polynomials.
+struct CosSin {
+  Value cosine, sine;
+};
+CosSin emitCosSin(KernelBuilder &k, Value angles);
+
+// log(x) of a scalar f64, x > 0 and normal, and e^x of 16 x f64, |x| < 700; relative error below 1e-14.
+Value emitLogF64(KernelBuilder &k, Value x);
+Value emitExpF64(KernelBuilder &k, Value x);
+
+} // namespace llmc::cpu

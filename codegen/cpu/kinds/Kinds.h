@@ -1,0 +1,31 @@
+// The emitters, one a kernel kind of docs/kernels.md.
+#pragma once
+
+#include "codegen/cpu/KernelBuilder.h"
+#include "codegen/schemes/Scheme.h"
+
+namespace llmc::cpu {
+
+extern const KindEmitter kEmbed, kNorm, kLinear, kRopeTable, kRope, kCacheWrite, kAttention, kMap;
+
+// ---- shared by several kinds ----
+
+// s(i): scalar i as an expression.
+inline Expression s(int index) { return Expression::scalar(index); }
+
+// The scheme in a kernel's config; null for "none".
+const Scheme *configScheme(exec::KernelOp kernel);
+
+// Bytes of a rows16 matrix of `blocks` row blocks; `columns` is its chunks, or its columns where nothing is quantized.
+Expression matrixBytes(exec::KernelOp kernel, Expression blocks, Expression columns);
+
+// What an epilogue reads beside its accumulators.
+struct EpilogueInputs {
+  Values accumulators; // 16 x f32 each
+  Values rows;         // likewise
+  Values vectors;      // likewise; two each in a gated linear
+};
+// The region's scalar operations, each on 16 lanes; the accumulator itself where there is no region.
+Value emitEpilogue(KernelBuilder &k, mlir::Region &region, const EpilogueInputs &inputs);
+
+} // namespace llmc::cpu

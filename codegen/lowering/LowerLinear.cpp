@@ -1,0 +1,208 @@
+// llm.linear, and the norms and quantizations before it.
+#include "codegen/lowering/StepLowering.h"
+
+namespace llmc {
+
+using mlir::failed;
+using mlir::failure;
+using mlir::success;
+
+// ---- norm kernels ----------------------------------------------------------------------------------------------------
+
+mlir::FlatSymbolRefAttr StepLowering::normKernel(const NormAttrs &norm, bool gather, llvm::StringRef out,
+                                                 llvm::StringRef scheme) {
+  llvm::StringRef kind = !norm.kind ? "none" : *norm.kind == llm::NormKind::Rms ? "rms" : "layer";
+  std::string name = (kind == "none" ? llvm::Twine("rows") : kind + llvm::Twine("_norm")).str();
+  if (gather) name += "_gather";
+  if (out == "int8") name += ("_int8_" + scheme).str();
+  llvm::SmallVector<std::pair<llvm::StringRef, mlir::Attribute>> entries{
+      {"kind", builder.getStringAttr(kind)},
+      {"epsilon", builder.getF64FloatAttr(norm.kind ? norm.epsilon : 0.0)},
+      {"bias", builder.getBoolAttr(bool(norm.bias))},
+      {"gather", builder.getBoolAttr(gather)},
+      {"out", builder.getStringAttr(out)}};
+  if (out == "int8") entries.emplace_back("scheme", builder.getStringAttr(scheme));
+  return kernels.get(name, "norm", config(entries));
+}
+
+// What every norm dispatch starts with; the caller adds outputs, and ldo or C, and T.
+void StepLowering::normHead(const View &input, const NormAttrs &norm, Operands &operands, Scalars &scalars) {
+  operands.push_back(operand(input));
+  if (input.gathered) operands.push_back(this->input("OutputRows"));
+  if (norm.weight) operands.push_back(weight(norm.weight));
+  if (norm.bias) operands.push_back(weight(norm.bias));
+  scalars.append({symbol(rowClass(input)), number(input.width), number(ceilDiv(input.width, 16)), number(input.ld)});
+}
+
+llvm::LogicalResult StepLowering::emitNorm(mlir::Operation *op, const View &input, const NormAttrs &norm,
+                                           const View &out) {
+  Operands operands;
+  Scalars scalars;
+  normHead(input, norm, operands, scalars);
+  operands.push_back(operand(out));
+  scalars.append({number(out.ld), symbol(input.gathered ? exec::Symbol::Tokens : rowClass(input))});
+  dispatch(normKernel(norm, input.gathered, "f32", ""), operands, scalars);
+  return success();
+}
+
+llvm::FailureOr<mlir::FlatSymbolRefAttr> StepLowering::vectorOf(mlir::Operation *op, mlir::FlatSymbolRefAttr name,
+                                                                int64_t size) {
+  if (!name) return op->emitOpError("is a norm without a weight, which is not built");
+  llm::WeightOp weight = llm::lookupWeight(op, name);
+  if (weight && !weight.isMatrix() && weight.getRows() == size) return name;
+  op->emitOpError("needs ") << name << " to be a weight of " << size << " values";
+  return failure();
+}
+
+llvm::LogicalResult StepLowering::lowerNorm(llm::NormOp op) {
+  if (isFoldedIntoRope(op)) return success();
+  NormAttrs norm{op.getKind(), op.getWeightAttr(), op.getBiasAttr(), op.getEpsilon().convertToDouble()};
+  int64_t columns = llm::getColumns(op.getResult()), size = op.getGroup() > 0 ? int64_t(op.getGroup()) : columns;
+  if (failed(vectorOf(op, norm.weight, size)) || (norm.bias && failed(vectorOf(op, norm.bias, size)))) return failure();
+  if (op.getGroup() > 0) {
+    auto input = rowsOf(op.getInput(), op);
+    if (failed(input)) return failure();
+    View out = resultRows("head_norm", op.getResult(), rowClass(*input), {*input}, {});
+    if (failed(emitRope(op, *input, nullptr, norm, columns / size, out))) return failure();
+    setView(op.getResult(), out);
+    return success();
+  }
+  View input = views.lookup(op.getInput());
+  View out = newRows("norm", op.getResult(), rowClass(input));
+  setView(op.getResult(), out);
+  return emitNorm(op, input, norm, out);
+}
+
+// ---- the input of a linear -------------------------------------------------------------------------------------------
+
+StepLowering::NormAttrs StepLowering::normOf(llm::LinearOp op) {
+  if (!op.getNorm()) return {};
+  NormAttrs norm{*op.getNorm(), op.getNormWeightAttr(), op.getNormBiasAttr(),
+                 op.getNormEpsilon() ? op.getNormEpsilon()->convertToDouble() : 0.0};
+  return norm;
+}
+
+StepLowering::NormKey StepLowering::normKey(mlir::Value input, const NormAttrs &norm, llvm::StringRef scheme) {
+  return {input.getAsOpaquePointer(), norm.kind ? int(*norm.kind) : -1,
+          const_cast<void *>(norm.weight.getAsOpaquePointer()), const_cast<void *>(norm.bias.getAsOpaquePointer()),
+          norm.epsilon, scheme.str()};
+}
+
+llvm::FailureOr<View> StepLowering::normedInput(llm::LinearOp op) {
+  NormAttrs norm = normOf(op);
+  int64_t columns = llm::getColumns(op.getInput());
+  if (failed(vectorOf(op, norm.weight, columns)) || (norm.bias && failed(vectorOf(op, norm.bias, columns))))
+    return failure();
+  NormKey key = normKey(op.getInput(), norm, "");
+  if (auto found = normed.find(key); found != normed.end()) return found->second;
+  View input = views.lookup(op.getInput());
+  View out{newBuffer("normed", "f32", rowClass(input), roundUp(columns, 16) * 4), 0, columns, roundUp(columns, 16)};
+  if (failed(emitNorm(op, input, norm, out))) return failure();
+  normed[key] = out;
+  return out;
+}
+
+// Columns that share an activation scale.
+static constexpr int64_t kScaleColumns = 128;
+
+llvm::FailureOr<QuantizedRows> StepLowering::quantizedInput(llm::LinearOp op, llvm::StringRef scheme) {
+  auto parsed = llm::parseScheme(scheme);
+  if (!parsed) return op.emitOpError("has int8 activations, which need a quantized weight, not ") << scheme;
+  NormAttrs norm = normOf(op);
+  int64_t columns = llm::getColumns(op.getInput());
+  if (norm.kind && (failed(vectorOf(op, norm.weight, columns)) || (norm.bias && failed(vectorOf(op, norm.bias, columns)))))
+    return failure();
+  NormKey key = normKey(op.getInput(), norm, scheme);
+  if (auto found = quantized.find(key); found != quantized.end()) return found->second;
+
+  View input = views.lookup(op.getInput());
+  exec::Symbol rows = rowClass(input);
+  QuantizedRows out;
+  out.chunks = ceilDiv(columns, 2 * parsed->group);
+  int64_t padded = out.chunks * 2 * parsed->group;
+  out.scales = ceilDiv(padded, 128);
+  out.q = newBuffer("q", "i8", rows, padded);
+  out.corr = newBuffer("corr", "i32", rows, padded / parsed->group * 4);
+  out.scale = newBuffer("scale", "f32", rows, ceilDiv(padded, kScaleColumns) * 4);
+  Operands operands;
+  Scalars scalars;
+  normHead(input, norm, operands, scalars);
+  operands.append({operand(out.q), operand(out.corr), operand(out.scale)});
+  scalars.append({number(out.chunks), symbol(input.gathered ? exec::Symbol::Tokens : rows),
+                  number(ceilDiv(padded, kScaleColumns))});
+  dispatch(normKernel(norm, input.gathered, "int8", scheme), operands, scalars);
+  quantized[key] = out;
+  return out;
+}
+
+// ---- the linear ------------------------------------------------------------------------------------------------------
+
+static std::string linearName(llvm::StringRef scheme, llvm::StringRef element, llvm::StringRef activations, bool gated) {
+  std::string name = "linear_" + (scheme == "none" ? element : scheme).str();
+  if (scheme != "none") name += ("_" + activations).str();
+  return gated ? name + "_gated" : name;
+}
+
+llvm::LogicalResult StepLowering::lowerLinear(llm::LinearOp op) {
+  if (op.getAdapter()) return op.emitOpError("has an adapter; adapters are not built yet");
+  if (op.getActivations() != "float" && op.getActivations() != "int8")
+    return op.emitOpError("has ") << op.getActivations() << " activations; the CPU has float and int8";
+  llm::WeightOp matrix = llm::lookupWeight(op, op.getWeightAttr());
+  auto type = llvm::cast<mlir::RankedTensorType>(matrix.getType());
+  llvm::StringRef scheme = matrix.getScheme(), element = elementName(type.getElementType());
+  auto parsed = llm::parseScheme(scheme);
+  if (parsed) element = "f32"; // of no meaning then, and equal kernels are to be equal
+  int64_t K = type.getDimSize(1), N = llm::getColumns(op.getResult());
+  bool int8 = op.getActivations() == "int8";
+
+  View input = views.lookup(op.getInput());
+  exec::Symbol rows = rowClass(input);
+  Operands operands;
+  llvm::SmallVector<View> reads, rowOperands;
+  llvm::FailureOr<QuantizedRows> quantizedRows = failure();
+  if (int8) {
+    quantizedRows = quantizedInput(op, scheme);
+    if (failed(quantizedRows)) return failure();
+    operands.append({operand(quantizedRows->q), operand(quantizedRows->corr), operand(quantizedRows->scale)});
+  } else {
+    auto view = op.getNorm() ? normedInput(op) : rowsOf(op.getInput(), op);
+    if (failed(view)) return failure();
+    input = *view;
+    operands.push_back(operand(input));
+    reads.push_back(input);
+  }
+  operands.push_back(weight(op.getWeightAttr()));
+  for (mlir::Value value : op.getRows()) {
+    auto view = rowsOf(value, op);
+    if (failed(view)) return failure();
+    if (rowClass(*view) != rows) return op.emitOpError("adds rows of the whole step to wanted rows, or the reverse");
+    rowOperands.push_back(*view);
+    operands.push_back(operand(*view));
+  }
+  for (mlir::Attribute vector : op.getVectors()) {
+    auto name = llvm::cast<mlir::FlatSymbolRefAttr>(vector);
+    if (failed(vectorOf(op, name, op.getGated() ? 2 * N : N))) return failure();
+    operands.push_back(weight(name));
+  }
+  View out = resultRows("linear", op.getResult(), rows, rowOperands, reads);
+  operands.push_back(operand(out));
+
+  int64_t chunks = parsed ? ceilDiv(K, 2 * parsed->group) : K;
+  Scalars scalars{symbol(rows), number(K), number(N), number(ceilDiv(N, 16)), number(chunks),
+                  number(int8 ? 0 : input.ld), number(out.ld)};
+  for (const View &view : rowOperands) scalars.push_back(number(view.ld));
+  if (int8) scalars.push_back(number(ceilDiv(chunks * 2 * parsed->group, kScaleColumns)));
+  auto kernel = kernels.get(linearName(scheme, element, op.getActivations(), op.getGated()), "linear",
+                            config({{"scheme", builder.getStringAttr(scheme)},
+                                    {"element", builder.getStringAttr(element)},
+                                    {"activations", builder.getStringAttr(op.getActivations())},
+                                    {"gated", builder.getBoolAttr(op.getGated())},
+                                    {"rows", builder.getI64IntegerAttr(int64_t(rowOperands.size()))},
+                                    {"vectors", builder.getI64IntegerAttr(int64_t(op.getVectors().size()))}}),
+                            &op.getEpilogue());
+  dispatch(kernel, operands, scalars, op.getWeight());
+  setView(op.getResult(), out);
+  return success();
+}
+
+} // namespace llmc

@@ -1,0 +1,34 @@
+// From the paged llm module to exec: one exec.program @step of dispatches over planned buffers. The kernels' kinds,
+// operands, scalars and layouts are those of docs/kernels.md.
+#pragma once
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
+#include "llvm/Support/LogicalResult.h"
+
+#include <cstdint>
+#include <memory>
+
+namespace llmc {
+
+// Equal weights (type, sources, interleave, scheme) become one; weights nobody names go.
+void mergeEqualWeights(mlir::ModuleOp module);
+
+// Replaces func.func @step by exec.kernel, exec.buffer and exec.program ops (buffers without offsets). llm.weight and
+// llm.cache_group ops stay; tables that llmc computes (rope frequencies) are added as llm.weight ops. What cannot be
+// lowered is a diagnostic at the op.
+llvm::LogicalResult lowerToExec(mlir::ModuleOp module);
+
+// Sets every buffer's offset. Buffers sized by the same symbols share a region of the arena, in which two that are
+// never alive together may overlap; an offset is a multiple of 64 whatever the step's symbols are. Sets the program's
+// attribute `arena`: bytes in all.
+llvm::LogicalResult planMemory(mlir::ModuleOp module);
+
+// Bytes of a page of one layer in a cache group (docs/kernels.md, layout "page").
+int64_t pageBytes(int64_t kvHeads, int64_t keyDim, int64_t valueDim, int64_t pageTokens, mlir::Type element);
+
+// --lower-to-exec and --plan-memory of llmc-opt.
+std::unique_ptr<mlir::Pass> createLowerToExecPass();
+std::unique_ptr<mlir::Pass> createPlanMemoryPass();
+
+} // namespace llmc

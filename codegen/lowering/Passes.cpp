@@ -1,0 +1,32 @@
+// The lowering as passes, for llmc-opt.
+#include "codegen/lowering/Lowering.h"
+#include "dialects/exec/Exec.h"
+
+namespace llmc {
+namespace {
+
+struct LowerToExec : mlir::PassWrapper<LowerToExec, mlir::OperationPass<mlir::ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LowerToExec)
+  llvm::StringRef getArgument() const final { return "lower-to-exec"; }
+  llvm::StringRef getDescription() const final { return "Turns a paged @step into a program of dispatches"; }
+  void getDependentDialects(mlir::DialectRegistry &registry) const final { exec::registerDialects(registry); }
+  void runOnOperation() final {
+    if (mlir::failed(lowerToExec(getOperation()))) signalPassFailure();
+  }
+};
+
+struct PlanMemory : mlir::PassWrapper<PlanMemory, mlir::OperationPass<mlir::ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PlanMemory)
+  llvm::StringRef getArgument() const final { return "plan-memory"; }
+  llvm::StringRef getDescription() const final { return "Gives every buffer of the program its place in the arena"; }
+  void runOnOperation() final {
+    if (mlir::failed(planMemory(getOperation()))) signalPassFailure();
+  }
+};
+
+} // namespace
+
+std::unique_ptr<mlir::Pass> createLowerToExecPass() { return std::make_unique<LowerToExec>(); }
+std::unique_ptr<mlir::Pass> createPlanMemoryPass() { return std::make_unique<PlanMemory>(); }
+
+} // namespace llmc

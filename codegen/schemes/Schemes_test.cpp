@@ -1,0 +1,293 @@
+#include "codegen/schemes/GroupSearch.h"
+#include "codegen/schemes/Half.h"
+#include "codegen/schemes/Scheme.h"
+
+#include "llvm/Support/Endian.h"
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+
+using namespace llmc;
+using packing::kRows;
+using packing::searchVariants;
+using packing::SearchPlan;
+
+namespace {
+
+enum class Kind { Normal, HeavyTails, Uniform, FewValues, Tiny, Large };
+constexpr Kind kKinds[] = {Kind::Normal, Kind::HeavyTails, Kind::Uniform, Kind::FewValues, Kind::Tiny, Kind::Large};
+
+std::vector<float> makeRows(Kind kind, int64_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, 0.02f);
+  std::student_t_distribution<float> tails(3);
+  std::uniform_real_distribution<float> uniform(-0.7f, 0.7f);
+  std::vector<float> rows(count);
+  for (float &value : rows) switch (kind) {
+    case Kind::Normal: value = normal(random); break;
+    case Kind::HeavyTails: value = tails(random); break;
+    case Kind::Uniform: value = uniform(random); break;
+    case Kind::FewValues: value = float(int(random() % 3) - 1) * 0.25f; break;
+    case Kind::Tiny: value = normal(random) * 1e-5f; break;
+    case Kind::Large: value = uniform(random) * 600000.0f; break;
+    }
+  return rows;
+}
+
+std::vector<char> pack(const Scheme &scheme, llvm::ArrayRef<float> rows, int64_t columns) {
+  std::vector<char> block(scheme.chunks(columns) * scheme.chunkBytes());
+  EXPECT_EQ(packBlock(scheme, rows, columns, block), PackStatus::Ok) << scheme.name;
+  return block;
+}
+
+std::vector<float> unpack(const Scheme &scheme, llvm::ArrayRef<char> block, int64_t columns) {
+  std::vector<float> rows(kRows * columns);
+  unpackBlock(scheme, block, columns, rows);
+  return rows;
+}
+
+double squaredError(llvm::ArrayRef<float> x, llvm::ArrayRef<float> y) {
+  double sum = 0;
+  for (size_t i = 0; i < x.size(); ++i) sum += (double(x[i]) - y[i]) * (double(x[i]) - y[i]);
+  return sum;
+}
+
+// The usual scale, absmax / highest as an f16, and its rounding.
+double plainError(const Scheme &scheme, llvm::ArrayRef<float> x) {
+  float largest = 0, highest = scheme.bits == 4 ? 7 : 127, lowest = scheme.bits == 4 ? -8 : -127;
+  for (float value : x) largest = std::max(largest, std::fabs(value));
+  float scale = f16ToF32(f32ToF16(largest / highest));
+  double sum = 0;
+  for (float value : x) {
+    float w = scale == 0 ? 0 : std::nearbyint(std::clamp(value / scale, lowest, highest));
+    double difference = double(value) - double(scale) * w;
+    sum += difference * difference;
+  }
+  return sum;
+}
+
+TEST(Schemes, RegistryKnowsItsRows) {
+  for (const char *name : {"q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g128"}) {
+    const Scheme *scheme = findScheme(name);
+    ASSERT_NE(scheme, nullptr) << name;
+    EXPECT_STREQ(scheme->name, name);
+    EXPECT_EQ(scheme->chunkBytes(), 64 + 2 * scheme->group * scheme->bits * 2);
+    EXPECT_LE(scheme->group, packing::kMaxGroup);
+  }
+  EXPECT_EQ(findScheme("none"), nullptr);
+  EXPECT_EQ(findScheme("q4_g33"), nullptr);
+  EXPECT_EQ(schemes().size(), 5u);
+}
+
+// The layout as docs/kernels.md states it, read back with nothing but that page.
+TEST(Schemes, BytesLieAsDocumented) {
+  for (const Scheme &scheme : schemes()) {
+    int64_t columns = 172;
+    std::vector<float> rows = makeRows(Kind::Normal, kRows * columns, 3);
+    std::vector<char> block = pack(scheme, rows, columns);
+    std::vector<float> values = unpack(scheme, block, columns);
+    for (int64_t k = 0; k < scheme.chunks(columns) * scheme.columnsPerChunk(); ++k)
+      for (int r = 0; r < kRows; ++r) {
+        const char *chunk = block.data() + k / (2 * scheme.group) * scheme.chunkBytes();
+        int inChunk = int(k % (2 * scheme.group));
+        float scale =
+            f16ToF32(llvm::support::endian::read16le(chunk + (inChunk / scheme.group) * 32 + 2 * r));
+        int perLine = scheme.bits == 4 ? 8 : 4, line = inChunk / perLine, place = inChunk % perLine;
+        uint8_t byte = uint8_t(chunk[64 + 64 * line + 4 * r + place % 4]);
+        int u = scheme.bits == 8 ? byte : place < 4 ? byte & 15 : byte >> 4;
+        if (k < columns) ASSERT_EQ(values[r * columns + k], float(u - scheme.zero) * scale);
+        else ASSERT_EQ(u, scheme.zero) << "a padded column";
+      }
+  }
+}
+
+TEST(Schemes, NeverWorseThanAbsmax) {
+  for (const Scheme &scheme : schemes())
+    for (Kind kind : kKinds) {
+      int64_t columns = 3 * scheme.group;
+      std::vector<float> rows = makeRows(kind, kRows * columns, 11);
+      if (kind == Kind::Large && scheme.bits == 4)
+        for (float &value : rows) value = std::clamp(value, -458000.0f, 458000.0f);
+      std::vector<float> values = unpack(scheme, pack(scheme, rows, columns), columns);
+      for (int64_t first = 0; first < kRows * columns; first += scheme.group) {
+        llvm::ArrayRef<float> x = llvm::ArrayRef(rows).slice(first, scheme.group);
+        double ours = squaredError(x, llvm::ArrayRef(values).slice(first, scheme.group));
+        // absmax / 7 is rounded with a division there and with a reciprocal here: a tie may fall the other way.
+        ASSERT_LE(ours, plainError(scheme, x) * (1 + 1e-6)) << scheme.name << " kind " << int(kind);
+      }
+    }
+}
+
+// Against every f16 scale of both signs: the search is near the optimum, not only better than absmax.
+TEST(Schemes, NearTheBestScale) {
+  const Scheme &scheme = *findScheme("q4_g32");
+  int64_t columns = 64;
+  double ours = 0, best = 0;
+  std::vector<float> rows = makeRows(Kind::Normal, kRows * columns, 5);
+  std::vector<float> values = unpack(scheme, pack(scheme, rows, columns), columns);
+  for (int64_t first = 0; first < kRows * columns; first += scheme.group) {
+    llvm::ArrayRef<float> x = llvm::ArrayRef(rows).slice(first, scheme.group);
+    ours += squaredError(x, llvm::ArrayRef(values).slice(first, scheme.group));
+    double least = HUGE_VAL;
+    for (uint16_t half = f32ToF16(0.0005f); half < f32ToF16(0.02f); ++half)
+      for (float scale : {f16ToF32(half), -f16ToF32(half)}) {
+        double sum = 0;
+        for (float value : x) {
+          double difference = double(value) - double(scale) * std::nearbyint(std::clamp(value / scale, -8.0f, 7.0f));
+          sum += difference * difference;
+        }
+        least = std::min(least, sum);
+      }
+    best += least;
+  }
+  EXPECT_GE(ours, best * (1 - 1e-6));
+  EXPECT_LE(ours, best * 1.005);
+}
+
+TEST(Schemes, ErrorOfANormalWeightIsAsDocumented) { // docs/quantization.md
+  const std::pair<const char *, double> limits[] = {
+      {"q4_g32", 0.082}, {"q4_g64", 0.0915}, {"q4_g128", 0.099}, {"q8_g32", 0.0051}, {"q8_g128", 0.0064}};
+  for (auto [name, limit] : limits) {
+    const Scheme &scheme = *findScheme(name);
+    int64_t columns = 2880;
+    std::vector<float> rows = makeRows(Kind::Normal, kRows * columns, 7);
+    std::vector<float> values = unpack(scheme, pack(scheme, rows, columns), columns);
+    double size = squaredError(rows, std::vector<float>(rows.size()));
+    EXPECT_LE(std::sqrt(squaredError(rows, values) / size), limit) << name;
+  }
+}
+
+TEST(Schemes, ValuesOnTheGridAreExact) {
+  std::mt19937 random(9);
+  for (const Scheme &scheme : schemes()) {
+    int64_t columns = 2 * scheme.group;
+    std::vector<float> rows(kRows * columns);
+    int highest = scheme.bits == 4 ? 7 : 127;
+    for (size_t i = 0; i < rows.size(); ++i)
+      rows[i] = 0.0078125f * (i % scheme.group == 5 ? highest : int(random() % (2 * highest + 1)) - highest);
+    EXPECT_EQ(unpack(scheme, pack(scheme, rows, columns), columns), rows) << scheme.name;
+  }
+}
+
+TEST(Schemes, RaggedColumns) {
+  for (const Scheme &scheme : schemes())
+    for (int64_t columns : {1, 31, 48, 172, 352, 2880}) {
+      std::vector<float> rows = makeRows(Kind::Normal, kRows * columns, 13);
+      std::vector<char> block = pack(scheme, rows, columns);
+      std::vector<float> values = unpack(scheme, block, columns);
+      double size = squaredError(rows, std::vector<float>(rows.size()));
+      EXPECT_LE(std::sqrt(squaredError(rows, values) / size), scheme.bits == 4 ? 0.11 : 0.008) << columns;
+      // A short last group is the same as one filled up with zeros.
+      int64_t padded = scheme.chunks(columns) * scheme.columnsPerChunk();
+      std::vector<float> wide(kRows * padded);
+      for (int r = 0; r < kRows; ++r)
+        std::copy_n(rows.begin() + r * columns, columns, wide.begin() + r * padded);
+      EXPECT_EQ(pack(scheme, wide, padded), block);
+    }
+}
+
+TEST(Schemes, ZeroAndTinyGroups) {
+  for (const Scheme &scheme : schemes()) {
+    int64_t columns = 2 * scheme.group;
+    std::vector<float> rows(kRows * columns, 0.0f);
+    EXPECT_EQ(unpack(scheme, pack(scheme, rows, columns), columns), rows);
+    for (float tiny : {std::numeric_limits<float>::denorm_min(), 1e-38f, 1e-20f, 2e-8f, 5e-8f, 3e-7f}) {
+      rows.assign(rows.size(), tiny);
+      for (float value : unpack(scheme, pack(scheme, rows, columns), columns))
+        EXPECT_LE(std::fabs(value - tiny), 0x1p-25f) << tiny; // half a step of the smallest scale
+    }
+  }
+}
+
+TEST(Schemes, BadValuesAreReported) {
+  for (const Scheme &scheme : schemes())
+    for (int64_t columns : {48, 300}) {
+      std::vector<char> block(scheme.chunks(columns) * scheme.chunkBytes());
+      for (float bad : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
+        std::vector<float> rows(kRows * columns, 0.5f);
+        rows[columns * 9 + columns - 1] = bad;
+        EXPECT_EQ(packBlock(scheme, rows, columns, block), PackStatus::NotFinite);
+      }
+      std::vector<float> rows(kRows * columns, 0.5f);
+      rows[columns * 15] = -1e7f;
+      EXPECT_EQ(packBlock(scheme, rows, columns, block), PackStatus::TooLarge);
+      rows[columns * 15] = -65504.0f * (scheme.bits == 4 ? 7 : 127);
+      EXPECT_EQ(packBlock(scheme, rows, columns, block), PackStatus::Ok);
+    }
+  EXPECT_NE(std::string(packStatusText(PackStatus::NotFinite)).find("NaN"), std::string::npos);
+}
+
+TEST(Schemes, EveryVectorWidthGivesTheSameBits) {
+  constexpr float levels[] = {7.1f, 7.7f, 8.0f, 8.4f, 9.2f};
+  for (Kind kind : kKinds)
+    for (int group : {32, 64, 128})
+      for (unsigned seed = 0; seed < 20; ++seed) {
+        std::vector<float> values = makeRows(kind, group * kRows, seed);
+        if (seed % 4 == 1) values[seed] = 0x1p-140f;
+        std::vector<std::vector<float>> scales;
+        std::vector<std::vector<int8_t>> integers;
+        for (const packing::SearchVariant &variant : searchVariants()) {
+          scales.emplace_back(kRows);
+          integers.emplace_back(group * kRows);
+          (void)variant.search({-8, 7, levels}, values.data(), group, scales.back().data(), integers.back().data());
+          ASSERT_EQ(std::memcmp(scales.back().data(), scales.front().data(), kRows * sizeof(float)), 0)
+              << variant.name;
+          ASSERT_EQ(integers.back(), integers.front()) << variant.name;
+        }
+      }
+}
+
+// FNV-1a of a block made of integers alone: other machines and compilers must give the same bytes.
+TEST(Schemes, BytesAreTheSameEverywhere) {
+  int64_t columns = 352;
+  std::vector<float> rows(kRows * columns);
+  uint32_t state = 12345;
+  for (float &value : rows) {
+    state = state * 1664525 + 1013904223;
+    int32_t a = int32_t(state >> 16) - 32768;
+    state = state * 1664525 + 1013904223;
+    value = float(a + int32_t(state >> 16) - 32768) * 0x1p-21f;
+  }
+  auto hashOf = [&](const char *name) {
+    uint64_t hash = 0xcbf29ce484222325;
+    for (char byte : pack(*findScheme(name), rows, columns)) hash = (hash ^ uint8_t(byte)) * 0x100000001b3;
+    return hash;
+  };
+  EXPECT_EQ(hashOf("q4_g32"), 0xa0220198411e7dd4u);
+  EXPECT_EQ(hashOf("q4_g64"), 0xeb18f0a87af04935u);
+  EXPECT_EQ(hashOf("q4_g128"), 0x5426435fdd8170dcu);
+  EXPECT_EQ(hashOf("q8_g32"), 0x56d4f00f31daf200u);
+  EXPECT_EQ(hashOf("q8_g128"), 0x269a5008d86c7ffcu);
+}
+
+TEST(Plain, RoundTripAndLayout) {
+  int64_t columns = 7;
+  std::vector<float> rows = makeRows(Kind::Normal, kRows * columns, 21);
+  for (auto [element, bytes] : {std::pair("f32", 4), std::pair("bf16", 2), std::pair("f16", 2)}) {
+    std::vector<char> block(kRows * columns * bytes);
+    ASSERT_EQ(packBlockPlain(element, rows, columns, block), PackStatus::Ok);
+    std::vector<float> values(rows.size());
+    unpackBlockPlain(element, block, columns, values);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      float expected = bytes == 4 ? rows[i]
+                       : element[0] == 'b' ? bf16ToF32(f32ToBf16(rows[i])) : f16ToF32(f32ToF16(rows[i]));
+      ASSERT_EQ(values[i], expected);
+    }
+    if (bytes == 2) { // element (row 3, column 2) stands at 2 * 16 + 3
+      uint16_t stored = llvm::support::endian::read16le(block.data() + 2 * (2 * 16 + 3));
+      EXPECT_EQ(stored, element[0] == 'b' ? f32ToBf16(rows[3 * columns + 2]) : f32ToF16(rows[3 * columns + 2]));
+    }
+    rows[5] = HUGE_VALF;
+    EXPECT_EQ(packBlockPlain(element, rows, columns, block), PackStatus::NotFinite);
+    rows[5] = 70000.0f;
+    EXPECT_EQ(packBlockPlain(element, rows, columns, block),
+              llvm::StringRef(element) == "f16" ? PackStatus::TooLarge : PackStatus::Ok);
+    rows[5] = 0.0f;
+  }
+}
+
+} // namespace

@@ -1,0 +1,70 @@
+// The artifact's flatbuffer, from the exec module and what the runtime needs to know about the model.
+#pragma once
+
+#include "codegen/Codegen.h"
+#include "compiler/emit/WeightPlan.h"
+#include "compiler/emit/WeightWriter.h"
+#include "runtime/schema/artifact_generated.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace llmc {
+
+struct GenerationDefaults {
+  bool doSample = false;
+  float temperature = 1, topP = 1, minP = 0, repetitionPenalty = 1;
+  int32_t topK = -1;
+  std::vector<int32_t> endIds;
+};
+
+// The schema's Model table.
+struct ModelInfo {
+  std::string name, family, dtype, quantization, activations, kvCacheDtype;
+  uint32_t vocabulary = 0;
+  uint64_t maxPositions = 0, parameters = 0;
+  bool positionsAreBounded = false, usesRopeLength = false;
+  int32_t beginId = -1, padId = -1;
+  GenerationDefaults generation;
+  uint64_t defaultMaxModelLen = 0, defaultMaxNumBatchedTokens = 0, defaultMaxNumSeqs = 0;
+};
+
+struct KernelName {
+  std::string name;
+  std::array<uint8_t, 16> id;
+};
+
+using TokenizerOffset = flatbuffers::Offset<llmrt::schema::Tokenizer>;
+
+// Everything but the weights' bytes.
+struct ArtifactContents {
+  mlir::ModuleOp module; // of the phase exec, memory planned
+  WeightPlan weights;
+  std::vector<KernelName> kernels; // of the module's exec.kernel ops, in their order
+  std::vector<codegen::CodeSegment> code;
+  ModelInfo model;
+  std::function<TokenizerOffset(flatbuffers::FlatBufferBuilder &)> tokenizer; // empty: there is none
+  std::vector<std::pair<std::string, std::string>> chatTemplates; // name, source
+  std::string specialTokensJson;
+  std::string producer;
+};
+
+struct SegmentPlace {
+  uint64_t offset = 0, bytes = 0; // in the file
+};
+
+// Code segments, then the weights.
+struct FileLayout {
+  std::vector<SegmentPlace> code;
+  SegmentPlace weights;
+};
+
+// The metadata with every hash zero. Its size does not depend on `layout`'s figures or on hashes.
+llvm::Expected<flatbuffers::DetachedBuffer> buildMetadata(const ArtifactContents &contents, const FileLayout &layout);
+
+// Fills the hashes in: structs lie in the buffer as they are.
+void setHashes(flatbuffers::DetachedBuffer &metadata, llvm::ArrayRef<llmrt::Sha256Digest> code,
+               const SegmentHashes &weights);
+
+} // namespace llmc

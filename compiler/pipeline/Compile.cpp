@@ -1,0 +1,203 @@
+#include "compiler/pipeline/Compile.h"
+
+#include "codegen/lowering/Lowering.h"
+#include "compiler/emit/ArtifactWriter.h"
+#include "compiler/import/Config.h"
+#include "compiler/pipeline/Describe.h"
+#include "compiler/pipeline/Kernels.h"
+#include "models/Registry.h"
+#include "passes/Passes.h"
+#include "runtime/base/text.h"
+#include "mlir/IR/Verifier.h"
+
+namespace llmc {
+
+llvm::ArrayRef<llvm::StringRef> phaseNames() {
+  static constexpr llvm::StringRef names[] = {"import", "fused", "quantized", "paged", "exec", "kernels", "artifact"};
+  return names;
+}
+
+std::optional<Phase> parsePhase(llvm::StringRef name) {
+  const auto *found = llvm::find(phaseNames(), name);
+  if (found == phaseNames().end()) return std::nullopt;
+  return Phase(found - phaseNames().begin());
+}
+
+namespace {
+
+std::string elementOf(llvm::StringRef dtype) {
+  return dtype == "bfloat16" ? "bf16" : dtype == "float16" ? "f16" : dtype == "float32" ? "f32" : "";
+}
+
+ElementType elementType(llvm::StringRef dtype) {
+  return dtype == "bfloat16" ? ElementType::BF16 : dtype == "float16" ? ElementType::F16 : ElementType::F32;
+}
+
+class Compiler {
+public:
+  Compiler(const CompileOptions &options, Progress &progress, llvm::raw_ostream &ir)
+      : options(options), progress(progress), ir(ir), context(makeRegistry(), threading(options)) {
+    context.getDiagEngine().registerHandler([this](mlir::Diagnostic &diagnostic) {
+      if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error)
+        diagnostics += (diagnostics.empty() ? "" : "\n") + located(diagnostic);
+    });
+  }
+
+  // All phases on one screen.
+  llvm::Expected<CompileResult> run() {
+    if (auto error = begin(Phase::Import, [&] { return import(); })) return std::move(error);
+    if (stopped()) return CompileResult();
+    if (auto error = begin(Phase::Fused, [&] { return passes([](auto &m) { buildFusionPipeline(m); }); }))
+      return std::move(error);
+    if (stopped()) return CompileResult();
+    QuantizationOptions quantization{options.quantization, options.activations, elementOf(options.dtype)};
+    if (auto error = begin(Phase::Quantized, [&] {
+          return passes([&](auto &m) { buildQuantizationPipeline(m, quantization); });
+        }))
+      return std::move(error);
+    if (stopped()) return CompileResult();
+    std::string kv = effectiveKvElement(options, module());
+    if (auto error = begin(Phase::Paged, [&] { return passes([&](auto &m) { buildPagingPipeline(m, kv); }); }))
+      return std::move(error);
+    if (stopped()) return CompileResult();
+    if (auto error = begin(Phase::Exec, [&] { return lower(); })) return std::move(error);
+    if (stopped()) return CompileResult();
+    if (auto error = begin(Phase::Kernels, [&] { return buildKernels(); })) return std::move(error);
+    if (stopped()) return CompileResult();
+    CompileResult result;
+    if (auto error = begin(Phase::Artifact, [&] { return write(result); })) return std::move(error);
+    return result;
+  }
+
+private:
+  static mlir::DialectRegistry makeRegistry() {
+    mlir::DialectRegistry registry;
+    exec::registerDialects(registry);
+    return registry;
+  }
+  static mlir::MLIRContext::Threading threading(const CompileOptions &options) {
+    return options.threads > 1 ? mlir::MLIRContext::Threading::ENABLED : mlir::MLIRContext::Threading::DISABLED;
+  }
+  static std::string located(mlir::Diagnostic &diagnostic) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    if (!llvm::isa<mlir::UnknownLoc>(diagnostic.getLocation())) stream << diagnostic.getLocation() << ": ";
+    stream << diagnostic;
+    return text;
+  }
+
+  mlir::ModuleOp module() { return *model.module; }
+
+  template <typename Body> llvm::Error begin(Phase next, Body body) {
+    phase = next;
+    progress.phase(phaseNames()[size_t(phase)]);
+    return body();
+  }
+
+  // Prints what the phase left if the compile ends here.
+  bool stopped() {
+    if (phase != options.stop) return false;
+    if (phase == Phase::Kernels) printKernels(module(), contents.code, ir);
+    else module()->print(ir);
+    return true;
+  }
+
+  // A diagnostic of MLIR: a mistake in a pass, or a model that no kernel can run.
+  llvm::Error failed() {
+    std::string text = diagnostics.empty() ? "failed without saying why" : diagnostics;
+    return llvm::createStringError("phase " + phaseNames()[size_t(phase)] + ": " + text);
+  }
+
+  llvm::Error import() {
+    auto opened = openCheckpoint(options.model, !options.randomSeed);
+    if (!opened) return opened.takeError();
+    checkpoint = std::move(*opened);
+    auto imported = models::importModel(context, checkpoint.config);
+    if (!imported) return imported.takeError();
+    model = std::move(*imported);
+    if (mlir::failed(mlir::verify(module()))) return failed();
+    if (options.randomSeed) {
+      auto range = module()->getAttrOfType<mlir::FloatAttr>("llm.initializer_range");
+      auto dtype = module()->getAttrOfType<mlir::StringAttr>("llm.dtype");
+      checkpoint.tensors = makeRandomTensors(model.tensors, *options.randomSeed, range.getValueAsDouble(),
+                                             elementType(dtype.getValue()));
+    }
+    return checkTensors(model.tensors, *checkpoint.tensors);
+  }
+
+  template <typename Build> llvm::Error passes(Build build) {
+    mlir::PassManager manager(&context);
+    manager.enableVerifier(true);
+    build(manager);
+    return mlir::failed(manager.run(module())) ? failed() : llvm::Error::success();
+  }
+
+  llvm::Error lower() {
+    if (mlir::failed(lowerToExec(module())) || mlir::failed(planMemory(module())) || mlir::failed(mlir::verify(module())))
+      return failed();
+    return llvm::Error::success();
+  }
+
+  llvm::Error buildKernels() {
+    auto code = buildCode(module(), options, progress);
+    if (!code) return code.takeError();
+    contents.code = std::move(*code);
+    contents.kernels = kernelNames(module());
+    return llvm::Error::success();
+  }
+
+  llvm::Error describe() {
+    contents.module = module();
+    auto described = describeModel(options, checkpoint, model);
+    if (!described) return described.takeError();
+    contents.model = std::move(*described);
+    auto weights = planWeights(module());
+    if (!weights) return weights.takeError();
+    contents.weights = std::move(*weights);
+    contents.chatTemplates = parsedChatTemplates(checkpoint, progress);
+    contents.specialTokensJson = specialTokens(checkpoint).dump();
+    contents.producer = "llmc " LLMC_VERSION;
+    return describeTokenizer();
+  }
+
+  llvm::Error describeTokenizer() {
+    if (!checkpoint.tokenizerJson) {
+      progress.warn("the model has no tokenizer.json: the artifact will work with token ids only");
+      return llvm::Error::success();
+    }
+    return llvm::Error::success();
+  }
+
+  llvm::Error write(CompileResult &result) {
+    if (llvm::Error error = describe()) return error;
+    result.artifact = options.output.empty() ? checkpoint.name + "-" + options.quantization + ".fbs" : options.output;
+    WeightWriterOptions writer;
+    writer.threads = options.threads;
+    uint64_t total = contents.weights.bytes;
+    writer.progress = [&](llvm::StringRef weight, uint64_t done) { progress.step(weight, done, total); };
+    auto written = writeArtifact(contents, *checkpoint.tensors, result.artifact, writer);
+    if (!written) return written.takeError();
+    result.rootHash = llmrt::to_hex(written->rootHash);
+    result.bytes = written->bytes;
+    result.weightBytes = written->weightBytes;
+    return llvm::Error::success();
+  }
+
+  const CompileOptions &options;
+  Progress &progress;
+  llvm::raw_ostream &ir;
+  mlir::MLIRContext context;
+  std::string diagnostics;
+  Phase phase = Phase::Import;
+  Checkpoint checkpoint;
+  models::ImportedModel model;
+  ArtifactContents contents;
+};
+
+} // namespace
+
+llvm::Expected<CompileResult> compile(const CompileOptions &options, Progress &progress, llvm::raw_ostream &ir) {
+  return Compiler(options, progress, ir).run();
+}
+
+} // namespace llmc

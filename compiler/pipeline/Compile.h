@@ -1,0 +1,20 @@
+// llmc compile: from a checkpoint to the artifact, or to the IR of a phase before it.
+#pragma once
+
+#include "compiler/pipeline/Options.h"
+#include "compiler/pipeline/Progress.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace llmc {
+
+struct CompileResult {
+  std::string artifact; // the file; empty where a phase's IR was printed
+  std::string rootHash; // hexadecimal
+  uint64_t bytes = 0, weightBytes = 0;
+};
+
+// `ir` takes the text of --compile-to.
+llvm::Expected<CompileResult> compile(const CompileOptions &options, Progress &progress, llvm::raw_ostream &ir);
+
+} // namespace llmc

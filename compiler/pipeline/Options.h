@@ -1,0 +1,33 @@
+// What a compile is asked for, checked by the driver before.
+#pragma once
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace llmc {
+
+enum class Phase { Import, Fused, Quantized, Paged, Exec, Kernels, Artifact };
+llvm::ArrayRef<llvm::StringRef> phaseNames(); // in order
+std::optional<Phase> parsePhase(llvm::StringRef name);
+
+struct CompileOptions {
+  std::string model;                 // a path, as CONVENTIONS.md says
+  std::vector<std::string> tiers;    // of the CPU; known names, in the registry's order, none twice
+  std::string quantization = "none"; // a scheme's name
+  std::string activations = "int8";  // of quantized linears: int8 or float
+  std::string dtype;                 // "float32", "bfloat16", "float16"; empty: the config's
+  std::string kvCacheDtype;          // "f32", "bf16", "f16"; empty: f32 for float32 models, else bf16
+  std::optional<uint64_t> randomSeed; // made-up weights
+  uint64_t maxModelLen = 0;          // 0: the config's length
+  uint64_t maxNumBatchedTokens = 512, maxNumSeqs = 64;
+  Phase stop = Phase::Artifact;
+  std::string output;                // empty: <name>-<quantization>.fbs
+  int threads = 1;
+};
+
+} // namespace llmc

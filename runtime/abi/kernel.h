@@ -1,0 +1,112 @@
+// The kernel ABI: what a code segment holds and how a kernel is called. Plain C, shared by llmc and llmrt, and all
+// that they share about kernels. Little-endian everywhere. Any change here raises LLMRT_ABI_VERSION.
+//
+// A code segment is one position-independent block without relocations:
+//
+//   llmrt_code_header | entries | operands | constraints | terms | padding | machine code and its constants
+//
+// It is mapped read and execute as it stands. The verifier takes entries and extents from this table alone, so no
+// data of an artifact can send a kernel outside its buffers.
+#ifndef LLMRT_ABI_KERNEL_H
+#define LLMRT_ABI_KERNEL_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LLMRT_ABI_VERSION 1u
+#define LLMRT_CODE_MAGIC "LLMRTCOD" /* 8 bytes, no terminator */
+#define LLMRT_CODE_ALIGNMENT 65536u /* of the segment in the file: the largest page size of a supported system */
+
+// What a kernel is called with. Everything it may touch is reachable from here. A kernel follows the System V
+// convention of its architecture on every system, keeps no state, calls nothing, uses at most 4 KB of stack, no red
+// zone, no thread-local data and, on arm64, not x18.
+typedef struct llmrt_dispatch {
+  void *const *operands;  // one pointer for each operand of the kernel's entry, aligned as it says
+  const int64_t *scalars; // one value for each scalar
+  int64_t begin, end;     // this call does the work items [begin, end) of [0, items)
+  void *scratch;          // 64-byte aligned, the entry's scratch bytes, undefined on entry, never shared by threads
+} llmrt_dispatch;
+
+typedef void (*llmrt_kernel)(const llmrt_dispatch *);
+
+typedef struct llmrt_code_header {
+  char magic[8];
+  uint32_t abi_version;
+  uint32_t architecture; // llmrt_architecture
+  uint32_t kernel_count, operand_count, constraint_count, term_count;
+  uint32_t code_offset; // of the machine code, from the start of the segment
+  uint32_t code_bytes;  // of the machine code and its constants
+  uint64_t features;    // LLMRT_FEATURE_*: what every kernel here needs
+} llmrt_code_header;
+
+typedef enum llmrt_architecture { LLMRT_ARCH_X86_64 = 1, LLMRT_ARCH_ARM64 = 2 } llmrt_architecture;
+
+// CPU features a tier may need. A bit is set at run time only if the operating system saves the registers too.
+#define LLMRT_FEATURE_AVX2 (1ull << 0) /* x86-64-v3 whole: AVX2, FMA, BMI1/2, F16C, LZCNT, MOVBE */
+#define LLMRT_FEATURE_AVX512 (1ull << 1) /* x86-64-v4 whole: F, BW, CD, DQ, VL */
+#define LLMRT_FEATURE_AVX512_VNNI (1ull << 2)
+#define LLMRT_FEATURE_AVX512_BF16 (1ull << 3)
+#define LLMRT_FEATURE_AVX_VNNI (1ull << 4)
+#define LLMRT_FEATURE_NEON (1ull << 16)
+#define LLMRT_FEATURE_DOTPROD (1ull << 17)
+#define LLMRT_FEATURE_I8MM (1ull << 18)
+
+// A sum of terms; its value on a dispatch is the sum of coefficient x the product of up to three scalars.
+typedef struct llmrt_expression {
+  uint32_t first_term, term_count;
+} llmrt_expression;
+
+typedef struct llmrt_term {
+  int64_t coefficient;
+  int16_t scalars[3]; // indices into the dispatch's scalars, -1 where there is none
+  int16_t reserved;   // 0
+} llmrt_term;
+
+#define LLMRT_ACCESS_READ 1u
+#define LLMRT_ACCESS_WRITE 2u
+
+typedef struct llmrt_operand {
+  uint32_t access;          // LLMRT_ACCESS_* bits
+  uint32_t alignment;       // bytes, a power of two
+  llmrt_expression extent;  // bytes the kernel may touch from the operand's pointer on
+  llmrt_expression maximum; // for an operand of indices (int32): every value is in [0, maximum); no terms: not indices
+} llmrt_operand;
+
+// Must be >= 0 on the dispatch's scalars, all of them constants of the artifact.
+typedef struct llmrt_constraint {
+  llmrt_expression value;
+} llmrt_constraint;
+
+// One variant of a kernel. Variants of one kernel share `id` and differ in the range of scalars[0] (the rows of the
+// step that they are made for); together they cover every value from 0 on, without overlap, in ascending order, and lie
+// side by side in the table.
+typedef struct llmrt_kernel_entry {
+  uint8_t id[16];      // the first half of SHA-256 over the kernel's canonical text
+  uint32_t entry;      // of the first instruction, from the start of the segment
+  uint32_t code_bytes; // of its instructions
+  uint64_t features;   // beyond the segment's
+  int64_t first_rows, last_rows; // of scalars[0], both inclusive
+  llmrt_expression items;        // work items of a dispatch
+  llmrt_expression scratch;      // bytes of scratch a thread needs
+  uint32_t first_operand, operand_count;
+  uint32_t first_constraint, constraint_count;
+  uint32_t scalar_count;
+  uint32_t grain; // smallest number of items worth handing to a thread at a time, at least 1
+} llmrt_kernel_entry;
+
+// A kernel that is linked into the program, for systems that load no code. It is found by its entry's id, first_rows
+// and the tier's name; the tables still come from the artifact's code segment.
+typedef struct llmrt_static_kernel {
+  uint8_t id[16];
+  const char *tier;
+  int64_t first_rows;
+  llmrt_kernel function;
+} llmrt_static_kernel;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,244 @@
+#include "runtime/artifact/inspect.h"
+
+#include "runtime/artifact/code_table.h"
+#include "runtime/artifact/features.h"
+#include "runtime/artifact/prefix.h"
+#include "runtime/artifact/verify.h"
+#include "runtime/base/text.h"
+
+#include <map>
+#include <set>
+
+namespace llmrt {
+
+namespace {
+
+// Writes JSON objects and arrays; commas are put where they belong.
+class JsonWriter {
+public:
+  void open(char bracket) {
+    separate();
+    text_ += bracket;
+    first_ = true;
+  }
+  void close(char bracket) {
+    text_ += bracket;
+    first_ = false;
+  }
+  void key(std::string_view name) {
+    separate();
+    append_json_string(text_, name);
+    text_ += ": ";
+    first_ = true;
+  }
+  void string(std::string_view value) {
+    separate();
+    append_json_string(text_, value);
+  }
+  void raw(std::string_view value) {
+    separate();
+    text_ += value;
+  }
+  void field(std::string_view name, std::string_view value) {
+    key(name);
+    string(value);
+  }
+  void field(std::string_view name, uint64_t value) {
+    key(name);
+    raw(std::to_string(value));
+  }
+  std::string take() { return std::move(text_); }
+
+private:
+  void separate() {
+    if (!first_)
+      text_ += ", ";
+    first_ = false;
+  }
+  std::string text_;
+  bool first_ = true;
+};
+
+struct KernelRow {
+  std::string name, tier;
+  uint64_t features;
+  const llmrt_kernel_entry *entry;
+};
+
+std::string id_text(const llmrt_kernel_entry &entry) { return to_hex({entry.id, sizeof entry.id}); }
+
+// Every variant of every tier, in file order. The tables have been verified when the artifact was opened.
+std::vector<KernelRow> kernel_rows(const Artifact &artifact) {
+  const schema::Artifact &meta = artifact.meta();
+  std::map<std::string, std::string> names;
+  for (uint32_t i = 0; i < count_of(meta.kernels()); ++i) {
+    const schema::Kernel &kernel = *meta.kernels()->Get(i);
+    names[to_hex({kernel.id()->data(), kernel.id()->size()})] = std::string(text_of(kernel.name()));
+  }
+  std::vector<KernelRow> rows;
+  for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
+    const schema::Segment &segment = *meta.segments()->Get(i);
+    if (!is_cpu_code(segment))
+      continue;
+    Result<CodeTable> table = CodeTable::parse(artifact.segment(i));
+    if (!table)
+      continue;
+    for (const llmrt_kernel_entry &entry : table->entries()) {
+      auto found = names.find(id_text(entry));
+      rows.push_back({found == names.end() ? id_text(entry) : found->second, std::string(text_of(segment.layout())),
+                      entry.features | table->header().features, &entry});
+    }
+  }
+  return rows;
+}
+
+void write_segments(JsonWriter &json, const schema::Artifact &meta) {
+  json.key("segments");
+  json.open('[');
+  for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
+    const schema::Segment &segment = *meta.segments()->Get(i);
+    json.open('{');
+    json.field("name", text_of(segment.name()));
+    json.field("offset", segment.offset());
+    json.field("bytes", segment.bytes());
+    json.field("sha256", to_hex({segment.sha256()->bytes()->Data(), 32}));
+    json.field("layout", text_of(segment.layout()));
+    json.field("kind", segment.kind() == schema::SegmentKind::Weights ? "weights" : "code");
+    json.field("target", text_of(segment.target()));
+    json.close('}');
+  }
+  json.close(']');
+}
+
+void write_kernels(JsonWriter &json, const std::vector<KernelRow> &rows) {
+  json.key("kernels");
+  json.open('[');
+  for (const KernelRow &row : rows) {
+    json.open('{');
+    json.field("name", row.name);
+    json.field("target", kCpuTarget);
+    json.key("features");
+    json.open('[');
+    for (const std::string &feature : feature_names(row.features))
+      json.string(feature);
+    json.close(']');
+    json.field("tier", row.tier);
+    json.field("id", id_text(*row.entry));
+    json.field("first_rows", uint64_t(row.entry->first_rows));
+    json.key("last_rows");
+    json.raw(row.entry->last_rows == INT64_MAX ? "null" : std::to_string(row.entry->last_rows));
+    json.field("bytes", row.entry->code_bytes);
+    json.close('}');
+  }
+  json.close(']');
+}
+
+template <typename Names> void write_names(JsonWriter &json, std::string_view key, const Names &names) {
+  json.key(key);
+  json.open('[');
+  for (const auto &name : names)
+    json.string(name);
+  json.close(']');
+}
+
+struct Parts {
+  std::set<std::string> targets;
+  std::vector<std::string> tiers, programs;
+  uint64_t weight_bytes = 0, code_bytes = 0;
+};
+
+Parts parts_of(const schema::Artifact &meta) {
+  Parts parts;
+  for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
+    const schema::Segment &segment = *meta.segments()->Get(i);
+    if (text_of(segment.target()).size() > 0)
+      parts.targets.insert(std::string(text_of(segment.target())));
+    if (is_cpu_code(segment))
+      parts.tiers.push_back(std::string(text_of(segment.layout())));
+    (segment.kind() == schema::SegmentKind::Weights ? parts.weight_bytes : parts.code_bytes) += segment.bytes();
+  }
+  for (uint32_t i = 0; i < count_of(meta.programs()); ++i)
+    parts.programs.push_back(std::string(text_of(meta.programs()->Get(i)->name())));
+  return parts;
+}
+
+uint64_t metadata_bytes(const Artifact &artifact) {
+  Result<Prefix> prefix = parse_prefix(artifact.bytes());
+  return prefix ? prefix->metadata_bytes : 0;
+}
+
+} // namespace
+
+std::string inspect_json(const Artifact &artifact) {
+  const schema::Artifact &meta = artifact.meta();
+  const schema::Model &model = *meta.model();
+  Parts parts = parts_of(meta);
+  JsonWriter json;
+  json.open('{');
+  json.field("root_hash", to_hex(artifact.root_hash()));
+  write_names(json, "targets", parts.targets);
+  write_names(json, "tiers", parts.tiers);
+  json.field("quantization", text_of(model.quantization()));
+  write_names(json, "programs", parts.programs);
+  write_segments(json, meta);
+  write_kernels(json, kernel_rows(artifact));
+  json.field("producer", text_of(meta.producer()));
+  json.field("model", text_of(model.name()));
+  json.field("family", text_of(model.family()));
+  json.field("dtype", text_of(model.dtype()));
+  json.field("activations", text_of(model.activations()));
+  json.field("kv_cache_dtype", text_of(model.kv_cache_dtype()));
+  json.field("vocabulary", model.vocabulary());
+  json.field("max_positions", model.max_positions());
+  json.field("parameters", model.parameters());
+  json.field("bytes", artifact.bytes().size());
+  json.field("metadata_bytes", metadata_bytes(artifact));
+  json.field("weight_bytes", parts.weight_bytes);
+  json.field("code_bytes", parts.code_bytes);
+  json.close('}');
+  return json.take();
+}
+
+std::string inspect_text(const Artifact &artifact) {
+  const schema::Artifact &meta = artifact.meta();
+  const schema::Model &model = *meta.model();
+  Parts parts = parts_of(meta);
+  std::string text;
+  auto line = [&](std::string_view key, std::string_view value) {
+    text += key;
+    text.append(key.size() < 16 ? 16 - key.size() : 1, ' ');
+    text += value;
+    text += '\n';
+  };
+  auto list = [](const auto &names) {
+    std::string joined;
+    for (const std::string &name : names)
+      joined += (joined.empty() ? "" : ", ") + name;
+    return joined;
+  };
+  line("root hash", to_hex(artifact.root_hash()));
+  line("model", std::string(text_of(model.name())) + " (" + std::string(text_of(model.family())) + "), " +
+                    std::to_string(model.parameters()) + " parameters");
+  line("quantization", std::string(text_of(model.quantization())) + ", activations " +
+                           std::string(text_of(model.activations())) + ", cache " +
+                           std::string(text_of(model.kv_cache_dtype())));
+  line("vocabulary", std::to_string(model.vocabulary()) + ", up to " + std::to_string(model.max_positions()) +
+                         " positions");
+  line("targets", list(parts.targets));
+  line("tiers", list(parts.tiers));
+  for (uint32_t i = 0; i < count_of(meta.programs()); ++i) {
+    const schema::Program &program = *meta.programs()->Get(i);
+    line("program", std::string(text_of(program.name())) + ", " + std::to_string(count_of(program.dispatches())) +
+                        " dispatches of " + std::to_string(count_of(meta.kernels())) + " kernels");
+  }
+  line("file", format_bytes(artifact.bytes().size()) + ": metadata " + format_bytes(metadata_bytes(artifact)) +
+                   ", weights " + format_bytes(parts.weight_bytes) + ", code " + format_bytes(parts.code_bytes));
+  for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
+    const schema::Segment &segment = *meta.segments()->Get(i);
+    line("segment", std::string(text_of(segment.name())) + " at " + std::to_string(segment.offset()) + ", " +
+                        format_bytes(segment.bytes()) + ", " + std::string(text_of(segment.layout())));
+  }
+  return text;
+}
+
+} // namespace llmrt

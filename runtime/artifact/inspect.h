@@ -1,0 +1,24 @@
+// What is in an artifact, for people and for scripts.
+#pragma once
+
+#include "runtime/artifact/artifact.h"
+#include "runtime/base/status.h"
+
+#include <string>
+
+namespace llmrt {
+
+// One JSON object: root_hash, targets, tiers, quantization, programs (names), segments [{name, offset, bytes, sha256,
+// layout, kind, target}], kernels [{name, target, features, tier, id, first_rows, last_rows, bytes}], and the model's
+// figures. `features` lists what the kernel needs, the tier's included; last_rows is null where there is no bound.
+std::string inspect_json(const Artifact &artifact);
+
+// The same for people: sizes by part.
+std::string inspect_text(const Artifact &artifact);
+
+// Writes every variant of every kernel of the CPU's tiers as a relocatable ELF object into `folder` (made if it is not
+// there), named cpu.<tier>.<kernel>.r<first_rows>.<id>.o. The text section is the tier's whole code, so that
+// constants are where the code expects them; the symbol is the variant. Returns the number of files.
+Result<int> dump_kernels(const Artifact &artifact, const std::string &folder);
+
+} // namespace llmrt

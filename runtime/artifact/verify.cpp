@@ -1,0 +1,191 @@
+#include "runtime/artifact/verify.h"
+
+#include "runtime/artifact/prefix.h"
+#include "runtime/artifact/verify_internal.h"
+#include "runtime/base/sha256.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace llmrt {
+
+using namespace verify_internal;
+
+std::string_view text_of(const flatbuffers::String *string) {
+  return string ? std::string_view(string->c_str(), string->size()) : std::string_view();
+}
+
+bool is_cpu_code(const schema::Segment &segment) {
+  return segment.kind() == schema::SegmentKind::Code && text_of(segment.target()) == kCpuTarget;
+}
+
+const schema::Program *find_program(const schema::Artifact &meta, std::string_view name) {
+  for (uint32_t i = 0; i < count_of(meta.programs()); ++i)
+    if (text_of(meta.programs()->Get(i)->name()) == name)
+      return meta.programs()->Get(i);
+  return nullptr;
+}
+
+const schema::Artifact *verify_flatbuffer(std::span<const std::byte> metadata) {
+  const auto *bytes = reinterpret_cast<const uint8_t *>(metadata.data());
+  if (metadata.size() < 16 || metadata.size() > kMaxMetadataBytes)
+    return nullptr;
+  flatbuffers::Verifier::Options options;
+  options.max_depth = 16; // the deepest table of the schema is at 7
+  options.max_tables = 4000000;
+  flatbuffers::Verifier verifier(bytes, metadata.size(), options);
+  return schema::VerifyArtifactBuffer(verifier) ? schema::GetArtifact(bytes) : nullptr;
+}
+
+namespace verify_internal {
+
+std::string printable(std::string_view text) {
+  std::string result(text.substr(0, 80));
+  for (char &c : result)
+    if (c < ' ' || c > '~')
+      c = '?';
+  return result;
+}
+
+std::string named(const char *kind, uint32_t index, const flatbuffers::String *name) {
+  std::string text = std::string(kind) + " " + std::to_string(index);
+  if (name && name->size() > 0)
+    text += " (" + printable(text_of(name)) + ")";
+  return text;
+}
+
+Status check_size(const Context &context, const schema::Size *size, const std::string &where) {
+  if (!size || !size->terms())
+    return ok_status();
+  if (size->terms()->size() > 64)
+    return corrupt(where, "has more than 64 terms");
+  uint32_t symbols = uint32_t(schema::Symbol::Pages0) + context.groups;
+  for (const schema::Term *term : *size->terms()) {
+    if (uint32_t(term->a()) >= symbols || uint32_t(term->b()) >= symbols)
+      return corrupt(where, "names a symbol that does not exist");
+    if (term->coefficient() < 0)
+      return corrupt(where, "has a negative coefficient");
+  }
+  return Polynomial(size).overflowed() ? corrupt(where, "overflows") : ok_status();
+}
+
+Status check_weights(const Context &context) {
+  const auto *weights = context.meta.weights();
+  for (uint32_t i = 0; i < count_of(weights); ++i) {
+    const schema::Weight &weight = *weights->Get(i);
+    std::string where = named("weight", i, weight.name());
+    if (weight.segment() >= count_of(context.meta.segments()))
+      return corrupt(where, "names a segment that does not exist");
+    const schema::Segment &segment = *context.meta.segments()->Get(weight.segment());
+    if (segment.kind() != schema::SegmentKind::Weights)
+      return corrupt(where, "lies in a segment that does not hold weights");
+    if (weight.offset() % kWeightAlignment != 0)
+      return corrupt(where, "is not aligned to 64 bytes");
+    if (weight.offset() > segment.bytes() || weight.bytes() > segment.bytes() - weight.offset())
+      return corrupt(where, "does not lie in its segment");
+    uint64_t elements;
+    if (__builtin_mul_overflow(weight.rows(), weight.columns(), &elements) || elements > uint64_t(INT64_MAX))
+      return corrupt(where, "has a shape that overflows");
+    for (uint32_t s = 0; s < count_of(weight.sources()); ++s) {
+      const schema::SourceRows &source = *weight.sources()->Get(s);
+      if (source.row_count() > UINT64_MAX - source.first_row())
+        return corrupt(where, "has a range of source rows that overflows");
+    }
+  }
+  return ok_status();
+}
+
+namespace {
+
+Status check_segment(const schema::Segment &segment, const std::string &where, uint64_t file_bytes) {
+  if (uint8_t(segment.kind()) > uint8_t(schema::SegmentKind::MAX))
+    return corrupt(where, "is of an unknown kind");
+  if (segment.offset() % kSegmentAlignment != 0)
+    return corrupt(where, "is not aligned to 64 KB");
+  if (segment.offset() > file_bytes || segment.bytes() > file_bytes - segment.offset())
+    return corrupt(where, "does not lie in the file");
+  if (!segment.sha256())
+    return corrupt(where, "has no hash");
+  uint64_t chunks = segment.kind() == schema::SegmentKind::Weights ? (segment.bytes() + kHashChunk - 1) / kHashChunk : 0;
+  if (count_of(segment.chunk_sha256()) != chunks)
+    return corrupt(where, "does not have one hash for each MiB");
+  return ok_status();
+}
+
+// Opens the tables of every tier of the CPU.
+Status read_tiers(Context &context) {
+  const auto *segments = context.meta.segments();
+  for (uint32_t i = 0; i < count_of(segments); ++i) {
+    const schema::Segment &segment = *segments->Get(i);
+    if (!is_cpu_code(segment))
+      continue;
+    std::string name(text_of(segment.layout()));
+    std::string where = named("segment", i, segment.name());
+    for (const Tier &tier : context.tiers)
+      if (tier.name == name)
+        return corrupt(where, "is a tier that is there twice");
+    Result<CodeTable> table = CodeTable::parse(context.file.subspan(segment.offset(), segment.bytes()));
+    if (!table)
+      return Status(table.status().code(), where + ": " + table.status().message());
+    context.tiers.push_back({std::move(name), *std::move(table)});
+  }
+  return ok_status();
+}
+
+bool all_zero(std::span<const std::byte> bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte(0); });
+}
+
+} // namespace
+
+} // namespace verify_internal
+
+Status verify_segments(const schema::Artifact &meta, uint64_t file_bytes, uint64_t metadata_end) {
+  uint64_t end = metadata_end;
+  for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
+    const schema::Segment &segment = *meta.segments()->Get(i);
+    std::string where = named("segment", i, segment.name());
+    if (Status status = check_segment(segment, where, file_bytes); !status.ok())
+      return status;
+    if (segment.offset() < end)
+      return corrupt(where, "overlaps what lies before it");
+    if (segment.offset() - end >= kSegmentAlignment)
+      return corrupt(where, "leaves a gap before it");
+    end = segment.offset() + segment.bytes();
+  }
+  if (end != file_bytes)
+    return corrupt("the segments do not end with the file");
+  return ok_status();
+}
+
+Status verify_hashes(const schema::Artifact &meta, std::span<const std::byte> file, uint64_t metadata_end) {
+  uint64_t end = metadata_end;
+  for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
+    const schema::Segment &segment = *meta.segments()->Get(i);
+    std::string where = named("segment", i, segment.name());
+    if (!all_zero(file.subspan(end, segment.offset() - end)))
+      return corrupt(where, "the padding before it is not zero");
+    end = segment.offset() + segment.bytes();
+    if (segment.kind() == schema::SegmentKind::Weights)
+      continue;
+    Sha256Digest digest = sha256(file.subspan(segment.offset(), segment.bytes()));
+    if (std::memcmp(digest.data(), segment.sha256()->bytes()->Data(), digest.size()) != 0)
+      return corrupt(where, "its bytes are not what its hash says: the file is damaged, copy or compile it again");
+  }
+  return ok_status();
+}
+
+Status verify_contents(const schema::Artifact &meta, std::span<const std::byte> file) {
+  Context context{meta, file, 0, {}, 0, {}, {}, {}};
+  if (Status status = check_model(context); !status.ok())
+    return status;
+  if (Status status = check_weights(context); !status.ok())
+    return status;
+  if (Status status = check_memory(context); !status.ok())
+    return status;
+  if (Status status = read_tiers(context); !status.ok())
+    return status;
+  return check_programs(context);
+}
+
+} // namespace llmrt

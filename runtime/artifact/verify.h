@@ -1,0 +1,39 @@
+// The verifier: checks every offset, size, count and index of an artifact before anything is used, so that nobody
+// downstream checks again. docs/artifact.md lists what holds afterwards. Shared with llmc, which runs it over what it
+// wrote. Tokenizer tables are checked by runtime/text, for this library does not know what they mean.
+#pragma once
+
+#include "runtime/artifact/code_table.h"
+#include "runtime/artifact/polynomial.h"
+#include "runtime/base/status.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace llmrt {
+
+inline constexpr int kMaxArtifactCacheGroups = 8;
+inline constexpr std::string_view kCpuTarget = "cpu";
+
+// The metadata as a flatbuffer: every pointer in it stays inside, strings end, nesting is bounded. Null if not.
+const schema::Artifact *verify_flatbuffer(std::span<const std::byte> metadata);
+
+// The segment table alone: enough for reading the segments' bytes. `metadata_end` is where the metadata ends in the
+// file; segments follow it in ascending order, and the last one ends with the file.
+Status verify_segments(const schema::Artifact &meta, uint64_t file_bytes, uint64_t metadata_end);
+
+// The SHA-256 of each segment that is not weights, and the zeros between segments.
+Status verify_hashes(const schema::Artifact &meta, std::span<const std::byte> file, uint64_t metadata_end);
+
+// Everything else. verify_segments() must have passed; `file` is the whole file, aligned to 8 bytes.
+Status verify_contents(const schema::Artifact &meta, std::span<const std::byte> file);
+
+// ---- for those who read a verified artifact -------------------------------------------------------------------------
+std::string_view text_of(const flatbuffers::String *string); // empty for null
+bool is_cpu_code(const schema::Segment &segment);            // its bytes are a code segment of runtime/abi/kernel.h
+template <typename T> uint32_t count_of(const flatbuffers::Vector<T> *vector) { return vector ? vector->size() : 0; }
+const schema::Program *find_program(const schema::Artifact &meta, std::string_view name); // null if there is none
+
+} // namespace llmrt

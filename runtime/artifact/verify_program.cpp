@@ -1,0 +1,178 @@
+// Programs: what each dispatch names, and where its operands lie.
+#include "runtime/artifact/verify_internal.h"
+
+namespace llmrt::verify_internal {
+
+namespace {
+
+using schema::Symbol;
+
+Polynomial product(int64_t coefficient, Symbol a, Symbol b = Symbol::One) {
+  Polynomial result;
+  Monomial monomial(a);
+  if (!monomial.multiply(b))
+    result.set_overflow();
+  result.add(coefficient, monomial);
+  return result;
+}
+
+// The arrays of the step block: their sizes, and the bounds that the runtime keeps their values below.
+Result<Target> input_target(const Context &context, const schema::Operand &operand, const std::string &where) {
+  const schema::Model &model = *context.meta.model();
+  Target target;
+  switch (schema::Input(operand.index())) {
+  case schema::Input::TokenIds:
+    target.bytes = product(4, Symbol::Tokens);
+    target.value_bounds = {Polynomial(model.vocabulary())};
+    return target;
+  case schema::Input::Positions:
+    target.bytes = product(4, Symbol::Tokens);
+    if (context.page_tokens > 0)
+      target.value_bounds.push_back(product(context.page_tokens, Symbol::MaxBlocks));
+    if (model.positions_are_bounded())
+      target.value_bounds.push_back(Polynomial(int64_t(model.max_positions())));
+    return target;
+  case schema::Input::SequenceIndex:
+    target.bytes = product(4, Symbol::Tokens);
+    target.value_bounds = {product(1, Symbol::Sequences)};
+    return target;
+  case schema::Input::OutputRows:
+    target.bytes = product(4, Symbol::Rows);
+    target.value_bounds = {product(1, Symbol::Tokens)};
+    return target;
+  case schema::Input::RopeLength:
+    target.bytes = product(4, Symbol::Sequences);
+    return target;
+  case schema::Input::PageTable:
+    if (operand.group() >= context.groups)
+      return corrupt(where, "names a cache group that does not exist");
+    target.bytes = product(4, Symbol::Sequences, Symbol::MaxBlocks);
+    target.value_bounds = {product(1, Symbol(uint32_t(Symbol::Pages0) + operand.group()))};
+    return target;
+  }
+  return corrupt(where, "names an input that does not exist");
+}
+
+// The whole of what the operand names, without its own offset.
+Result<Target> whole_target(const Context &context, const schema::Operand &operand, const std::string &where) {
+  Target target;
+  uint32_t index = operand.index();
+  switch (operand.kind()) {
+  case schema::OperandKind::Buffer:
+    if (index >= context.buffer_bytes.size())
+      return corrupt(where, "names a buffer that does not exist");
+    target.offset = context.buffer_offset[index];
+    target.bytes = context.buffer_bytes[index];
+    target.writable = true;
+    return target;
+  case schema::OperandKind::Weight: {
+    if (index >= count_of(context.meta.weights()))
+      return corrupt(where, "names a weight that does not exist");
+    const schema::Weight &weight = *context.meta.weights()->Get(index);
+    // Both lie in the file, so they fit; the segment itself is aligned to 64 KB.
+    target.offset = Polynomial(int64_t(weight.offset()));
+    target.bytes = Polynomial(int64_t(weight.bytes()));
+    return target;
+  }
+  case schema::OperandKind::Input:
+    return input_target(context, operand, where);
+  case schema::OperandKind::Cache:
+    if (index >= context.groups)
+      return corrupt(where, "names a cache group that does not exist");
+    target.bytes = context.pool_bytes[index];
+    target.writable = true;
+    return target;
+  }
+  return corrupt(where, "is of an unknown kind");
+}
+
+Status check_copy(const Context &context, const schema::CopyDispatch &copy, const std::string &where) {
+  if (!copy.from() || !copy.to())
+    return corrupt(where, "lacks an operand");
+  if (Status status = check_size(context, copy.bytes(), where + ": its size"); !status.ok())
+    return status;
+  Result<Target> from = check_operand(context, *copy.from(), where + ": its source");
+  if (!from)
+    return from.status();
+  Result<Target> to = check_operand(context, *copy.to(), where + ": its destination");
+  if (!to)
+    return to.status();
+  if (!to->writable)
+    return corrupt(where, "writes what may not be written");
+  for (const Target *target : {&*from, &*to}) {
+    Polynomial end = target->start;
+    end.add(Polynomial(copy.bytes()));
+    if (!target->bytes.dominates(end))
+      return corrupt(where, "reaches past the end of its source or destination");
+  }
+  return ok_status();
+}
+
+Status check_dispatch(const Context &context, const schema::DispatchEntry &entry, const std::string &where) {
+  switch (entry.op_type()) {
+  case schema::Dispatch::KernelDispatch:
+    return entry.op() ? check_kernel_dispatch(context, *entry.op_as_KernelDispatch(), where)
+                      : corrupt(where, "is empty");
+  case schema::Dispatch::CopyDispatch:
+    return entry.op() ? check_copy(context, *entry.op_as_CopyDispatch(), where) : corrupt(where, "is empty");
+  case schema::Dispatch::CallDispatch:
+  case schema::Dispatch::CollectiveDispatch:
+    return Status(StatusCode::kUnsupported, where + ": calls and collectives are not run by this version");
+  default:
+    return corrupt(where, "is of an unknown kind");
+  }
+}
+
+Status check_logits(const Context &context, const schema::Program &program, const std::string &where) {
+  if (program.logits() >= context.buffer_bytes.size())
+    return corrupt(where, "its logits are a buffer that does not exist");
+  if (text_of(context.meta.buffers()->Get(program.logits())->element()) != "f32")
+    return corrupt(where, "its logits are not f32");
+  if (!context.buffer_bytes[program.logits()].dominates(product(4 * int64_t(context.meta.model()->vocabulary()),
+                                                                Symbol::Rows)))
+    return corrupt(where, "its logits do not have room for a row of the vocabulary each");
+  if (!context.buffer_offset[program.logits()].multiple_of(4))
+    return corrupt(where, "its logits are not aligned");
+  return ok_status();
+}
+
+} // namespace
+
+Result<Target> check_operand(const Context &context, const schema::Operand &operand, const std::string &where) {
+  if (Status status = check_size(context, operand.offset(), where + ": its offset"); !status.ok())
+    return status;
+  Result<Target> target = whole_target(context, operand, where);
+  if (!target)
+    return target;
+  target->start = Polynomial(operand.offset());
+  target->offset.add(target->start);
+  return target;
+}
+
+Status check_programs(const Context &context) {
+  for (uint32_t i = 0; i < count_of(context.meta.kernels()); ++i) {
+    const schema::Kernel &kernel = *context.meta.kernels()->Get(i);
+    if (kernel.id()->size() != 16)
+      return corrupt(named("kernel", i, kernel.name()), "its id does not have 16 bytes");
+  }
+  if (count_of(context.meta.programs()) > 64)
+    return corrupt("there are more than 64 programs");
+  for (uint32_t p = 0; p < count_of(context.meta.programs()); ++p) {
+    const schema::Program &program = *context.meta.programs()->Get(p);
+    std::string where = named("program", p, program.name());
+    if (find_program(context.meta, text_of(program.name())) != &program)
+      return corrupt(where, "its name is there twice");
+    if (Status status = check_logits(context, program, where); !status.ok())
+      return status;
+    for (uint32_t d = 0; d < count_of(program.dispatches()); ++d)
+      if (Status status = check_dispatch(context, *program.dispatches()->Get(d),
+                                         where + ", dispatch " + std::to_string(d));
+          !status.ok())
+        return status;
+  }
+  if (!find_program(context.meta, "step"))
+    return corrupt("there is no program named \"step\"");
+  return ok_status();
+}
+
+} // namespace llmrt::verify_internal

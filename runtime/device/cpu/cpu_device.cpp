@@ -1,0 +1,337 @@
+#include "runtime/device/cpu/cpu_device.h"
+
+#include "runtime/artifact/verify.h"
+#include "runtime/base/os.h"
+#include "runtime/device/cpu/dispatch_plan.h"
+#include "runtime/device/cpu/thread_pool.h"
+#include "runtime/device/memory_plan.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace llmrt {
+
+namespace {
+
+constexpr int64_t kMaxLimit = INT32_MAX; // of tokens, sequences, rows, blocks and pages: they are int32 in the step block
+
+class CpuDevice final : public Device {
+public:
+  CpuDevice(std::shared_ptr<const Artifact> artifact, CodeTable table, LoadedCode code,
+            std::unique_ptr<ThreadPool> pool, std::string tier, CpuProfile *profile)
+      : artifact_(std::move(artifact)), table_(std::move(table)), code_(std::move(code)), pool_(std::move(pool)),
+        tier_(std::move(tier)), profile_(profile) {}
+
+  std::string description() const override {
+    int threads = pool_->threads();
+    return "cpu " + tier_ + ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
+  }
+  Status prepare(const Limits &limits) override;
+  StepBlock step_block() override;
+  Status run(const StepShape &shape) override;
+  std::span<const float> logits(int64_t row) const override;
+  Status copy_page(int group, int32_t from, int32_t to) override;
+
+private:
+  int groups() const { return int(count_of(artifact_->meta().cache_groups())); }
+  Status check_limits(const Limits &limits) const;
+  Status take_memory(const Limits &limits);
+  Status check_shape(const StepShape &shape) const;
+  Status check_step_block(const StepShape &shape) const;
+  Status run_dispatch(const PlannedDispatch &dispatch, const SymbolValues &values);
+  Status run_kernel(const PlannedDispatch &dispatch, const SymbolValues &values);
+  void start_profile();
+
+  std::shared_ptr<const Artifact> artifact_;
+  CodeTable table_;
+  LoadedCode code_;
+  std::unique_ptr<ThreadPool> pool_;
+  std::string tier_;
+  CpuProfile *profile_;
+
+  Limits limits_;
+  bool prepared_ = false;
+  os::Mapping step_memory_;                                // arena, step block, scratch of each thread
+  std::array<os::Mapping, kMaxCacheGroups> pool_memory_;
+  StepMemory memory_;
+  StepBlock block_;
+  std::byte *scratch_ = nullptr;
+  int64_t scratch_bytes_ = 0; // of one thread
+  const float *logits_ = nullptr;
+  int64_t logits_rows_ = 0; // of the last run
+  DispatchPlan plan_;
+};
+
+Status CpuDevice::check_limits(const Limits &limits) const {
+  auto in_range = [](int64_t value) { return value >= 1 && value <= kMaxLimit; };
+  if (!in_range(limits.tokens) || !in_range(limits.sequences) || !in_range(limits.rows) || !in_range(limits.max_blocks))
+    return Status(StatusCode::kInvalidArgument, "the step's limits are out of range");
+  for (int group = 0; group < groups(); ++group)
+    if (!in_range(limits.pages[size_t(group)]))
+      return Status(StatusCode::kInvalidArgument, "the number of pages of cache group " + std::to_string(group) +
+                                                      " is out of range");
+  return ok_status();
+}
+
+Status CpuDevice::take_memory(const Limits &limits) {
+  Result<int64_t> scratch = scratch_per_thread(*artifact_, table_, limits);
+  if (!scratch)
+    return scratch.status();
+  scratch_bytes_ = *scratch;
+  MemoryPlan plan = plan_memory(*artifact_, limits, pool_->threads(), scratch_bytes_);
+  // Each part begins on its own page: the verifier counts on operands' bases being aligned to that.
+  int64_t total = 0;
+  std::array<int64_t, 3> begin{};
+  const std::array<int64_t, 3> bytes = {plan.arena_bytes, plan.step_block_bytes, plan.scratch_bytes};
+  for (size_t part = 0; part < bytes.size(); ++part) {
+    begin[part] = total;
+    std::optional<int64_t> end = checked_add(total, bytes[part]);
+    end = end ? checked_add(*end, kMaxOperandAlignment - 1) : std::nullopt;
+    if (!end)
+      return Status(StatusCode::kExhausted, "a step this large needs more memory than can be addressed");
+    total = *end / kMaxOperandAlignment * kMaxOperandAlignment;
+  }
+  Result<os::Mapping> memory = os::map_memory(size_t(std::max<int64_t>(total, 1)), true);
+  if (!memory)
+    return Status(StatusCode::kExhausted, "memory of a step: " + memory.status().message());
+  step_memory_ = *std::move(memory);
+  memory_.arena = step_memory_.data() + begin[0];
+  memory_.step_block = step_memory_.data() + begin[1];
+  scratch_ = step_memory_.data() + begin[2];
+  for (int group = 0; group < groups(); ++group) {
+    Result<os::Mapping> pool = os::map_memory(size_t(plan.pool_bytes[size_t(group)]), true);
+    if (!pool)
+      return Status(StatusCode::kExhausted, "pages of the KV cache: " + pool.status().message() +
+                                                "; lower --kv-cache-memory-bytes");
+    pool_memory_[size_t(group)] = *std::move(pool);
+    memory_.pools[size_t(group)] = pool_memory_[size_t(group)].data();
+  }
+  return ok_status();
+}
+
+Status CpuDevice::prepare(const Limits &limits) {
+  if (prepared_)
+    return Status(StatusCode::kInternal, "the device has been prepared before");
+  if (Status status = check_limits(limits); !status.ok())
+    return status;
+  if (Status status = take_memory(limits); !status.ok())
+    return status;
+  Result<DispatchPlan> plan = plan_dispatches(*artifact_, table_, code_, limits, memory_);
+  if (!plan)
+    return plan.status();
+  plan_ = *std::move(plan);
+  limits_ = limits;
+  const schema::Program &program = *find_program(artifact_->meta(), "step");
+  std::optional<int64_t> logits =
+      evaluate(artifact_->meta().buffers()->Get(program.logits())->offset(), symbol_values(limits));
+  if (!logits)
+    return Status(StatusCode::kInternal, "the offset of the logits overflows");
+  logits_ = reinterpret_cast<const float *>(memory_.arena + *logits);
+
+  StepBlockLayout layout = step_block_layout(limits, groups());
+  auto array = [this](int64_t offset, int64_t count) {
+    return std::span(reinterpret_cast<int32_t *>(memory_.step_block + offset), size_t(count));
+  };
+  block_.token_ids = array(layout.token_ids, limits.tokens);
+  block_.positions = array(layout.positions, limits.tokens);
+  block_.sequence_index = array(layout.sequence_index, limits.tokens);
+  block_.output_rows = array(layout.output_rows, limits.rows);
+  block_.rope_length = array(layout.rope_length, limits.sequences);
+  block_.max_blocks = limits.max_blocks;
+  for (int group = 0; group < groups(); ++group)
+    block_.page_tables[size_t(group)] = array(layout.page_tables[size_t(group)], limits.sequences * limits.max_blocks);
+  start_profile();
+  prepared_ = true;
+  return ok_status();
+}
+
+void CpuDevice::start_profile() {
+  if (!profile_)
+    return;
+  const schema::Artifact &meta = artifact_->meta();
+  const schema::Program &program = *find_program(meta, "step");
+  profile_->rows.clear();
+  for (uint32_t i = 0; i < count_of(program.dispatches()); ++i) {
+    const schema::KernelDispatch *dispatch = program.dispatches()->Get(i)->op_as_KernelDispatch();
+    CpuProfile::Row row;
+    row.label = dispatch ? std::string(text_of(dispatch->label())) : "";
+    row.kernel = dispatch ? std::string(text_of(meta.kernels()->Get(dispatch->kernel())->name())) : "copy";
+    profile_->rows.push_back(std::move(row));
+  }
+}
+
+StepBlock CpuDevice::step_block() { return block_; }
+
+Status CpuDevice::check_shape(const StepShape &shape) const {
+  if (!prepared_)
+    return Status(StatusCode::kInternal, "the device has not been prepared");
+  auto in = [](int64_t value, int64_t limit) { return value >= 0 && value <= limit; };
+  if (!in(shape.tokens, limits_.tokens) || !in(shape.sequences, limits_.sequences) || !in(shape.rows, limits_.rows))
+    return Status(StatusCode::kInvalidArgument, "the step is larger than what the device was prepared for");
+  return ok_status();
+}
+
+// Kernels index with these values; the verifier has shown that they stay inside if the values are below their bounds.
+Status CpuDevice::check_step_block(const StepShape &shape) const {
+  const schema::Artifact &meta = artifact_->meta();
+  int64_t positions = meta.model()->positions_are_bounded() ? int64_t(meta.model()->max_positions()) : INT32_MAX;
+  for (int group = 0; group < groups(); ++group)
+    positions = std::min(positions, limits_.max_blocks * int64_t(meta.cache_groups()->Get(uint32_t(group))->page_tokens()));
+  auto below = [](std::span<const int32_t> values, int64_t count, int64_t bound) {
+    // Negative values are large as unsigned ones; a maximum without branches.
+    uint32_t largest = 0;
+    for (int32_t value : values.first(size_t(count)))
+      largest = std::max(largest, uint32_t(value));
+    return count == 0 || int64_t(largest) < bound;
+  };
+  bool ok = below(block_.token_ids, shape.tokens, meta.model()->vocabulary()) &&
+            below(block_.positions, shape.tokens, positions) &&
+            below(block_.sequence_index, shape.tokens, shape.sequences) &&
+            below(block_.output_rows, shape.rows, shape.tokens);
+  for (int group = 0; group < groups(); ++group)
+    ok = ok && below(block_.page_tables[size_t(group)], shape.sequences * limits_.max_blocks,
+                     limits_.pages[size_t(group)]);
+  return ok ? ok_status()
+            : Status(StatusCode::kInvalidArgument, "a token id, position, sequence, row or page of the step is out of "
+                                                   "range");
+}
+
+// What one thread needs to do its share of a dispatch.
+struct KernelCall {
+  llmrt_kernel function;
+  llmrt_dispatch dispatch;
+  std::byte *scratch;
+  int64_t scratch_bytes;
+};
+
+void call_kernel(void *context, int thread, int64_t begin, int64_t end) {
+  const KernelCall &call = *static_cast<const KernelCall *>(context);
+  llmrt_dispatch dispatch = call.dispatch;
+  dispatch.begin = begin;
+  dispatch.end = end;
+  dispatch.scratch = call.scratch + thread * call.scratch_bytes;
+  call.function(&dispatch);
+}
+
+Status CpuDevice::run_kernel(const PlannedDispatch &dispatch, const SymbolValues &values) {
+  std::array<int64_t, kMaxKernelScalars> scalars;
+  for (uint32_t i = 0; i < dispatch.scalar_count; ++i) {
+    const PlannedScalar &scalar = plan_.scalars[dispatch.first_scalar + i];
+    scalars[i] = scalar.value * values[size_t(scalar.symbol)];
+  }
+  if (scalars[0] == 0)
+    return ok_status();
+  // Variants ascend and the last one has no bound.
+  const PlannedVariant *variant = &plan_.variants[dispatch.first_variant];
+  while (scalars[0] > variant->entry->last_rows)
+    ++variant;
+  std::optional<int64_t> items = table_.evaluate(variant->entry->items, {scalars.data(), dispatch.scalar_count});
+  if (!items || *items < 0)
+    return Status(StatusCode::kInternal, "the number of work items of a dispatch overflows");
+  KernelCall call{variant->function,
+                  {plan_.operands.data() + dispatch.first_operand, scalars.data(), 0, 0, nullptr},
+                  scratch_,
+                  scratch_bytes_};
+  pool_->run(*items, variant->entry->grain, call_kernel, &call);
+  return ok_status();
+}
+
+Status CpuDevice::run_dispatch(const PlannedDispatch &dispatch, const SymbolValues &values) {
+  if (dispatch.variant_count > 0)
+    return run_kernel(dispatch, values);
+  std::optional<int64_t> bytes = evaluate(dispatch.copy_bytes, values);
+  if (!bytes)
+    return Status(StatusCode::kInternal, "the size of a copy overflows");
+  if (*bytes > 0)
+    std::memmove(plan_.operands[dispatch.first_operand + 1], plan_.operands[dispatch.first_operand], size_t(*bytes));
+  return ok_status();
+}
+
+Status CpuDevice::run(const StepShape &shape) {
+  if (Status status = check_shape(shape); !status.ok())
+    return status;
+  if (Status status = check_step_block(shape); !status.ok())
+    return status;
+  Limits step = limits_;
+  step.tokens = shape.tokens;
+  step.sequences = shape.sequences;
+  step.rows = shape.rows;
+  const SymbolValues values = symbol_values(step);
+  for (size_t i = 0; i < plan_.dispatches.size(); ++i) {
+    uint64_t before = profile_ ? os::monotonic_ns() : 0;
+    if (Status status = run_dispatch(plan_.dispatches[i], values); !status.ok())
+      return status;
+    if (profile_) {
+      profile_->rows[i].nanoseconds += os::monotonic_ns() - before;
+      ++profile_->rows[i].runs;
+    }
+  }
+  logits_rows_ = shape.rows;
+  return ok_status();
+}
+
+std::span<const float> CpuDevice::logits(int64_t row) const {
+  if (row < 0 || row >= logits_rows_)
+    return {};
+  size_t vocabulary = artifact_->meta().model()->vocabulary();
+  return {logits_ + size_t(row) * vocabulary, vocabulary};
+}
+
+Status CpuDevice::copy_page(int group, int32_t from, int32_t to) {
+  if (!prepared_ || group < 0 || group >= groups() || from < 0 || to < 0 || from >= limits_.pages[size_t(group)] ||
+      to >= limits_.pages[size_t(group)])
+    return Status(StatusCode::kInvalidArgument, "a page to copy does not exist");
+  if (from == to)
+    return ok_status();
+  const schema::CacheGroup &cache = *artifact_->meta().cache_groups()->Get(uint32_t(group));
+  size_t page = cache.bytes_per_page_layer();
+  for (uint32_t layer = 0; layer < cache.layers(); ++layer) {
+    std::byte *pages = memory_.pools[size_t(group)] + size_t(layer) * size_t(limits_.pages[size_t(group)]) * page;
+    std::memcpy(pages + size_t(to) * page, pages + size_t(from) * page, page);
+  }
+  return ok_status();
+}
+
+std::string tier_name(const Artifact &artifact, uint32_t segment) {
+  return std::string(text_of(artifact.meta().segments()->Get(segment)->layout()));
+}
+
+} // namespace
+
+Result<std::unique_ptr<Device>> make_cpu_device(std::shared_ptr<const Artifact> artifact,
+                                                const CpuDeviceOptions &options) {
+  Result<uint32_t> segment = select_tier(*artifact, detect_cpu(), options.tier);
+  if (!segment)
+    return Status(segment.status().code(), artifact->path() + ": " + segment.status().message());
+  Result<CodeTable> table = CodeTable::parse(artifact->segment(*segment));
+  if (!table)
+    return table.status();
+  Result<LoadedCode> code = LoadedCode::load(*artifact, *segment, *table, options.mode, options.static_kernels);
+  if (!code)
+    return code.status();
+  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(options.threads > 0 ? options.threads : os::usable_cpus());
+  if (!pool)
+    return pool.status();
+  std::string tier = tier_name(*artifact, *segment);
+  return std::unique_ptr<Device>(std::make_unique<CpuDevice>(std::move(artifact), *std::move(table), *std::move(code),
+                                                             *std::move(pool), std::move(tier), options.profile));
+}
+
+Result<std::string> cpu_tier(const Artifact &artifact, const std::string &tier) {
+  Result<uint32_t> segment = select_tier(artifact, detect_cpu(), tier);
+  if (!segment)
+    return segment.status();
+  return tier_name(artifact, *segment);
+}
+
+Result<int64_t> cpu_scratch_per_thread(const Artifact &artifact, const std::string &tier, const Limits &limits) {
+  Result<uint32_t> segment = select_tier(artifact, detect_cpu(), tier);
+  if (!segment)
+    return segment.status();
+  Result<CodeTable> table = CodeTable::parse(artifact.segment(*segment));
+  if (!table)
+    return table.status();
+  return scratch_per_thread(artifact, *table, limits);
+}
+
+} // namespace llmrt

@@ -1,0 +1,72 @@
+// A device runs the program of an artifact. The engine sees this interface alone; it never sees a kernel, and the
+// device never sees a request.
+#pragma once
+
+#include "runtime/artifact/artifact.h"
+#include "runtime/base/status.h"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace llmrt {
+
+inline constexpr int kMaxCacheGroups = 8;
+
+// The largest step that can be run; memory is taken once for it.
+struct Limits {
+  int64_t tokens = 0;     // rows of a step
+  int64_t sequences = 0;  // sequences in a step
+  int64_t rows = 0;       // output rows of a step
+  int64_t max_blocks = 0; // page table entries of a sequence: ceil(max_model_len / page_tokens)
+  std::array<int64_t, kMaxCacheGroups> pages{}; // of each cache group's pool
+};
+
+// What the runtime fills before a step: views into the device's step block, sized for the limits.
+struct StepBlock {
+  std::span<int32_t> token_ids;      // [tokens]
+  std::span<int32_t> positions;      // [tokens]
+  std::span<int32_t> sequence_index; // [tokens]
+  std::span<int32_t> output_rows;    // [rows], indices of this step's tokens
+  std::span<int32_t> rope_length;    // [sequences]
+  std::array<std::span<int32_t>, kMaxCacheGroups> page_tables; // [sequences][max_blocks] each, row-major
+  int64_t max_blocks = 0;
+};
+
+struct StepShape {
+  int64_t tokens = 0, sequences = 0, rows = 0;
+};
+
+class Device {
+public:
+  virtual ~Device() = default;
+
+  virtual std::string description() const = 0; // "cpu x86-64-v4-vnni, 2 threads"
+
+  // Takes all memory a step within `limits` needs. Called once, before anything below.
+  virtual Status prepare(const Limits &limits) = 0;
+  virtual StepBlock step_block() = 0;
+
+  // Runs the program "step" over the first shape.tokens rows of the step block; every row's keys and values are
+  // in its pages afterwards. Takes no memory.
+  virtual Status run(const StepShape &shape) = 0;
+
+  // Logits of output row `row` of the last run: f32 [vocabulary], valid until the next.
+  virtual std::span<const float> logits(int64_t row) const = 0;
+
+  // Copies page `from` of a group to page `to`, in all layers (copy on write). Between steps only.
+  virtual Status copy_page(int group, int32_t from, int32_t to) = 0;
+};
+
+// Bytes by the artifact's own formulas, for --print-memory and for sizing the pools before prepare().
+struct MemoryPlan {
+  int64_t arena_bytes = 0;      // step buffers
+  int64_t step_block_bytes = 0;
+  int64_t scratch_bytes = 0;    // all threads
+  std::array<int64_t, kMaxCacheGroups> pool_bytes{}, bytes_per_page{};
+};
+MemoryPlan plan_memory(const Artifact &artifact, const Limits &limits, int threads, int64_t scratch_per_thread);
+
+} // namespace llmrt

@@ -1,0 +1,71 @@
+// What is asked of the engine and what comes back. Token ids only: the engine never sees text.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace llmrt {
+
+using RequestId = uint64_t;
+
+// Applied to a row of logits in this order (as vLLM and transformers do): bias, repetition penalty, presence and
+// frequency penalties, min_tokens' ban of end ids, mask; then temperature 0 takes the largest (lowest id on a tie);
+// else temperature, top_k, min_p, top_p, and a draw from the request's own counter-based generator.
+struct SamplingParams {
+  float temperature = 1;
+  float top_p = 1;
+  int32_t top_k = -1; // -1 or 0: off
+  float min_p = 0;
+  float repetition_penalty = 1, presence_penalty = 0, frequency_penalty = 0;
+  uint64_t seed = 0;
+  std::vector<std::pair<int32_t, float>> logit_bias;
+  int32_t logprobs = -1; // of each new token, with that many alternatives; -1: none
+};
+
+struct TokenLogprob {
+  int32_t id = 0;
+  float logprob = 0;
+};
+
+struct NewToken {
+  int32_t id = 0;
+  float logprob = 0;               // with SamplingParams::logprobs >= 0
+  std::vector<TokenLogprob> top;   // likewise, best first
+};
+
+enum class FinishReason { kNone, kStop, kLength, kCancelled, kError };
+
+// One event of a request: tokens that are new since the last one, or its end, or both.
+struct Event {
+  RequestId id = 0;
+  std::vector<NewToken> tokens;
+  FinishReason finish = FinishReason::kNone;
+  std::string error;        // with kError
+  int32_t cached_tokens = 0; // of the prompt, served from the prefix cache; known from the first event on
+};
+
+// Called on the engine's thread; must not block and must not call the engine back, except for cancel().
+using EventSink = std::function<void(Event &&)>;
+
+// Logits of prompt rows [first, first + rows.size() / vocabulary): called on the engine's thread, in order of position.
+using LogitsSink = std::function<void(int64_t first_position, std::span<const float> rows)>;
+
+struct RequestSpec {
+  std::vector<int32_t> prompt; // at least one id
+  int32_t max_tokens = 16;     // 0: the prompt is run (for its logits) and nothing is sampled
+  int32_t min_tokens = 0;
+  std::vector<int32_t> stop_ids; // ends the request; the id is reported
+  bool ignore_eos = false;       // the model's end ids do not stop
+  int32_t priority = 0;          // lower runs first under --scheduling-policy priority
+  std::string cache_salt;        // requests share pages only under the same salt
+  SamplingParams sampling;
+  EventSink on_event;
+  LogitsSink on_prompt_logits; // set: the logits of every prompt row that is computed (not of cached ones)
+};
+
+} // namespace llmrt

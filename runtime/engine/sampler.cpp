@@ -1,0 +1,243 @@
+#include "runtime/engine/sampler.h"
+
+#include "runtime/base/text.h"
+#include "runtime/engine/philox.h"
+#include "runtime/engine/portable_exp.h"
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <limits>
+
+namespace llmrt {
+
+namespace {
+
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+Status out_of_range(const char *field, float value, const char *range) {
+  return Status(StatusCode::kInvalidArgument,
+                std::string(field) + " must be " + range + ", not " +
+                    (std::isfinite(value) ? format_number(value) : std::string("infinite or not a number")));
+}
+
+// The id of the largest logit, the lowest on a tie; -1 if one of them is NaN or +infinity.
+int32_t argmax(std::span<const float> logits) {
+  float best = kMinusInfinity;
+  int32_t id = 0;
+  bool bad = false;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    bad |= !(logits[i] <= FLT_MAX);
+    if (logits[i] > best) {
+      best = logits[i];
+      id = int32_t(i);
+    }
+  }
+  return bad ? -1 : id;
+}
+
+// Ascending as the value descends; -0 and +0 are equal.
+uint32_t descending_key(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value + 0.0f);
+  return bits & 0x80000000u ? bits : ~(bits | 0x80000000u);
+}
+
+} // namespace
+
+Status check_sampling(const SamplingParams &p, int64_t vocabulary) {
+  if (!(p.temperature >= 0 && p.temperature <= FLT_MAX)) return out_of_range("temperature", p.temperature, "0 or more");
+  if (!(p.top_p > 0 && p.top_p <= 1)) return out_of_range("top_p", p.top_p, "above 0 and at most 1");
+  if (p.top_k < -1) return out_of_range("top_k", float(p.top_k), "-1, 0 (off) or more");
+  if (!(p.min_p >= 0 && p.min_p <= 1)) return out_of_range("min_p", p.min_p, "between 0 and 1");
+  if (!(p.repetition_penalty > 0 && p.repetition_penalty <= FLT_MAX))
+    return out_of_range("repetition_penalty", p.repetition_penalty, "above 0");
+  if (!(std::fabs(p.presence_penalty) <= 2))
+    return out_of_range("presence_penalty", p.presence_penalty, "between -2 and 2");
+  if (!(std::fabs(p.frequency_penalty) <= 2))
+    return out_of_range("frequency_penalty", p.frequency_penalty, "between -2 and 2");
+  if (p.logprobs < -1 || p.logprobs > vocabulary)
+    return out_of_range("logprobs", float(p.logprobs), "-1 (off) or at most the vocabulary's size");
+  for (const auto &[id, bias] : p.logit_bias) {
+    if (id < 0 || id >= vocabulary)
+      return Status(StatusCode::kInvalidArgument, "logit_bias names token " + std::to_string(id) +
+                                                      ", the vocabulary has " + std::to_string(vocabulary));
+    if (!std::isfinite(bias)) return out_of_range("logit_bias", bias, "a finite number");
+  }
+  return ok_status();
+}
+
+Sampler::Sampler(int64_t vocabulary)
+    : logits_(size_t(vocabulary)), counts_(size_t(vocabulary)), seen_(size_t(vocabulary)), ids_(size_t(vocabulary)),
+      weights_(size_t(vocabulary)), entries_(size_t(vocabulary)), spare_(size_t(vocabulary)) {}
+
+Status Sampler::sample(const SamplerInput &input, NewToken *token) {
+  token->id = argmax(input.logits);
+  if (token->id < 0 || input.logits[size_t(token->id)] == kMinusInfinity)
+    return Status(StatusCode::kInternal, "the model gave a logit that is not a finite number for new token " +
+                                             std::to_string(input.index));
+  const bool adjusted = adjust(input);
+  if (input.params->temperature > 0) {
+    if (!adjusted) std::copy(input.logits.begin(), input.logits.end(), logits_.begin());
+    if (Status status = draw(input, &token->id); !status.ok()) return status;
+  } else if (adjusted) {
+    token->id = argmax(logits_);
+    if (token->id < 0 || logits_[size_t(token->id)] == kMinusInfinity)
+      return Status(StatusCode::kInvalidArgument, "bias, penalties and bans leave no token that may come next");
+  }
+  report(input, token);
+  return ok_status();
+}
+
+// logits_ becomes what temperature applies to; false, and logits_ untouched, if that is the input itself.
+bool Sampler::adjust(const SamplerInput &input) {
+  const SamplingParams &p = *input.params;
+  const bool penalties = p.repetition_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0;
+  const bool bans = !input.banned[0].empty() || !input.banned[1].empty() || !input.mask.empty();
+  if (p.logit_bias.empty() && !penalties && !bans) return false;
+  std::copy(input.logits.begin(), input.logits.end(), logits_.begin());
+  for (const auto &[id, bias] : p.logit_bias) logits_[size_t(id)] += bias;
+  if (penalties) penalize(input);
+  for (std::span<const int32_t> ids : input.banned)
+    for (int32_t id : ids)
+      if (id >= 0 && size_t(id) < logits_.size()) logits_[size_t(id)] = kMinusInfinity;
+  if (!input.mask.empty())
+    for (size_t id = 0; id < logits_.size(); ++id)
+      if (!(input.mask[id / 32] >> (id % 32) & 1)) logits_[id] = kMinusInfinity;
+  return true;
+}
+
+void Sampler::penalize(const SamplerInput &input) {
+  const SamplingParams &p = *input.params;
+  if (p.repetition_penalty != 1)
+    for (std::span<const int32_t> ids : {input.prompt, input.generated})
+      for (int32_t id : ids) {
+        if (seen_[size_t(id)]) continue;
+        seen_[size_t(id)] = 1;
+        float &logit = logits_[size_t(id)];
+        logit = logit > 0 ? logit / p.repetition_penalty : logit * p.repetition_penalty;
+      }
+  if (p.presence_penalty != 0 || p.frequency_penalty != 0) {
+    for (int32_t id : input.generated) ++counts_[size_t(id)];
+    for (int32_t id : input.generated) {
+      int32_t &count = counts_[size_t(id)];
+      if (count == 0) continue; // done
+      logits_[size_t(id)] -= p.frequency_penalty * float(count);
+      logits_[size_t(id)] -= p.presence_penalty;
+      count = 0;
+    }
+  }
+  for (std::span<const int32_t> ids : {input.prompt, input.generated})
+    for (int32_t id : ids) seen_[size_t(id)] = 0;
+}
+
+Status Sampler::draw(const SamplerInput &input, int32_t *id) {
+  const SamplingParams &p = *input.params;
+  const int32_t best = argmax(logits_);
+  if (best < 0 || logits_[size_t(best)] == kMinusInfinity)
+    return Status(StatusCode::kInvalidArgument, "bias, penalties and bans leave no token that may come next");
+  const double largest = logits_[size_t(best)], temperature = p.temperature;
+  size_t count = 0;
+  for (size_t i = 0; i < logits_.size(); ++i) {
+    weights_[i] = portable_exp((double(logits_[i]) - largest) / temperature);
+    ids_[count] = int32_t(i);
+    count += weights_[i] > 0;
+  }
+  if (p.top_k > 0 && size_t(p.top_k) < count) count = keep_top_k(count, p.top_k);
+  if (p.min_p > 0) count = keep_min_p(count, p.min_p);
+  if (p.top_p < 1) count = keep_top_p(count, p.top_p);
+
+  double total = 0;
+  for (size_t i = 0; i < count; ++i) total += weights_[size_t(ids_[i])];
+  const double target = uniform_draw(p.seed, input.index, input.branch) * total;
+  double sum = 0;
+  *id = ids_[count - 1]; // rounding may leave the target a hair above the last sum
+  for (size_t i = 0; i < count; ++i) {
+    sum += weights_[size_t(ids_[i])];
+    if (sum <= target) continue;
+    *id = ids_[i];
+    break;
+  }
+  return ok_status();
+}
+
+// Logits equal to the k-th largest all stay.
+size_t Sampler::keep_top_k(size_t count, int64_t k) {
+  for (size_t i = 0; i < count; ++i) entries_[i] = {descending_key(logits_[size_t(ids_[i])]), ids_[i]};
+  std::nth_element(entries_.begin(), entries_.begin() + (k - 1), entries_.begin() + ptrdiff_t(count),
+                   [](const Entry &a, const Entry &b) { return a.key < b.key; });
+  const uint32_t limit = entries_[size_t(k - 1)].key;
+  size_t kept = 0;
+  for (size_t i = 0; i < count; ++i)
+    if (descending_key(logits_[size_t(ids_[i])]) <= limit) ids_[kept++] = ids_[i];
+  return kept;
+}
+
+size_t Sampler::keep_min_p(size_t count, double min_p) {
+  size_t kept = 0;
+  for (size_t i = 0; i < count; ++i)
+    if (weights_[size_t(ids_[i])] >= min_p) ids_[kept++] = ids_[i]; // the largest weight is 1
+  return kept;
+}
+
+// The fewest candidates, best first (lower id first on a tie), whose weights reach top_p of the whole.
+size_t Sampler::keep_top_p(size_t count, double top_p) {
+  double total = 0;
+  for (size_t i = 0; i < count; ++i) total += weights_[size_t(ids_[i])];
+  // What is below `floor` cannot be needed: all of it together is less than half of what top_p leaves out.
+  const double floor = (1 - top_p) * total / (2 * double(count));
+  size_t sorted = 0;
+  for (size_t i = 0; i < count; ++i)
+    if (weights_[size_t(ids_[i])] >= floor) entries_[sorted++] = {descending_key(logits_[size_t(ids_[i])]), ids_[i]};
+  sort_by_logit(sorted);
+  double sum = 0;
+  size_t needed = 0;
+  while (needed < sorted && (needed == 0 || sum < top_p * total)) sum += weights_[size_t(entries_[needed++].id)];
+  const Entry last = entries_[needed - 1];
+  size_t kept = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t key = descending_key(logits_[size_t(ids_[i])]);
+    if (key < last.key || (key == last.key && ids_[i] <= last.id)) ids_[kept++] = ids_[i];
+  }
+  return kept;
+}
+
+// entries_[0, count) in ascending order of (key, id), which come in ascending order of id: a stable radix sort, whose
+// time does not depend on the values.
+void Sampler::sort_by_logit(size_t count) {
+  constexpr int kBits = 11;
+  constexpr size_t kBuckets = size_t(1) << kBits;
+  for (int shift = 0; shift < 32; shift += kBits) {
+    std::array<uint32_t, kBuckets> starts{};
+    for (size_t i = 0; i < count; ++i) ++starts[entries_[i].key >> shift & (kBuckets - 1)];
+    uint32_t start = 0;
+    for (uint32_t &bucket : starts) {
+      const uint32_t size = bucket;
+      bucket = start;
+      start += size;
+    }
+    for (size_t i = 0; i < count; ++i) spare_[starts[entries_[i].key >> shift & (kBuckets - 1)]++] = entries_[i];
+    std::swap(entries_, spare_);
+  }
+}
+
+// Log probabilities of the model itself: the softmax of the logits as they came.
+void Sampler::report(const SamplerInput &input, NewToken *token) {
+  const int32_t wanted = input.params->logprobs;
+  if (wanted < 0) return;
+  const std::span<const float> logits = input.logits;
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  double total = 0;
+  for (float logit : logits) total += portable_exp(double(logit) - largest);
+  const double normalizer = largest + portable_log(total);
+  auto logprob = [&](int32_t id) { return float(double(logits[size_t(id)]) - normalizer); };
+  token->logprob = logprob(token->id);
+  if (wanted == 0) return;
+  for (size_t i = 0; i < logits.size(); ++i) entries_[i] = {descending_key(logits[i]), int32_t(i)};
+  auto better = [](const Entry &a, const Entry &b) { return a.key != b.key ? a.key < b.key : a.id < b.id; };
+  if (size_t(wanted) < logits.size()) std::nth_element(entries_.begin(), entries_.begin() + wanted, entries_.end(), better);
+  std::sort(entries_.begin(), entries_.begin() + wanted, better);
+  token->top.resize(size_t(wanted));
+  for (size_t i = 0; i < size_t(wanted); ++i) token->top[i] = {entries_[i].id, logprob(entries_[i].id)};
+}
+
+} // namespace llmrt

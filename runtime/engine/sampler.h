@@ -1,0 +1,61 @@
+// From a row of logits to the next token. The order of what is applied, the tie rules and the draw: docs/sampling.md.
+#pragma once
+
+#include "runtime/base/status.h"
+#include "runtime/engine/request.h"
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace llmrt {
+
+struct SamplerInput {
+  std::span<const float> logits; // [vocabulary], as the model gave them
+  const SamplingParams *params = nullptr;
+  std::span<const int32_t> prompt, generated;            // ids below the vocabulary
+  std::array<std::span<const int32_t>, 2> banned;        // ids that may not come now (min_tokens)
+  std::span<const uint32_t> mask;                        // a bit an id, 1: allowed; empty: all are
+  uint64_t index = 0;                                    // of the new token in the request, from 0
+  uint32_t branch = 0;                                   // which of a request's samples
+};
+
+// kInvalidArgument naming the field that is out of its range.
+Status check_sampling(const SamplingParams &params, int64_t vocabulary);
+
+// A token depends on its SamplerInput alone. Takes all memory in the constructor; sample() takes none but for
+// NewToken::top. Not thread-safe.
+class Sampler {
+public:
+  explicit Sampler(int64_t vocabulary);
+
+  // kInternal if a logit is NaN or +infinity; kInvalidArgument if everything is banned.
+  Status sample(const SamplerInput &input, NewToken *token);
+
+  static constexpr int64_t kBytesPerId = 4 + 4 + 1 + 4 + 8 + 16; // of scratch, for each id of the vocabulary
+
+private:
+  struct Entry {
+    uint32_t key; // ascending as the logit descends
+    int32_t id;
+  };
+
+  bool adjust(const SamplerInput &input);
+  void penalize(const SamplerInput &input);
+  Status draw(const SamplerInput &input, int32_t *id);
+  size_t keep_top_k(size_t count, int64_t k);
+  size_t keep_min_p(size_t count, double min_p);
+  size_t keep_top_p(size_t count, double top_p);
+  void sort_by_logit(size_t count);
+  void report(const SamplerInput &input, NewToken *token);
+
+  std::vector<float> logits_;
+  std::vector<int32_t> counts_; // of generated ids, 0 between calls
+  std::vector<uint8_t> seen_;   // 0 between calls
+  std::vector<int32_t> ids_;    // candidates in ascending order
+  std::vector<double> weights_; // of all ids
+  std::vector<Entry> entries_, spare_;
+};
+
+} // namespace llmrt

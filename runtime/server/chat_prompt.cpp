@@ -1,0 +1,115 @@
+#include "runtime/server/chat_prompt.h"
+
+namespace llmrt::server {
+
+namespace {
+
+std::string_view strip(std::string_view text, bool left, bool right) {
+  static constexpr std::string_view kSpace = " \t\n\r\f\v";
+  while (left && !text.empty() && kSpace.find(text.front()) != kSpace.npos)
+    text.remove_prefix(1);
+  while (right && !text.empty() && kSpace.find(text.back()) != kSpace.npos)
+    text.remove_suffix(1);
+  return text;
+}
+
+// Content given in parts becomes their texts, a line each, as vLLM does for templates that take strings.
+bool join_parts(FieldReader &fields, const std::string &where, Json &content) {
+  std::string text;
+  for (const Json &part : content) {
+    bool is_text = part.is_object() && part.contains("type") && part["type"] == "text" && part.contains("text") &&
+                   part["text"].is_string();
+    if (!is_text) {
+      fields.fail("messages", where + ": only parts {\"type\":\"text\",\"text\":...} are supported by this model");
+      return false;
+    }
+    if (!text.empty())
+      text += '\n';
+    text += part["text"].get_ref<const std::string &>();
+  }
+  content = std::move(text);
+  return true;
+}
+
+Json read_messages(FieldReader &fields) {
+  const Json *messages = fields.value("messages");
+  if (!messages || !messages->is_array() || messages->empty()) {
+    fields.fail("messages", "must be a list with at least one message");
+    return nullptr;
+  }
+  Json out = *messages;
+  for (size_t i = 0; i < out.size(); ++i) {
+    Json &message = out[i];
+    std::string where = "message " + std::to_string(i);
+    if (!message.is_object() || !message.contains("role") || !message["role"].is_string()) {
+      fields.fail("messages", where + " must be an object with a role");
+      return nullptr;
+    }
+    if (!message.contains("content"))
+      message["content"] = nullptr;
+    Json &content = message["content"];
+    if (content.is_array() && !join_parts(fields, where, content))
+      return nullptr;
+    bool may_lack = message.contains("tool_calls");
+    if (!content.is_string() && !(content.is_null() && may_lack)) {
+      fields.fail("messages", where + ": content must be a string or a list of parts");
+      return nullptr;
+    }
+  }
+  return out;
+}
+
+// Ends the text where the final message ends, as transformers does.
+void cut_after_final_message(FieldReader &fields, const Json &messages, std::string &text) {
+  const Json &content = messages.back()["content"];
+  std::string last = content.is_string() ? content.get<std::string>() : std::string();
+  std::string_view core = strip(last, true, true);
+  size_t at = core.empty() ? std::string::npos : text.rfind(core);
+  if (at == std::string::npos)
+    return fields.fail("continue_final_message", "the final message does not appear in the rendered chat as it is");
+  std::string_view tail = strip(last, true, false);
+  bool whole = std::string_view(text).substr(at, tail.size()) == tail;
+  text.resize(at + (whole ? tail.size() : core.size()));
+}
+
+} // namespace
+
+std::string read_chat_prompt(FieldReader &fields, const Model &model) {
+  Json variables = Json::object();
+  Json messages = read_messages(fields);
+  bool add_prompt = fields.boolean("add_generation_prompt").value_or(true);
+  bool resume = fields.boolean("continue_final_message").value_or(false);
+  const Json *tools = fields.value("tools"), *documents = fields.value("documents");
+  const Json *extra = fields.value("chat_template_kwargs");
+  fields.refuse({"chat_template"});
+  if (tools && !tools->is_array())
+    fields.fail("tools", "must be a list");
+  if (documents && !documents->is_array())
+    fields.fail("documents", "must be a list");
+  if (extra && !extra->is_object())
+    fields.fail("chat_template_kwargs", "must be an object");
+  if (resume && add_prompt && fields.value("add_generation_prompt"))
+    fields.fail("continue_final_message", "and add_generation_prompt cannot both be true");
+  if (Status status = model.need_chat_template(); !status.ok())
+    fields.fail("messages", status.message());
+  if (fields.failed())
+    return {};
+  variables["messages"] = messages;
+  variables["tools"] = tools && !tools->empty() ? *tools : Json(nullptr);
+  if (documents)
+    variables["documents"] = *documents;
+  variables["add_generation_prompt"] = add_prompt && !resume;
+  if (extra)
+    for (auto it = extra->begin(); it != extra->end(); ++it)
+      variables[it.key()] = it.value();
+  Result<std::string> text = model.render_chat(variables);
+  if (!text.ok()) {
+    fields.fail("messages", text.status().message());
+    return {};
+  }
+  if (resume)
+    cut_after_final_message(fields, messages, *text);
+  return std::move(*text);
+}
+
+} // namespace llmrt::server

@@ -1,0 +1,48 @@
+// What all endpoints share.
+#pragma once
+
+#include "runtime/server/metrics.h"
+#include "runtime/session/model.h"
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace llmrt::server {
+
+struct ServerConfig {
+  std::string host = "127.0.0.1";
+  int port = 8000;  // 0: any that is free
+  std::string uds;  // a path: a unix socket instead of host and port
+  int threads = 2;  // that do HTTP, JSON, templates and tokenizing
+  std::vector<std::string> api_keys;          // any of them opens; none: open to all
+  std::vector<std::string> served_model_names; // none: the artifact's id
+  std::vector<std::string> allowed_origins = {"*"};
+  std::string metrics_prefix = "vllm";
+  bool prefix_caching = true;
+  std::optional<uint64_t> seed; // for requests that bring none; unset: a different one each
+  size_t max_body_bytes = 32u << 20;
+  uint32_t max_header_bytes = 64u << 10;
+  size_t max_unsent_bytes = 8u << 20; // of one connection; a client that reads slower is cut off
+  size_t max_connections = 16384;
+  int head_seconds = 75, body_seconds = 60, write_seconds = 30; // without progress
+};
+
+struct ServerContext {
+  explicit ServerContext(ServerConfig c) : config(std::move(c)), metrics(config.metrics_prefix) {}
+
+  const ServerConfig config;
+  Metrics metrics;
+  std::atomic<const Model *> model{nullptr}; // null: still loading; set once, outlives the server
+  std::atomic<bool> draining{false};         // no new generations
+  std::atomic<int64_t> in_flight{0};         // generations in progress
+  std::atomic<uint64_t> seed_counter{0};
+
+  bool serves(const Model &m, const std::string &name) const;
+  std::string model_name(const Model &m) const;
+  uint64_t next_seed();
+};
+
+} // namespace llmrt::server

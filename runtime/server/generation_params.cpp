@@ -1,0 +1,137 @@
+#include "runtime/server/generation_params.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+namespace llmrt::server {
+
+namespace {
+
+constexpr double kLarge = 1e6;
+constexpr int kMaxChoices = 128;
+constexpr size_t kMaxStops = 64, kMaxStopBytes = 1024, kMaxBias = 1024;
+constexpr int64_t kMaxInt = std::numeric_limits<int32_t>::max();
+
+void read_sampling(FieldReader &fields, SamplingParams &sampling) {
+  auto set = [](float &to, std::optional<double> value) {
+    if (value)
+      to = static_cast<float>(*value);
+  };
+  set(sampling.temperature, fields.number("temperature", 0, kLarge));
+  set(sampling.top_p, fields.number("top_p", 0, 1));
+  if (sampling.top_p <= 0)
+    fields.fail("top_p", "must be above 0 and at most 1");
+  if (auto top_k = fields.integer("top_k", -1, kMaxInt))
+    sampling.top_k = static_cast<int32_t>(*top_k);
+  set(sampling.min_p, fields.number("min_p", 0, 1));
+  set(sampling.repetition_penalty, fields.number("repetition_penalty", 0, kLarge));
+  if (sampling.repetition_penalty <= 0)
+    fields.fail("repetition_penalty", "must be above 0");
+  set(sampling.presence_penalty, fields.number("presence_penalty", -2, 2));
+  set(sampling.frequency_penalty, fields.number("frequency_penalty", -2, 2));
+}
+
+void read_logit_bias(FieldReader &fields, const Model &model, SamplingParams &sampling) {
+  const Json *bias = fields.value("logit_bias");
+  if (!bias)
+    return;
+  if (!bias->is_object() || bias->size() > kMaxBias)
+    return fields.fail("logit_bias", "must be an object from token ids to numbers, at most " +
+                                         std::to_string(kMaxBias) + " of them");
+  for (auto it = bias->begin(); it != bias->end(); ++it) {
+    const std::string &key = it.key();
+    int32_t id = -1;
+    auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    if (error != std::errc() || end != key.data() + key.size() || id < 0 || id >= model.vocabulary)
+      return fields.fail("logit_bias", "\"" + key + "\" is not a token id of this model");
+    if (!it->is_number() || !(it->get<double>() >= -100 && it->get<double>() <= 100))
+      return fields.fail("logit_bias", "a bias must be a number from -100 to 100");
+    sampling.logit_bias.emplace_back(id, it->get<float>());
+  }
+}
+
+void read_stops(FieldReader &fields, const Model &model, GenerationParams &params) {
+  params.text.stop = fields.string_or_list("stop", kMaxStops);
+  for (const std::string &stop : params.text.stop)
+    if (stop.empty() || stop.size() > kMaxStopBytes)
+      fields.fail("stop", "a stop string has from 1 to " + std::to_string(kMaxStopBytes) + " bytes");
+  if (!params.text.stop.empty() && !model.tokenizer)
+    fields.fail("stop", "this artifact has no tokenizer, so there is no text to search; use stop_token_ids");
+  params.stop_ids = fields.ids("stop_token_ids", kMaxStops);
+  for (int32_t id : params.stop_ids)
+    if (id < 0 || id >= model.vocabulary)
+      fields.fail("stop_token_ids", std::to_string(id) + " is not a token id of this model");
+  params.text.include_stop = fields.boolean("include_stop_str_in_output").value_or(false);
+  params.text.skip_special = fields.boolean("skip_special_tokens").value_or(true);
+  params.ignore_eos = fields.boolean("ignore_eos").value_or(false);
+  params.min_tokens = static_cast<int32_t>(fields.integer("min_tokens", 0, kMaxInt).value_or(0));
+  params.text.min_tokens = params.min_tokens;
+}
+
+void read_stream(FieldReader &fields, GenerationParams &params) {
+  params.stream = fields.boolean("stream").value_or(false);
+  const Json *options = fields.value("stream_options");
+  if (!options)
+    return;
+  if (!params.stream)
+    return fields.fail("stream_options", "is only for stream: true");
+  FieldReader inner(*options);
+  params.include_usage = inner.boolean("include_usage").value_or(false);
+  params.continuous_usage = inner.boolean("continuous_usage_stats").value_or(false);
+  inner.ignore({"include_obfuscation"}); // this server pads nothing
+  if (auto error = inner.finish())
+    fields.fail("stream_options", error->message);
+}
+
+// Everything of the conventions that would change the output and is not there yet.
+void refuse_what_is_not_there(FieldReader &fields) {
+  fields.refuse_unless("use_beam_search", false);
+  fields.refuse_unless("typical_p", 1);
+  fields.refuse_unless("dry_multiplier", 0);
+  fields.refuse_unless("xtc_probability", 0);
+  fields.refuse_unless("mirostat", 0);
+  fields.refuse_unless("mirostat_mode", 0);
+  fields.refuse_unless("length_penalty", 1);
+  fields.refuse_unless("early_stopping", false);
+  fields.refuse_unless("spaces_between_special_tokens", true);
+  fields.refuse_unless("return_tokens_as_token_ids", false);
+  fields.refuse_unless("return_token_ids", false);
+  fields.refuse_unless("response_format", Json{{"type", "text"}});
+  fields.refuse({"prompt_logprobs", "truncate_prompt_tokens", "structured_outputs", "guided_json", "guided_regex",
+                 "guided_choice", "guided_grammar", "bad_words", "allowed_token_ids", "logits_processors",
+                 "kv_transfer_params", "vllm_xargs", "dry_base", "dry_allowed_length", "dry_penalty_last_n",
+                 "dry_sequence_breakers", "xtc_threshold", "mirostat_tau", "mirostat_eta", "grammar", "json_schema"});
+  fields.ignore({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "request_id"});
+}
+
+} // namespace
+
+GenerationParams read_generation_params(FieldReader &fields, const Model &model, ServerContext &context) {
+  GenerationParams params;
+  params.sampling = model.defaults;
+  read_sampling(fields, params.sampling);
+  read_logit_bias(fields, model, params.sampling);
+  read_stops(fields, model, params);
+  read_stream(fields, params);
+  auto seed = fields.integer("seed", std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max());
+  params.sampling.seed = seed ? static_cast<uint64_t>(*seed) : context.next_seed();
+  params.priority = static_cast<int32_t>(fields.integer("priority", -kMaxInt, kMaxInt).value_or(0));
+  params.cache_salt = fields.string("cache_salt").value_or("");
+  params.n = static_cast<int>(fields.integer("n", 1, kMaxChoices).value_or(1));
+  auto best_of = fields.integer("best_of", 1, kMaxChoices);
+  if (best_of && *best_of != params.n)
+    fields.fail("best_of", "is not supported yet by this server except equal to n; leave it out");
+  refuse_what_is_not_there(fields);
+  return params;
+}
+
+std::optional<ApiError> check_model_field(FieldReader &fields, const Model &model, const ServerContext &context) {
+  auto name = fields.string("model");
+  if (!name || name->empty() || context.serves(model, *name))
+    return std::nullopt;
+  return ApiError{404, "The model `" + *name + "` does not exist; this server has `" + context.model_name(model) + "`.",
+                  "model", 0};
+}
+
+} // namespace llmrt::server

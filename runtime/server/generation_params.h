@@ -1,0 +1,34 @@
+// The fields that completions and chat share, from JSON to what the engine takes.
+#pragma once
+
+#include "runtime/server/context.h"
+#include "runtime/server/fields.h"
+#include "runtime/session/text_stream.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace llmrt::server {
+
+struct GenerationParams {
+  SamplingParams sampling;
+  TextOptions text;
+  std::vector<int32_t> stop_ids;
+  int64_t max_tokens = -1; // -1: what the context leaves
+  int32_t min_tokens = 0;
+  bool ignore_eos = false;
+  int32_t priority = 0;
+  std::string cache_salt;
+  int n = 1;
+  bool stream = false, include_usage = false, continuous_usage = false;
+};
+
+// Reads every shared field; mistakes are kept by the reader. Defaults are the model's own. `logprobs` is not read here:
+// the two endpoints spell it differently.
+GenerationParams read_generation_params(FieldReader &fields, const Model &model, ServerContext &context);
+
+// model: absent, or a name that is served; else a 404.
+std::optional<ApiError> check_model_field(FieldReader &fields, const Model &model, const ServerContext &context);
+
+} // namespace llmrt::server

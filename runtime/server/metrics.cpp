@@ -1,0 +1,160 @@
+#include "runtime/server/metrics.h"
+
+#include "runtime/base/os.h"
+#include "runtime/base/text.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+namespace llmrt::server {
+
+namespace {
+
+constexpr double kFirstToken[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1,  0.25,  0.5,   0.75,
+                                  1.0,   2.5,   5.0,  7.5,  10.0, 20.0, 40.0, 80.0, 160.0, 640.0, 2560.0};
+constexpr double kPerToken[] = {0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3,  0.4,  0.5,
+                                0.75, 1.0,   2.5,  5.0,   7.5, 10.0, 20.0, 40.0, 80.0};
+constexpr double kRequest[] = {0.3,  0.5,  0.8,  1.0,  1.5,  2.0,   2.5,   5.0,   10.0,  15.0,  20.0,
+                               30.0, 40.0, 50.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 7680.0};
+constexpr double kHttp[] = {0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 10, 30, 60, 300};
+constexpr double kLargestLength = 1 << 20; // of prompts and answers, in tokens
+
+void head(std::string &out, const std::string &name, const char *type, const char *help) {
+  out += "# HELP " + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
+}
+
+void line(std::string &out, const std::string &name, const std::string &labels, double value) {
+  out += name;
+  if (!labels.empty())
+    out += "{" + labels + "}";
+  out += " " + format_number(value) + "\n";
+}
+
+double now_seconds() {
+  using namespace std::chrono;
+  return duration<double>(system_clock::now().time_since_epoch()).count();
+}
+
+} // namespace
+
+std::vector<double> one_two_five_buckets(double most) {
+  std::vector<double> out;
+  for (double decade = 1;; decade *= 10)
+    for (double digit : {1.0, 2.0, 5.0}) {
+      if (digit * decade > most)
+        return out;
+      out.push_back(digit * decade);
+    }
+}
+
+std::string escape_label(std::string_view value) {
+  std::string out;
+  for (char c : value) {
+    if (c == '\\' || c == '"')
+      out += '\\';
+    out += c == '\n' ? std::string("\\n") : std::string(1, c);
+  }
+  return out;
+}
+
+Histogram::Histogram(std::span<const double> bounds)
+    : bounds_(bounds.begin(), bounds.end()), counts_(new std::atomic<uint64_t>[bounds.size() + 1]{}) {}
+
+void Histogram::observe(double value) {
+  size_t bucket = static_cast<size_t>(std::lower_bound(bounds_.begin(), bounds_.end(), value) - bounds_.begin());
+  counts_[bucket].fetch_add(1, std::memory_order_relaxed);
+  sum_.fetch_add(value, std::memory_order_relaxed);
+}
+
+void Histogram::render(std::string &out, const std::string &name, const std::string &labels) const {
+  std::string comma = labels.empty() ? "" : ",";
+  uint64_t total = 0;
+  for (size_t i = 0; i <= bounds_.size(); ++i) {
+    total += counts_[i].load(std::memory_order_relaxed);
+    std::string bound = i < bounds_.size() ? format_number(bounds_[i]) : "+Inf";
+    line(out, name + "_bucket", labels + comma + "le=\"" + bound + "\"", static_cast<double>(total));
+  }
+  line(out, name + "_count", labels, static_cast<double>(total));
+  line(out, name + "_sum", labels, sum_.load(std::memory_order_relaxed));
+}
+
+Metrics::Metrics(std::string prefix)
+    : time_to_first_token(kFirstToken), inter_token_latency(kPerToken), time_per_output_token(kPerToken),
+      e2e_latency(kRequest), decode_time(kRequest), prompt_tokens(one_two_five_buckets(kLargestLength)),
+      generation_tokens(one_two_five_buckets(kLargestLength)), prefix_(std::move(prefix)),
+      start_seconds_(now_seconds()), http_duration_(kHttp) {}
+
+void Metrics::http_request(const std::string &handler, const std::string &method, int status, double seconds) {
+  http_duration_.observe(seconds);
+  // What a client makes up must not become a series of its own.
+  static constexpr std::string_view known[] = {"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"};
+  bool is_known = std::find(std::begin(known), std::end(known), method) != std::end(known);
+  std::lock_guard lock(mutex_);
+  ++http_requests_[{handler, is_known ? method : "other", status}];
+}
+
+std::string Metrics::render(const ModelInfo *model, const EngineStats &stats) const {
+  std::string out, p = prefix_ + ":";
+  if (model) {
+    std::string labels = "engine=\"0\",model_name=\"" + escape_label(model->name) + "\"";
+    auto scalar = [&](const char *name, const char *type, const char *help, double value) {
+      head(out, p + name, type, help);
+      line(out, p + name, labels, value);
+    };
+    auto count = [](uint64_t value) { return static_cast<double>(value); };
+    scalar("num_requests_running", "gauge", "Requests in the running batch.", static_cast<double>(stats.running));
+    scalar("num_requests_waiting", "gauge", "Requests waiting to be run.", static_cast<double>(stats.waiting));
+    double used = stats.pages_total ? static_cast<double>(stats.pages_used) / static_cast<double>(stats.pages_total) : 0;
+    scalar("kv_cache_usage_perc", "gauge", "Part of the KV pages in use; 1 is all.", used);
+    scalar("prompt_tokens_total", "counter", "Prompt tokens run.", count(stats.prompt_tokens));
+    scalar("generation_tokens_total", "counter", "Tokens generated.", count(stats.generation_tokens));
+    scalar("num_preemptions_total", "counter", "Requests preempted for want of pages.", count(stats.preemptions));
+    scalar("prefix_cache_queries_total", "counter", "Prompt tokens looked up in the prefix cache.",
+           count(stats.prefix_queries));
+    scalar("prefix_cache_hits_total", "counter", "Prompt tokens found in the prefix cache.", count(stats.prefix_hits));
+    head(out, p + "request_success_total", "counter", "Requests finished, by reason.");
+    static constexpr const char *reasons[] = {"stop", "length", "abort", "error"};
+    for (size_t i = 0; i < outcomes.size(); ++i)
+      line(out, p + "request_success_total", labels + ",finished_reason=\"" + reasons[i] + "\"",
+           count(outcomes[i].load(std::memory_order_relaxed)));
+    head(out, p + "cache_config_info", "gauge", "How the KV cache is set up.");
+    line(out, p + "cache_config_info",
+         "engine=\"0\",block_size=\"" + std::to_string(model->page_tokens) + "\",cache_dtype=\"" +
+             escape_label(model->cache_dtype) + "\",enable_prefix_caching=\"" +
+             (model->prefix_caching ? "True" : "False") + "\",num_gpu_blocks=\"" + std::to_string(model->pages) + "\"",
+         1);
+    auto histogram = [&](const char *name, const char *help, const Histogram &values) {
+      head(out, p + name, "histogram", help);
+      values.render(out, p + name, labels);
+    };
+    histogram("time_to_first_token_seconds", "From a request's arrival to its first token.", time_to_first_token);
+    histogram("inter_token_latency_seconds", "Between two tokens of a request.", inter_token_latency);
+    histogram("request_time_per_output_token_seconds", "A request's mean time a token after the first.",
+              time_per_output_token);
+    histogram("e2e_request_latency_seconds", "From a request's arrival to its end.", e2e_latency);
+    histogram("request_decode_time_seconds", "From a request's first token to its end.", decode_time);
+    histogram("request_prompt_tokens", "Prompt tokens of a request.", prompt_tokens);
+    histogram("request_generation_tokens", "Tokens generated for a request.", generation_tokens);
+  }
+  {
+    std::lock_guard lock(mutex_);
+    head(out, "http_requests_total", "counter", "HTTP requests answered.");
+    for (const auto &[key, value] : http_requests_)
+      line(out, "http_requests_total",
+           "handler=\"" + escape_label(std::get<0>(key)) + "\",method=\"" + std::get<1>(key) + "\",status=\"" +
+               std::to_string(std::get<2>(key)) + "\"",
+           static_cast<double>(value));
+  }
+  head(out, "http_request_duration_seconds", "histogram", "Time to answer an HTTP request.");
+  http_duration_.render(out, "http_request_duration_seconds", "");
+  head(out, "process_cpu_seconds_total", "counter", "Processor time used.");
+  line(out, "process_cpu_seconds_total", "", static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
+  head(out, "process_resident_memory_bytes", "gauge", "Memory in use.");
+  line(out, "process_resident_memory_bytes", "", static_cast<double>(os::current_rss_bytes()));
+  head(out, "process_start_time_seconds", "gauge", "When the process started, in seconds since 1970.");
+  line(out, "process_start_time_seconds", "", start_seconds_);
+  return out;
+}
+
+} // namespace llmrt::server

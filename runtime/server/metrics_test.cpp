@@ -1,0 +1,56 @@
+#include "runtime/server/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace llmrt::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Histogram, BucketsAreCumulative) {
+  const double bounds[] = {1, 2, 4};
+  Histogram histogram(bounds);
+  for (double value : {0.5, 1.0, 1.5, 3.0, 100.0})
+    histogram.observe(value);
+  std::string out;
+  histogram.render(out, "x", "a=\"b\"");
+  EXPECT_EQ(out, "x_bucket{a=\"b\",le=\"1\"} 2\nx_bucket{a=\"b\",le=\"2\"} 3\nx_bucket{a=\"b\",le=\"4\"} 4\n"
+                 "x_bucket{a=\"b\",le=\"+Inf\"} 5\nx_count{a=\"b\"} 5\nx_sum{a=\"b\"} 106\n");
+}
+
+TEST(Metrics, OneTwoFive) {
+  EXPECT_EQ(one_two_five_buckets(60), (std::vector<double>{1, 2, 5, 10, 20, 50}));
+}
+
+TEST(Metrics, LabelsAreEscaped) { EXPECT_EQ(escape_label("a\"b\\c\nd"), "a\\\"b\\\\c\\nd"); }
+
+TEST(Metrics, HasVllmsNames) {
+  Metrics metrics("vllm");
+  metrics.outcomes[static_cast<size_t>(Outcome::kStop)] = 3;
+  metrics.http_request("/v1/models", "GET", 200, 0.001);
+  metrics.http_request("/v1/models", "MADEUP", 405, 0.001);
+  Metrics::ModelInfo info{"m", 16, 100, true, "f32"};
+  EngineStats stats;
+  stats.running = 2;
+  stats.pages_total = 10;
+  stats.pages_used = 5;
+  std::string out = metrics.render(&info, stats);
+  EXPECT_THAT(out, HasSubstr("vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 2\n"));
+  EXPECT_THAT(out, HasSubstr("vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"m\"} 0.5\n"));
+  EXPECT_THAT(out, HasSubstr("vllm:request_success_total{engine=\"0\",model_name=\"m\",finished_reason=\"stop\"} 3\n"));
+  EXPECT_THAT(out, HasSubstr("vllm:time_to_first_token_seconds_bucket{engine=\"0\",model_name=\"m\",le=\"0.001\"} 0\n"));
+  EXPECT_THAT(out, HasSubstr("http_requests_total{handler=\"/v1/models\",method=\"GET\",status=\"200\"} 1\n"));
+  EXPECT_THAT(out, HasSubstr("method=\"other\",status=\"405\"} 1\n"));
+}
+
+TEST(Metrics, OtherPrefixesReplaceIt) {
+  Metrics metrics("llm");
+  Metrics::ModelInfo info{"m", 16, 100, true, "f32"};
+  std::string out = metrics.render(&info, {});
+  EXPECT_EQ(out.find("vllm:"), std::string::npos);
+  EXPECT_THAT(out, HasSubstr("llm:num_requests_waiting"));
+}
+
+} // namespace
+} // namespace llmrt::server

@@ -1,0 +1,73 @@
+// GET /v1/models, /health, /ping, /version, /load, /metrics.
+#include "runtime/server/endpoints.h"
+#include "runtime/session/version.h"
+
+namespace llmrt::server {
+
+HttpResponse error_response(const ApiError &error) {
+  HttpResponse out = json_response(error_json(error), error.status);
+  if (error.retry_after > 0)
+    out.headers.emplace_back("Retry-After", std::to_string(error.retry_after));
+  if (error.status == 401)
+    out.headers.emplace_back("WWW-Authenticate", "Bearer");
+  return out;
+}
+
+void handle_models(ServerContext &context, const Model &model, const HttpRequest &, const ReplyPtr &reply) {
+  std::vector<std::string> names = context.config.served_model_names;
+  if (names.empty())
+    names.push_back(model.id);
+  Json data = Json::array();
+  for (const std::string &name : names) {
+    Json entry;
+    entry["id"] = name;
+    entry["object"] = "model";
+    entry["created"] = model.created;
+    entry["owned_by"] = "llmrt";
+    entry["root"] = model.id;
+    entry["parent"] = nullptr;
+    entry["max_model_len"] = model.engine->max_model_len();
+    entry["permission"] = Json::array();
+    data.push_back(std::move(entry));
+  }
+  reply->send(json_response(Json{{"object", "list"}, {"data", std::move(data)}}));
+}
+
+void handle_health(ServerContext &context, const HttpRequest &, const ReplyPtr &reply) {
+  if (context.model.load())
+    return reply->send(json_response(Json{{"status", "ok"}}));
+  // llama-server's words, which probes look for.
+  Json error{{"code", 503}, {"message", "Loading model"}, {"type", "unavailable_error"}};
+  reply->send(json_response(Json{{"error", std::move(error)}}, 503));
+}
+
+void handle_ping(ServerContext &context, const HttpRequest &http, const ReplyPtr &reply) {
+  if (!context.model.load())
+    return handle_health(context, http, reply);
+  reply->send({200, "application/json", "", {}});
+}
+
+void handle_version(ServerContext &, const HttpRequest &, const ReplyPtr &reply) {
+  reply->send(json_response(Json{{"version", kVersion}}));
+}
+
+void handle_load(ServerContext &context, const HttpRequest &, const ReplyPtr &reply) {
+  reply->send(json_response(Json{{"server_load", context.in_flight.load()}}));
+}
+
+void handle_metrics(ServerContext &context, const HttpRequest &, const ReplyPtr &reply) {
+  static constexpr const char *kType = "text/plain; version=0.0.4; charset=utf-8";
+  const Model *model = context.model.load();
+  if (!model)
+    return reply->send({200, kType, context.metrics.render(nullptr, {}), {}});
+  EngineStats stats = model->engine->stats();
+  Metrics::ModelInfo info;
+  info.name = context.model_name(*model);
+  info.page_tokens = model->page_tokens;
+  info.pages = stats.pages_total;
+  info.prefix_caching = context.config.prefix_caching;
+  info.cache_dtype = model->kv_cache_dtype;
+  reply->send({200, kType, context.metrics.render(&info, stats), {}});
+}
+
+} // namespace llmrt::server

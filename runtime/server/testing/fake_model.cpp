@@ -1,0 +1,141 @@
+#include "runtime/server/testing/fake_model.h"
+
+#include "runtime/session/byte_tokenizer.h"
+
+#include <thread>
+
+namespace llmrt::testing {
+
+namespace {
+
+class ListTemplate : public ChatTemplate {
+public:
+  Result<std::string> render(const nlohmann::ordered_json &variables, const RenderLimits &) const override {
+    std::string out;
+    for (const auto &message : variables.at("messages")) {
+      if (message.at("role") == "error")
+        return Status(StatusCode::kInvalidArgument, "the template refuses the role error");
+      out += message.at("role").get<std::string>() + ": " +
+             (message.at("content").is_string() ? message.at("content").get<std::string>() : "") + ";";
+    }
+    if (variables.contains("extra"))
+      out += variables.at("extra").get<std::string>();
+    return variables.at("add_generation_prompt") == true ? out + "assistant: " : out;
+  }
+};
+
+} // namespace
+
+Result<RequestId> FakeEngine::submit(RequestSpec spec) {
+  std::lock_guard lock(mutex_);
+  if (stopping_)
+    return Status(StatusCode::kCancelled, "the engine has stopped");
+  if (static_cast<int64_t>(running_.size()) >= options_.max_queue)
+    return Status(StatusCode::kExhausted, "the queue is full");
+  prompt_tokens_ += spec.prompt.size();
+  running_[next_id_] = Running{std::move(spec)};
+  changed_.notify_all();
+  return next_id_++;
+}
+
+void FakeEngine::cancel(RequestId id) {
+  std::lock_guard lock(mutex_);
+  if (running_.erase(id))
+    ++cancelled_;
+}
+
+bool FakeEngine::advance(RequestId id, Running &running) {
+  Event event;
+  event.id = id;
+  const RequestSpec &spec = running.spec;
+  event.cached_tokens = static_cast<int32_t>(spec.prompt.size() / 2);
+  if (running.made == options_.fail_at_token) {
+    event.finish = FinishReason::kError;
+    event.error = "the fake engine fails here";
+    spec.on_event(std::move(event));
+    return false;
+  }
+  if (spec.max_tokens > 0) {
+    NewToken token;
+    token.id = spec.prompt[static_cast<size_t>(running.made) % spec.prompt.size()];
+    token.logprob = -0.5f;
+    for (int32_t i = 0; i < spec.sampling.logprobs; ++i)
+      token.top.push_back({i == 0 ? token.id : 'A' + i, -0.5f - static_cast<float>(i)});
+    event.tokens.push_back(token);
+    ++running.made;
+    ++generation_tokens_;
+    for (int32_t stop : spec.stop_ids)
+      if (stop == token.id && running.made > spec.min_tokens)
+        event.finish = FinishReason::kStop;
+    if (token.id == kEnd && !spec.ignore_eos)
+      event.finish = FinishReason::kStop;
+  }
+  if (event.finish == FinishReason::kNone && running.made >= spec.max_tokens)
+    event.finish = FinishReason::kLength;
+  bool ended = event.finish != FinishReason::kNone;
+  spec.on_event(std::move(event));
+  return !ended;
+}
+
+Result<bool> FakeEngine::step() {
+  std::vector<std::pair<RequestId, Running>> work;
+  {
+    std::lock_guard lock(mutex_);
+    if (running_.empty())
+      return false;
+    for (auto it = running_.begin(); it != running_.end();)
+      it = advance(it->first, it->second) ? std::next(it) : running_.erase(it);
+  }
+  if (options_.step_time.count() > 0)
+    std::this_thread::sleep_for(options_.step_time);
+  return true;
+}
+
+Status FakeEngine::run() {
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return stopping_ || !running_.empty(); });
+      if (stopping_ && (!draining_ || running_.empty()))
+        return ok_status();
+    }
+    if (Result<bool> done = step(); !done.ok())
+      return done.status();
+  }
+}
+
+void FakeEngine::stop(bool drain) {
+  std::lock_guard lock(mutex_);
+  stopping_ = true;
+  draining_ = drain;
+  changed_.notify_all();
+}
+
+EngineStats FakeEngine::stats() const {
+  std::lock_guard lock(mutex_);
+  EngineStats out;
+  out.running = static_cast<int64_t>(running_.size());
+  out.pages_total = 100;
+  out.pages_used = out.running;
+  out.prompt_tokens = prompt_tokens_;
+  out.generation_tokens = generation_tokens_;
+  return out;
+}
+
+std::unique_ptr<Model> fake_model(FakeEngineOptions options) {
+  auto model = std::make_unique<Model>();
+  model->id = "fake";
+  model->root_hash = "0123456789abcdef";
+  model->tokenizer = std::make_unique<ByteTokenizer>();
+  model->chat_template = std::make_unique<ListTemplate>();
+  model->vocabulary = kVocabulary;
+  model->end_ids = {kEnd};
+  model->page_tokens = 16;
+  model->kv_cache_dtype = "f32";
+  model->engine = std::make_unique<FakeEngine>(options);
+  return model;
+}
+
+FakeEngine &engine_of(Model &model) { return static_cast<FakeEngine &>(*model.engine); }
+
+} // namespace llmrt::testing

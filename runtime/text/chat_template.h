@@ -1,0 +1,30 @@
+// Chat templates: the part of Jinja that Hugging Face's templates use, limited in steps and output. Links alone.
+#pragma once
+
+#include "runtime/base/status.h"
+
+#include <cstdint>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+namespace llmrt {
+
+struct RenderLimits {
+  uint64_t steps = 10'000'000;
+  uint64_t output_bytes = 64 << 20;
+};
+
+class ChatTemplate {
+public:
+  // Parses with transformers' settings (trim_blocks, lstrip_blocks). Errors name line and column.
+  static Result<std::unique_ptr<ChatTemplate>> parse(std::string_view source);
+  virtual ~ChatTemplate() = default;
+
+  // `variables` is an object: messages, tools, add_generation_prompt, bos_token, ... raise_exception in the template
+  // is kInvalidArgument with its message.
+  virtual Result<std::string> render(const nlohmann::ordered_json &variables, const RenderLimits &limits = {}) const = 0;
+};
+
+} // namespace llmrt

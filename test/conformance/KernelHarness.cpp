@@ -1,0 +1,130 @@
+#include "test/conformance/KernelHarness.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
+
+#include <cmath>
+#include <cstring>
+#include <sys/mman.h>
+
+namespace llmc::conformance {
+
+std::vector<std::string> runnableTiers() {
+  std::vector<std::string> tiers;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) tiers.push_back("x86-64-v3");
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
+    tiers.push_back("x86-64-v4");
+    if (__builtin_cpu_supports("avx512vnni")) tiers.push_back("x86-64-v4-vnni");
+  }
+#else
+  tiers.push_back("arm64-dotprod");
+#endif
+  return tiers;
+}
+
+Kernel::Kernel(const std::string &text, const std::string &tier) {
+  mlir::DialectRegistry registry;
+  exec::registerDialects(registry);
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+  codegen::loadCodegenDialects(context);
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+  if (!module) abort();
+  llvm::SmallVector<exec::KernelOp> kernels(module->getOps<exec::KernelOp>());
+  auto segment = codegen::buildCpuSegment(kernels, *codegen::findCpuTier(tier));
+  if (!segment) llvm::report_fatal_error(segment.takeError());
+  bytes_ = segment->bytes.size();
+  image_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (image_ == MAP_FAILED) abort();
+  std::memcpy(image_, segment->bytes.data(), bytes_);
+  mprotect(image_, bytes_, PROT_READ | PROT_EXEC);
+  size_t offset = sizeof(llmrt_code_header);
+  entries_ = table<llmrt_kernel_entry>(offset);
+  offset += header().kernel_count * sizeof(llmrt_kernel_entry);
+  operands_ = table<llmrt_operand>(offset);
+  offset += header().operand_count * sizeof(llmrt_operand);
+  constraints_ = table<llmrt_constraint>(offset);
+  offset += header().constraint_count * sizeof(llmrt_constraint);
+  terms_ = table<llmrt_term>(offset);
+}
+
+Kernel::~Kernel() { munmap(image_, bytes_); }
+
+const llmrt_kernel_entry &Kernel::variant(int64_t rows) const {
+  for (uint32_t i = 0; i < header().kernel_count; ++i)
+    if (entries_[i].first_rows <= rows && rows <= entries_[i].last_rows) return entries_[i];
+  abort();
+}
+
+int64_t Kernel::evaluate(const llmrt_expression &expression, const std::vector<int64_t> &scalars) const {
+  int64_t sum = 0;
+  for (uint32_t i = 0; i < expression.term_count; ++i) {
+    const llmrt_term &term = terms_[expression.first_term + i];
+    int64_t product = term.coefficient;
+    for (int16_t scalar : term.scalars)
+      if (scalar >= 0) product *= scalars[scalar];
+    sum += product;
+  }
+  return sum;
+}
+
+int64_t Kernel::extent(int index, const std::vector<int64_t> &scalars) const {
+  return evaluate(operands_[variant(scalars[0]).first_operand + index].extent, scalars);
+}
+
+void Kernel::run(std::vector<std::vector<char> *> operands, const std::vector<int64_t> &scalars, Guard guard,
+                 int64_t piece) const {
+  const llmrt_kernel_entry &entry = variant(scalars[0]);
+  if (operands.size() != entry.operand_count || scalars.size() != entry.scalar_count) abort();
+  for (uint32_t i = 0; i < entry.constraint_count; ++i)
+    if (evaluate(constraints_[entry.first_constraint + i].value, scalars) < 0) {
+      fprintf(stderr, "constraint %u of the kernel does not hold\n", i);
+      abort();
+    }
+  std::vector<GuardedBuffer> buffers;
+  std::vector<void *> pointers;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    int64_t bytes = extent(int(i), scalars);
+    if (bytes > int64_t(operands[i]->size())) {
+      fprintf(stderr, "operand %zu: the kernel may touch %lld bytes of %zu\n", i, (long long)bytes, operands[i]->size());
+      abort();
+    }
+    buffers.emplace_back(bytes, guard);
+    buffers.back().fill(*operands[i]);
+    pointers.push_back(buffers.back().data());
+  }
+  int64_t scratchBytes = ceilDiv(evaluate(entry.scratch, scalars), 64) * 64;
+  int64_t items = evaluate(entry.items, scalars);
+  auto code = reinterpret_cast<llmrt_kernel>(reinterpret_cast<uintptr_t>(image_) + entry.entry);
+  for (int64_t begin = 0; begin < items; begin += std::min(piece, items)) {
+    GuardedBuffer scratch(scratchBytes, guard);
+    std::memset(scratch.data(), 0xff, scratch.size()); // NaN: nobody may count on what was there
+    llmrt_dispatch dispatch{pointers.data(), scalars.data(), begin, std::min(begin + std::min(piece, items), items),
+                            scratch.data()};
+    code(&dispatch);
+  }
+  for (size_t i = 0; i < operands.size(); ++i)
+    std::memcpy(operands[i]->data(), buffers[i].data(), buffers[i].size());
+}
+
+std::vector<float> randomFloats(size_t count, uint32_t seed, float scale) {
+  std::mt19937 generator(seed);
+  std::uniform_real_distribution<float> uniform(-scale, scale);
+  std::vector<float> values(count);
+  for (float &value : values) value = uniform(generator);
+  return values;
+}
+
+std::vector<double> toDouble(const std::vector<float> &values) { return {values.begin(), values.end()}; }
+
+double relativeError(const std::vector<float> &actual, const std::vector<double> &expected) {
+  double largest = 1e-30, difference = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    largest = std::max(largest, std::abs(expected[i]));
+    double d = std::abs(actual[i] - expected[i]);
+    difference = d >= difference ? d : std::isnan(d) ? INFINITY : difference;
+  }
+  return difference / largest;
+}
+
+} // namespace llmc::conformance

@@ -1,0 +1,174 @@
+// linear and the norm kernel that rounds its input, in every scheme, against the oracle and bit for bit between row
+// counts, pieces and tiers.
+#include "codegen/reference/Oracle.h"
+#include "codegen/schemes/Scheme.h"
+#include "test/conformance/KernelHarness.h"
+
+#include <gtest/gtest.h>
+
+namespace llmc::conformance {
+namespace {
+
+struct Case {
+  std::string scheme, element = "f32", activations = "float";
+  int64_t K, N;
+  bool gated = false;
+};
+
+std::string linearText(const Case &c, bool epilogue) {
+  std::string text = "exec.kernel @k \"linear\" {scheme = \"" + c.scheme + "\", element = \"" + c.element +
+                     "\", activations = \"" + c.activations + "\", gated = " + (c.gated ? "true" : "false") +
+                     ", rows = " + (epilogue ? "1" : "0") + ", vectors = " + (epilogue ? "1" : "0") + "}";
+  if (c.gated)
+    text += " { ^bb0(%g: f32, %u: f32):\n %s = llm.scalar_activation silu %g\n %v = arith.mulf %s, %u : f32\n llm.yield %v }";
+  else if (epilogue)
+    text += " { ^bb0(%a: f32, %r: f32, %b: f32):\n %s = arith.addf %a, %b : f32\n %v = arith.addf %s, %r : f32\n llm.yield %v }";
+  return text;
+}
+
+// A weight [blocks x 16, K], packed and as the kernel understands it.
+struct PackedWeight {
+  std::vector<char> bytes;
+  std::vector<double> values;
+};
+
+PackedWeight packWeight(const Case &c, int64_t rows, uint32_t seed) {
+  int64_t blocks = ceilDiv(rows, 16);
+  std::vector<float> weight = randomFloats(rows * c.K, seed);
+  PackedWeight packed;
+  const Scheme *scheme = findScheme(c.scheme);
+  int64_t blockBytes = scheme ? scheme->chunks(c.K) * scheme->chunkBytes() : 16 * c.K * (c.element == "f32" ? 4 : 2);
+  packed.bytes.resize(blocks * blockBytes);
+  for (int64_t block = 0; block < blocks; ++block) {
+    std::vector<float> tile(16 * c.K);
+    for (int64_t i = 0; i < 16 * c.K && block * 16 * c.K + i < rows * c.K; ++i) tile[i] = weight[block * 16 * c.K + i];
+    llvm::MutableArrayRef<char> out(packed.bytes.data() + block * blockBytes, blockBytes);
+    scheme ? packBlock(*scheme, tile, c.K, out) : packBlockPlain(c.element, tile, c.K, out);
+  }
+  auto element = c.element == "f16"    ? reference::Element::F16
+                 : c.element == "bf16" ? reference::Element::BF16
+                                       : reference::Element::F32;
+  packed.values = reference::roundWeight(c.scheme, element, weight, rows, c.K);
+  return packed;
+}
+
+// The three int8 buffers of `x`, made by the norm kernel.
+struct Int8Input {
+  std::vector<char> q, corr, scale;
+};
+
+Int8Input quantize(const Case &c, const std::vector<float> &x, int64_t n, const std::string &tier, Guard guard,
+                   int64_t piece) {
+  const Scheme &scheme = *findScheme(c.scheme);
+  Kernel kernel("exec.kernel @k \"norm\" {kind = \"none\", epsilon = 0.0 : f64, bias = false, gather = false, out = "
+                "\"int8\", scheme = \"" + c.scheme + "\"}", tier);
+  int64_t chunks = scheme.chunks(c.K), kp = chunks * scheme.columnsPerChunk(), scales = ceilDiv(kp, 128);
+  Int8Input out;
+  out.q.resize(n * kp);
+  out.corr.resize(n * chunks * 8);
+  out.scale.resize(n * scales * 4);
+  std::vector<char> input = bytesOf(x);
+  kernel.run({&input, &out.q, &out.corr, &out.scale}, {n, c.K, ceilDiv(c.K, 16), c.K, chunks, n, scales}, guard, piece);
+  return out;
+}
+
+std::vector<float> runLinear(const Case &c, const PackedWeight &weight, const std::vector<float> &x, int64_t n,
+                             const std::string &tier, Guard guard = Guard::End, int64_t piece = INT64_MAX) {
+  Kernel kernel(linearText(c, false), tier);
+  const Scheme *scheme = findScheme(c.scheme);
+  int64_t chunks = scheme ? scheme->chunks(c.K) : c.K;
+  std::vector<char> out(n * c.N * 4), bytes = weight.bytes, input = bytesOf(x);
+  std::vector<int64_t> scalars = {n, c.K, c.N, ceilDiv(c.N, 16), chunks, c.K, c.N};
+  if (c.activations == "int8") {
+    Int8Input rounded = quantize(c, x, n, tier, guard, piece);
+    scalars[5] = 0;
+    scalars.push_back(ceilDiv(chunks * scheme->columnsPerChunk(), 128));
+    kernel.run({&rounded.q, &rounded.corr, &rounded.scale, &bytes, &out}, scalars, guard, piece);
+  } else {
+    kernel.run({&input, &bytes, &out}, scalars, guard, piece);
+  }
+  return valuesOf<float>(out);
+}
+
+std::vector<double> expectedLinear(const Case &c, const PackedWeight &weight, const std::vector<float> &x, int64_t n) {
+  std::vector<double> input = toDouble(x);
+  if (c.activations == "int8") input = reference::roundInt8(input, n, c.K);
+  return reference::linear(input, n, c.K, weight.values, c.N);
+}
+
+const std::vector<Case> kCases = {
+    {"none", "f32", "float", 48, 64},    {"none", "f32", "float", 172, 40},  {"none", "f32", "float", 2880, 24},
+    {"none", "bf16", "float", 352, 48},  {"none", "f16", "float", 352, 33},  {"q8_g32", "f32", "int8", 48, 64},
+    {"q8_g32", "f32", "int8", 172, 40},  {"q8_g128", "f32", "int8", 352, 48}, {"q8_g32", "f32", "int8", 2880, 24},
+    {"q4_g32", "f32", "int8", 48, 64},   {"q4_g32", "f32", "int8", 172, 40}, {"q4_g32", "f32", "int8", 2880, 24},
+    {"q4_g64", "f32", "int8", 352, 48},  {"q4_g128", "f32", "int8", 48, 64}, {"q4_g128", "f32", "int8", 2880, 24},
+    {"q4_g32", "f32", "float", 172, 40}, {"q8_g32", "f32", "float", 352, 24}, {"q4_g128", "f32", "float", 2880, 24},
+};
+
+TEST(LinearKernels, AgreeWithTheOracle) {
+  for (const std::string &tier : runnableTiers())
+    for (const Case &c : kCases)
+      for (int64_t n : {1, 3, 16, 37}) {
+        PackedWeight weight = packWeight(c, c.N, 1);
+        std::vector<float> x = randomFloats(n * c.K, 2);
+        std::vector<float> y = runLinear(c, weight, x, n, tier, n == 3 ? Guard::Start : Guard::End, n == 37 ? 1 : 100);
+        EXPECT_LT(relativeError(y, expectedLinear(c, weight, x, n)), 1e-5)
+            << c.scheme << " " << c.element << " K " << c.K << " n " << n << " on " << tier;
+      }
+}
+
+TEST(LinearKernels, OneOrderForEveryRowCountAndTier) {
+  for (const Case &c : kCases) {
+    PackedWeight weight = packWeight(c, c.N, 1);
+    int64_t n = 37;
+    std::vector<float> x = randomFloats(n * c.K, 3), first;
+    for (const std::string &tier : runnableTiers()) {
+      std::vector<float> all = runLinear(c, weight, x, n, tier);
+      if (first.empty()) first = all;
+      EXPECT_EQ(all, first) << c.scheme << " differs on " << tier;
+      for (int64_t rows : {1, 2, 5, 16}) {
+        std::vector<float> some(x.begin(), x.begin() + rows * c.K);
+        std::vector<float> y = runLinear(c, weight, some, rows, tier);
+        EXPECT_TRUE(std::equal(y.begin(), y.end(), all.begin())) << c.scheme << " with " << rows << " rows on " << tier;
+      }
+    }
+  }
+}
+
+TEST(LinearKernels, GatedProductsMatch) {
+  for (const std::string &tier : runnableTiers())
+    for (Case c : {Case{"q4_g32", "f32", "int8", 172, 40, true}, Case{"none", "f32", "float", 48, 36, true}}) {
+      int64_t n = 19, rows = 2 * ceilDiv(c.N, 16) * 16;
+      PackedWeight weight = packWeight(c, rows, 5); // block 2i gate, block 2i + 1 up
+      std::vector<float> x = randomFloats(n * c.K, 6);
+      std::vector<float> y = runLinear(c, weight, x, n, tier);
+      Case plain = c;
+      plain.N = rows;
+      std::vector<double> both = expectedLinear(plain, weight, x, n), expected;
+      for (int64_t row = 0; row < n; ++row)
+        for (int64_t i = 0; i < c.N; ++i) {
+          const double *at = both.data() + row * rows + i / 16 * 32 + i % 16;
+          expected.push_back(reference::activation(reference::Activation::Silu, at[0]) * at[16]);
+        }
+      EXPECT_LT(relativeError(y, expected), 1e-5) << c.scheme << " on " << tier;
+    }
+}
+
+TEST(LinearKernels, EpilogueAddsBiasThenResidual) {
+  for (const std::string &tier : runnableTiers()) {
+    Case c{"none", "f32", "float", 48, 40};
+    int64_t n = 9, ld = 50;
+    PackedWeight weight = packWeight(c, c.N, 1);
+    std::vector<float> x = randomFloats(n * c.K, 2), residual = randomFloats(n * ld, 3), bias = randomFloats(48, 4);
+    Kernel kernel(linearText(c, true), tier);
+    std::vector<char> out(n * c.N * 4), bytes = weight.bytes, input = bytesOf(x), r = bytesOf(residual), b = bytesOf(bias);
+    kernel.run({&input, &bytes, &r, &b, &out}, {n, c.K, c.N, 3, c.K, c.K, c.N, ld});
+    std::vector<double> expected = expectedLinear(c, weight, x, n);
+    for (int64_t row = 0; row < n; ++row)
+      for (int64_t i = 0; i < c.N; ++i) expected[row * c.N + i] += double(bias[i]) + residual[row * ld + i];
+    EXPECT_LT(relativeError(valuesOf<float>(out), expected), 1e-5) << tier;
+  }
+}
+
+} // namespace
+} // namespace llmc::conformance

@@ -1,0 +1,15 @@
+// llmc-opt: passes by name over IR in text, for tests and for looking inside.
+#include "dialects/exec/Exec.h"
+#include "passes/Passes.h"
+
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "mlir/Transforms/Passes.h"
+
+int main(int argc, char **argv) {
+  mlir::DialectRegistry registry;
+  llmc::exec::registerDialects(registry);
+  llmc::registerPasses();
+  mlir::registerCanonicalizerPass();
+  mlir::registerCSEPass();
+  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "llmc-opt: passes of llmc by name\n", registry));
+}
