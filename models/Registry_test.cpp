@@ -3,6 +3,8 @@
 #include "dialects/llm/Llm.h"
 #include "models/Logarithm.h"
 
+#include "llvm/Support/MemoryBuffer.h"
+
 #include <cmath>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -248,6 +250,28 @@ TEST(Registry, LayerTypesMustFit) {
   EXPECT_THAT(Import(config).error, HasSubstr("full_attention, sliding_attention"));
   config["layer_types"] = {"full_attention", "sliding_attention"};
   EXPECT_THAT(Import(config).error, HasSubstr("use_sliding_window"));
+}
+
+json readJson(const std::string &path) {
+  auto buffer = llvm::MemoryBuffer::getFile(LLMC_SOURCE_DIR "/" + path);
+  EXPECT_TRUE(bool(buffer)) << path;
+  return json::parse(buffer ? (*buffer)->getBuffer().str() : "null");
+}
+
+TEST(Zoo, EveryModelIsThereAndImports) {
+  std::set<std::string> names, families;
+  for (const json &entry : readJson("models/zoo.json")["models"]) {
+    std::string path = entry["model"];
+    bool isConfig = llvm::StringRef(path).ends_with(".json");
+    EXPECT_EQ(isConfig, entry.contains("weights")) << path;
+    EXPECT_FALSE(entry["quantization"].empty()) << path;
+    Import import(readJson(isConfig ? path : path + "/config.json"));
+    ASSERT_EQ(import.error, "") << path;
+    names.insert(entry["name"]);
+    families.insert(import.attribute<mlir::StringAttr>("llm.family").str());
+  }
+  EXPECT_EQ(names.size(), readJson("models/zoo.json")["models"].size());
+  EXPECT_EQ(families.size(), models::families().size());
 }
 
 TEST(Logarithm, IsExactToAFewUlp) {

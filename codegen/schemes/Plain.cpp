@@ -6,6 +6,7 @@
 
 #include <bit>
 #include <cassert>
+#include <cstring>
 
 namespace llmc {
 namespace {
@@ -23,10 +24,16 @@ float loadF32(const char *from) { return std::bit_cast<float>(read32le(from)); }
 float loadBf16(const char *from) { return bf16ToF32(read16le(from)); }
 float loadF16(const char *from) { return f16ToF32(read16le(from)); }
 
+// A column at a time: 16 values side by side are turned at once.
 template <void (*store)(float, char *), int bytes>
 void packElements(llvm::ArrayRef<float> rows, int64_t columns, char *out) {
-  for (int64_t c = 0; c < columns; ++c)
-    for (int r = 0; r < kRows; ++r) store(rows[r * columns + c], out + (c * kRows + r) * bytes);
+  for (int64_t c = 0; c < columns; ++c, out += kRows * bytes) {
+    float column[kRows];
+    char stored[kRows * bytes];
+    for (int r = 0; r < kRows; ++r) column[r] = rows[r * columns + c];
+    for (int r = 0; r < kRows; ++r) store(column[r], stored + r * bytes);
+    std::memcpy(out, stored, sizeof(stored));
+  }
 }
 
 template <float (*load)(const char *), int bytes>

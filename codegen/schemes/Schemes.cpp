@@ -20,8 +20,8 @@ const Scheme *findScheme(llvm::StringRef name) {
 const char *packStatusText(PackStatus status) {
   switch (status) {
   case PackStatus::Ok: return "is fine";
-  case PackStatus::NotFinite: return "holds a NaN or an infinity; the checkpoint is damaged or was saved while diverging";
-  case PackStatus::TooLarge: return "holds a value too large for its scheme; use --quantization none --dtype float32";
+  case PackStatus::NotFinite: return "holds a NaN or an infinity";
+  case PackStatus::TooLarge: return "holds a value too large for its scheme or element type";
   }
   return "";
 }

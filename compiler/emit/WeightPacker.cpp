@@ -9,9 +9,10 @@ namespace llmc {
 
 static constexpr int64_t kBlockRows = 16;
 
-// Rows [first, first + count) of one source, transformed as it says.
+// Rows [first, first + count) of one source, transformed as it says, over zeros.
 static llvm::Error readSource(llm::SourceAttr source, const TensorSource &tensors, int64_t first, int64_t count,
                               llvm::MutableArrayRef<float> out) {
+  if (source.getZeros()) return llvm::Error::success(); // as `out` is already
   const TensorInfo *tensor = tensors.find(source.getTensor());
   if (!tensor) return llvm::createStringError("the checkpoint has no tensor " + source.getTensor());
   if (llvm::Error error = tensors.readRows(*tensor, source.getFirst() + first, count, source.getTranspose(), out))

@@ -11,8 +11,7 @@
 namespace llmc {
 namespace {
 
-struct MadeUpTensor {
-  TensorInfo info;
+struct MadeUpTensor : TensorInfo {
   uint64_t key = 0;
   bool ones = false;
 };
@@ -45,19 +44,19 @@ public:
 protected:
   const TensorInfo *lookUp(llvm::StringRef name) const override {
     auto found = tensors_.find(name);
-    return found == tensors_.end() ? nullptr : &found->getValue().info;
+    return found == tensors_.end() ? nullptr : &found->getValue();
   }
 
   bool hasPrefix(llvm::StringRef) const override { return true; }
 
   void readSpan(const TensorInfo &tensor, int64_t begin, llvm::MutableArrayRef<float> out) const override {
-    const MadeUpTensor &made = tensors_.find(tensor.name)->getValue();
+    const auto &made = static_cast<const MadeUpTensor &>(tensor);
     if (made.ones) {
       std::fill(out.begin(), out.end(), 1.0f);
       return;
     }
     fillNormal(made.key, uint64_t(begin), deviation_, out);
-    roundElements(made.info.element, out);
+    roundElements(made.element, out);
   }
 
 private:

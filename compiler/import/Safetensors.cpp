@@ -15,8 +15,7 @@ namespace {
 
 namespace fs = llvm::sys::fs;
 
-struct StoredTensor {
-  TensorInfo info;
+struct StoredTensor : TensorInfo {
   const char *data = nullptr;
 };
 
@@ -44,7 +43,7 @@ public:
       return;
     }
     StoredTensor &tensor = tensors_[entry.name];
-    tensor.info = {std::move(entry.name), *element, std::move(entry.shape)};
+    static_cast<TensorInfo &>(tensor) = {std::move(entry.name), *element, std::move(entry.shape)};
     tensor.data = file + entry.begin;
   }
 
@@ -53,7 +52,7 @@ public:
 protected:
   const TensorInfo *lookUp(llvm::StringRef name) const override {
     auto found = tensors_.find(name);
-    return found == tensors_.end() ? nullptr : &found->getValue().info;
+    return found == tensors_.end() ? nullptr : &found->getValue();
   }
 
   bool hasPrefix(llvm::StringRef prefix) const override {
@@ -63,8 +62,8 @@ protected:
   }
 
   void readSpan(const TensorInfo &tensor, int64_t begin, llvm::MutableArrayRef<float> out) const override {
-    const StoredTensor &stored = tensors_.find(tensor.name)->getValue();
-    decodeElements(stored.info.element, stored.data + begin * elementBytes(stored.info.element), out);
+    const auto &stored = static_cast<const StoredTensor &>(tensor);
+    decodeElements(stored.element, stored.data + begin * elementBytes(stored.element), out);
   }
 
 private:

@@ -9,13 +9,9 @@ namespace {
 
 constexpr int64_t kTile = 64; // stored rows, and values of each, that are turned at a time: 16 KB
 
-// A tensor as a matrix: its first dimension are the rows, all others the columns.
-struct Matrix {
-  int64_t rows = 1, columns = 1;
-};
+} // namespace
 
-// Without rows where the sizes are not those of anything that exists (one may be 0 beside huge ones).
-Matrix matrixOf(const TensorInfo &tensor) {
+TensorReader::Matrix TensorReader::matrixOf(const TensorInfo &tensor) {
   Matrix matrix;
   if (tensor.shape.empty()) return matrix;
   matrix.rows = tensor.shape.front();
@@ -25,8 +21,6 @@ Matrix matrixOf(const TensorInfo &tensor) {
   if (__builtin_mul_overflow(matrix.rows, matrix.columns, &elements)) return {0, 0};
   return matrix;
 }
-
-} // namespace
 
 std::string shapeText(llvm::ArrayRef<int64_t> shape) {
   std::string text = "[";
@@ -55,11 +49,18 @@ llvm::Error TensorReader::readRows(const TensorInfo &tensor, int64_t first, int6
     return importError("tensor '" + printable(tensor.name) + "'",
                        llvm::Twine(count) + " rows from " + llvm::Twine(first) + " on, with room for " +
                            llvm::Twine(out.size()) + " values, are not in its shape " + shapeText(tensor.shape));
+  const TensorInfo *own = lookUp(tensor.name);
+  if (!own || own->shape != tensor.shape)
+    return importError("tensor '" + printable(tensor.name) + "'", "is not one of this source's");
   if (out.empty()) return llvm::Error::success();
-  if (!transpose) {
-    readSpan(tensor, first * columns, out);
-    return llvm::Error::success();
-  }
+  if (transpose) readTransposed(*own, stored, first, count, out);
+  else readSpan(*own, first * columns, out);
+  return llvm::Error::success();
+}
+
+void TensorReader::readTransposed(const TensorInfo &tensor, const Matrix &stored, int64_t first, int64_t count,
+                                  llvm::MutableArrayRef<float> out) const {
+  int64_t rows = stored.columns, columns = stored.rows;
 
   std::vector<float> tile(kTile * std::min(count, kTile));
   for (int64_t row = 0; row < count; row += kTile) {
@@ -72,7 +73,6 @@ llvm::Error TensorReader::readRows(const TensorInfo &tensor, int64_t first, int6
         for (int64_t c = 0; c < height; ++c) out[(row + r) * columns + column + c] = tile[c * width + r];
     }
   }
-  return llvm::Error::success();
 }
 
 } // namespace llmc

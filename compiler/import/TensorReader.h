@@ -17,13 +17,24 @@ public:
                        llvm::MutableArrayRef<float> out) const final;
 
 protected:
+  // The source's own record of a tensor, by the name it is stored under.
   virtual const TensorInfo *lookUp(llvm::StringRef name) const = 0;
   virtual bool hasPrefix(llvm::StringRef prefix) const = 0;
-  // Elements [begin, begin + out.size()) in row-major order; the range is inside the tensor.
+  // Elements [begin, begin + out.size()) in row-major order; the range is inside the tensor, which lookUp() gave.
   virtual void readSpan(const TensorInfo &tensor, int64_t begin, llvm::MutableArrayRef<float> out) const = 0;
 
   // The name under which a tensor would be stored here.
   llvm::StringRef storedName(llvm::StringRef name) const;
+
+private:
+  // A tensor as a matrix: its first dimension are the rows, all others the columns.
+  struct Matrix {
+    int64_t rows = 1, columns = 1;
+  };
+  // Without rows where the sizes are not those of anything that exists (one may be 0 beside huge ones).
+  static Matrix matrixOf(const TensorInfo &tensor);
+  void readTransposed(const TensorInfo &tensor, const Matrix &stored, int64_t first, int64_t count,
+                      llvm::MutableArrayRef<float> out) const;
 };
 
 // "[64, 172]"

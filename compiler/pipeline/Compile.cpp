@@ -29,10 +29,6 @@ std::string elementOf(llvm::StringRef dtype) {
   return dtype == "bfloat16" ? "bf16" : dtype == "float16" ? "f16" : dtype == "float32" ? "f32" : "";
 }
 
-ElementType elementType(llvm::StringRef dtype) {
-  return dtype == "bfloat16" ? ElementType::BF16 : dtype == "float16" ? ElementType::F16 : ElementType::F32;
-}
-
 class Compiler {
 public:
   Compiler(const CompileOptions &options, Progress &progress, llvm::raw_ostream &ir)
@@ -116,12 +112,7 @@ private:
     if (!imported) return imported.takeError();
     model = std::move(*imported);
     if (mlir::failed(mlir::verify(module()))) return failed();
-    if (options.randomSeed) {
-      auto range = module()->getAttrOfType<mlir::FloatAttr>("llm.initializer_range");
-      auto dtype = module()->getAttrOfType<mlir::StringAttr>("llm.dtype");
-      checkpoint.tensors = makeRandomTensors(model.tensors, *options.randomSeed, range.getValueAsDouble(),
-                                             elementType(dtype.getValue()));
-    }
+    if (options.randomSeed) checkpoint.tensors = randomTensorsFor(model, *options.randomSeed);
     return checkTensors(model.tensors, *checkpoint.tensors);
   }
 
@@ -195,6 +186,14 @@ private:
 };
 
 } // namespace
+
+std::unique_ptr<TensorSource> randomTensorsFor(const models::ImportedModel &model, uint64_t seed) {
+  mlir::ModuleOp module = *const_cast<models::ImportedModel &>(model).module;
+  auto range = module->getAttrOfType<mlir::FloatAttr>("llm.initializer_range");
+  std::string element = elementOf(module->getAttrOfType<mlir::StringAttr>("llm.dtype").getValue());
+  ElementType type = element == "bf16" ? ElementType::BF16 : element == "f16" ? ElementType::F16 : ElementType::F32;
+  return makeRandomTensors(model.tensors, seed, range.getValueAsDouble(), type);
+}
 
 llvm::Expected<CompileResult> compile(const CompileOptions &options, Progress &progress, llvm::raw_ostream &ir) {
   return Compiler(options, progress, ir).run();

@@ -57,6 +57,8 @@ std::string named(const char *kind, uint32_t index, const flatbuffers::String *n
 Status check_size(const Context &context, const schema::Size *size, const std::string &where) {
   if (!size || !size->terms())
     return ok_status();
+  if (!is_aligned(size->terms()))
+    return corrupt(where, "is not aligned in the metadata");
   if (size->terms()->size() > 64)
     return corrupt(where, "has more than 64 terms");
   uint32_t symbols = uint32_t(schema::Symbol::Pages0) + context.groups;

@@ -29,6 +29,12 @@ inline Status corrupt(const std::string &where, const char *what) { return corru
 std::string printable(std::string_view text); // for messages: at most 80 bytes of ASCII
 std::string named(const char *kind, uint32_t index, const flatbuffers::String *name); // "weight 3 (lm_head)"
 
+// flatbuffers' own verifier checks where a vector begins, not that its elements are aligned: structs with 64-bit
+// members must be looked at before they are read.
+template <typename T> bool is_aligned(const flatbuffers::Vector<const T *> *vector) {
+  return !vector || reinterpret_cast<uintptr_t>(vector->Data()) % alignof(T) == 0;
+}
+
 // Symbols exist, coefficients are not negative.
 Status check_size(const Context &context, const schema::Size *size, const std::string &where);
 

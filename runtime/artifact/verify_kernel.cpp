@@ -31,6 +31,8 @@ Polynomial substitute(const CodeTable &table, llmrt_expression expression, const
 }
 
 Status check_scalars(const Context &context, const Scalars *scalars, const std::string &where) {
+  if (!is_aligned(scalars))
+    return corrupt(where, "its scalars are not aligned in the metadata");
   for (uint32_t i = 0; i < count_of(scalars); ++i) {
     const schema::Scalar &scalar = *scalars->Get(i);
     if (uint32_t(scalar.symbol()) >= uint32_t(schema::Symbol::Pages0) + context.groups)

@@ -20,6 +20,9 @@ Polynomial product(int64_t coefficient, Symbol a, Symbol b = Symbol::One) {
 Result<Target> input_target(const Context &context, const schema::Operand &operand, const std::string &where) {
   const schema::Model &model = *context.meta.model();
   Target target;
+  // Before the cast: the enum has 8 bits.
+  if (operand.index() > uint32_t(schema::Input::MAX))
+    return corrupt(where, "names an input that does not exist");
   switch (schema::Input(operand.index())) {
   case schema::Input::TokenIds:
     target.bytes = product(4, Symbol::Tokens);

@@ -14,6 +14,13 @@ constexpr int64_t kRequestBytes = 1024;  // a request's state, its stop ids and 
 constexpr int64_t kSequenceBytes = 512;  // a slot's place in plans and lists
 static_assert(sizeof(RequestState) + 256 <= size_t(kRequestBytes));
 
+constexpr int64_t kLargest = std::numeric_limits<int64_t>::max();
+
+int64_t saturating_add(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? kLargest : sum;
+}
+
 // A sum of coefficient x a x b, as text and as a value. An artifact's own coefficients may be anything: the value stops
 // at the largest integer.
 class Polynomial {
@@ -25,8 +32,7 @@ public:
     const auto [first, second] = std::minmax(a, b); // an empty name is 1
     for (Term &term : terms_)
       if (term.a == first && term.b == second) {
-        if (__builtin_add_overflow(term.coefficient, coefficient, &term.coefficient))
-          term.coefficient = std::numeric_limits<int64_t>::max();
+        term.coefficient = saturating_add(term.coefficient, coefficient);
         return;
       }
     terms_.push_back({coefficient, first, second});
@@ -38,7 +44,7 @@ public:
       int64_t product = 0;
       if (__builtin_mul_overflow(term.coefficient, value_of(term.a), &product) ||
           __builtin_mul_overflow(product, value_of(term.b), &product) || __builtin_add_overflow(sum, product, &sum))
-        return std::numeric_limits<int64_t>::max();
+        return kLargest;
     }
     return sum;
   }
@@ -136,8 +142,8 @@ MemoryReport report_memory(const Artifact &artifact, const Sizing &sizing, const
   // What the device's own plan has beyond the artifact's formulas: rounding to its alignments.
   const MemoryPlan plan =
       plan_memory(artifact, sizing.limits, int(process.threads), process.scratch_per_thread);
-  int64_t planned = plan.arena_bytes + plan.step_block_bytes + plan.scratch_bytes;
-  for (int64_t bytes : plan.pool_bytes) planned += bytes;
+  int64_t planned = saturating_add(saturating_add(plan.arena_bytes, plan.step_block_bytes), plan.scratch_bytes);
+  for (int64_t bytes : plan.pool_bytes) planned = saturating_add(planned, bytes);
   sum.symbol("device_padding", std::max<int64_t>(0, planned - sum.value()));
   sum.add(1, "device_padding");
 

@@ -90,7 +90,8 @@ void expect_as_alone(const Case &c, const FakeModel &model) {
   for (size_t position = 0; position < got.prompt_rows.size(); ++position) {
     const bool expected = c.prompt_logits && int64_t(position) >= got.cached_tokens;
     ASSERT_EQ(!got.prompt_rows[position].empty(), expected) << "prompt row " << position;
-    if (expected) ASSERT_EQ(got.prompt_rows[position], alone.prompt_rows[position]) << "prompt row " << position;
+    if (!expected) continue;
+    ASSERT_EQ(got.prompt_rows[position], alone.prompt_rows[position]) << "prompt row " << position;
   }
 }
 
@@ -119,7 +120,8 @@ void run_schedule(unsigned seed, Totals *totals) {
   }
   engine.finish(1);
   EXPECT_LE(engine.device->largest_step(), options.max_num_batched_tokens);
-  if (options.admission == Admission::kPredicted) EXPECT_EQ(engine->stats().preemptions, 0u);
+  const bool may_preempt = options.admission == Admission::kOptimistic;
+  EXPECT_TRUE(may_preempt || engine->stats().preemptions == 0);
   for (const Case &c : cases) {
     expect_as_alone(c, model);
     if (testing::Test::HasFailure()) FAIL() << "seed " << seed << " request " << &c - cases.data();

@@ -196,7 +196,7 @@ void Connection::on_watch(ErrorCode error, size_t bytes) {
   buffer_.commit(bytes);
   if (phase_ == Phase::kReading) { // the answer was complete before this came: the next request's first bytes
     disarm();
-    return error ? close() : read_head();
+    return error && error != asio::error::operation_aborted ? close() : read_head();
   }
   if (error) {
     client_ended_ = true;
@@ -337,6 +337,11 @@ void Connection::after_last_byte() {
   got_bytes_ = false;
   if (!watching_)
     return read_head();
+  if (buffer_.size() > 0) { // the next request, or its beginning, was read ahead: parse it now
+    ErrorCode ignored;
+    socket_.cancel(ignored); // nothing but the watch is in progress
+    return;                  // on_watch() goes on
+  }
   if (context_.draining.load())
     return close();
   arm(context_.config.head_seconds); // on_watch() goes on

@@ -54,7 +54,7 @@ TEST(Server, CompletesText) {
   EXPECT_EQ(json["id"], "cmpl-r-1");
   EXPECT_EQ(json["system_fingerprint"], "0123456789abcdef");
   // The prompt is the begin token and three bytes; the begin token has no text.
-  EXPECT_EQ(json["choices"][0]["text"], "abca");
+  EXPECT_EQ(json["choices"][0]["text"], "abc");
   EXPECT_EQ(json["choices"][0]["finish_reason"], "length");
   EXPECT_EQ(json["usage"]["prompt_tokens"], 4);
   EXPECT_EQ(json["usage"]["completion_tokens"], 5);

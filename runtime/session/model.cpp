@@ -90,18 +90,17 @@ Status read_text_parts(const ModelOptions &options, Model &model) {
 Status make_engine(const ModelOptions &options, Model &model) {
   CpuDeviceOptions device_options;
   device_options.threads = options.threads > 0 ? options.threads : os::usable_cpus();
-  device_options.tier = options.cpu_tier == "native" ? "" : options.cpu_tier;
+  device_options.tier = options.cpu_tier;
+  device_options.profile = options.profile;
+  Result<std::string> tier = cpu_tier(*model.artifact, options.cpu_tier);
+  if (!tier.ok())
+    return tier.status();
   Result<std::unique_ptr<Device>> device = make_cpu_device(model.artifact, device_options);
   if (!device.ok())
     return device.status();
   model.device = "cpu";
+  model.cpu_tier = *tier;
   model.threads = device_options.threads;
-  // "cpu TIER, N threads"
-  std::string description = (*device)->description();
-  size_t from = description.find(' '), to = description.find(',');
-  if (from != std::string::npos && to != std::string::npos && from < to)
-    model.cpu_tier = description.substr(from + 1, to - from - 1);
-  model.device_view = device->get();
   Result<std::unique_ptr<Engine>> engine = Engine::create(model.artifact, std::move(*device), options.engine);
   if (!engine.ok())
     return engine.status();
@@ -123,12 +122,15 @@ std::string model_id_of_path(std::string_view path) {
 Result<std::unique_ptr<Model>> Model::open(const ModelOptions &options) {
   uint64_t start = os::monotonic_ns();
   auto model = std::make_unique<Model>();
-  OpenOptions open_options;
-  open_options.verify_weights = options.verify_weights;
-  Result<std::shared_ptr<const Artifact>> artifact = Artifact::open(options.path, open_options);
-  if (!artifact.ok())
-    return artifact.status();
-  model->artifact = *artifact;
+  model->artifact = options.artifact;
+  if (!model->artifact) {
+    OpenOptions open_options;
+    open_options.verify_weights = options.verify_weights;
+    Result<std::shared_ptr<const Artifact>> artifact = Artifact::open(options.path, open_options);
+    if (!artifact.ok())
+      return artifact.status();
+    model->artifact = *artifact;
+  }
   model->id = model_id_of_path(options.path);
   model->root_hash = to_hex(model->artifact->root_hash());
   model->created = std::time(nullptr);

@@ -17,8 +17,11 @@
 
 namespace llmrt {
 
+struct CpuProfile; // runtime/device/cpu/cpu_device.h
+
 struct ModelOptions {
   std::string path;
+  std::shared_ptr<const Artifact> artifact; // set: opened already, from `path`
   int threads = 0;         // 0: as many as the machine has
   std::string cpu_tier;    // empty: the best that the machine can run
   std::string kv_cache_dtype = "auto"; // anything else must be what the artifact was compiled with
@@ -26,6 +29,7 @@ struct ModelOptions {
   bool verify_weights = false;
   bool text_only = false; // no device and no engine: tokenize, render
   EngineOptions engine;
+  CpuProfile *profile = nullptr; // set: every dispatch is timed; must outlive the model
 };
 
 struct Model {
@@ -46,7 +50,6 @@ struct Model {
   int threads = 0;
   int64_t created = 0;  // seconds since 1970
   double load_ms = 0;   // from the call of open() to ready
-  Device *device_view = nullptr;  // the engine's; for what only the device can tell
   std::unique_ptr<Engine> engine; // null with text_only
 
   // kInvalidArgument: an option that this artifact cannot serve. kCorrupt, kUnsupported: see Artifact::open().

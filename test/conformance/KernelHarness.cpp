@@ -107,6 +107,13 @@ void Kernel::run(std::vector<std::vector<char> *> operands, const std::vector<in
     std::memcpy(operands[i]->data(), buffers[i].data(), buffers[i].size());
 }
 
+const Kernel &cachedKernel(const std::string &text, const std::string &tier) {
+  static std::map<std::pair<std::string, std::string>, std::unique_ptr<Kernel>> built;
+  auto &kernel = built[{text, tier}];
+  if (!kernel) kernel = std::make_unique<Kernel>(text, tier);
+  return *kernel;
+}
+
 std::vector<float> randomFloats(size_t count, uint32_t seed, float scale) {
   std::mt19937 generator(seed);
   std::uniform_real_distribution<float> uniform(-scale, scale);

@@ -45,6 +45,9 @@ private:
   const llmrt_term *terms_;
 };
 
+// The same, built once a process for each text and tier.
+const Kernel &cachedKernel(const std::string &text, const std::string &tier);
+
 // Bytes of a vector of numbers, and back.
 template <typename T> std::vector<char> bytesOf(const std::vector<T> &values) {
   const char *data = reinterpret_cast<const char *>(values.data());

@@ -20,9 +20,9 @@ std::string linearText(const Case &c, bool epilogue) {
                      "\", activations = \"" + c.activations + "\", gated = " + (c.gated ? "true" : "false") +
                      ", rows = " + (epilogue ? "1" : "0") + ", vectors = " + (epilogue ? "1" : "0") + "}";
   if (c.gated)
-    text += " { ^bb0(%g: f32, %u: f32):\n %s = llm.scalar_activation silu %g\n %v = arith.mulf %s, %u : f32\n llm.yield %v }";
+    text += " epilogue (%g: f32, %u: f32) {\n %s = llm.scalar_activation silu %g\n %v = arith.mulf %s, %u : f32\n llm.yield %v }";
   else if (epilogue)
-    text += " { ^bb0(%a: f32, %r: f32, %b: f32):\n %s = arith.addf %a, %b : f32\n %v = arith.addf %s, %r : f32\n llm.yield %v }";
+    text += " epilogue (%a: f32, %r: f32, %b: f32) {\n %s = arith.addf %a, %b : f32\n %v = arith.addf %s, %r : f32\n llm.yield %v }";
   return text;
 }
 
@@ -60,7 +60,7 @@ struct Int8Input {
 Int8Input quantize(const Case &c, const std::vector<float> &x, int64_t n, const std::string &tier, Guard guard,
                    int64_t piece) {
   const Scheme &scheme = *findScheme(c.scheme);
-  Kernel kernel("exec.kernel @k \"norm\" {kind = \"none\", epsilon = 0.0 : f64, bias = false, gather = false, out = "
+  const Kernel &kernel = cachedKernel("exec.kernel @k \"norm\" {kind = \"none\", epsilon = 0.0 : f64, bias = false, gather = false, out = "
                 "\"int8\", scheme = \"" + c.scheme + "\"}", tier);
   int64_t chunks = scheme.chunks(c.K), kp = chunks * scheme.columnsPerChunk(), scales = ceilDiv(kp, 128);
   Int8Input out;
@@ -74,7 +74,7 @@ Int8Input quantize(const Case &c, const std::vector<float> &x, int64_t n, const 
 
 std::vector<float> runLinear(const Case &c, const PackedWeight &weight, const std::vector<float> &x, int64_t n,
                              const std::string &tier, Guard guard = Guard::End, int64_t piece = INT64_MAX) {
-  Kernel kernel(linearText(c, false), tier);
+  const Kernel &kernel = cachedKernel(linearText(c, false), tier);
   const Scheme *scheme = findScheme(c.scheme);
   int64_t chunks = scheme ? scheme->chunks(c.K) : c.K;
   std::vector<char> out(n * c.N * 4), bytes = weight.bytes, input = bytesOf(x);

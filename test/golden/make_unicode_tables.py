@@ -104,12 +104,12 @@ def main():
         write_rows(out, rows)
         out.write("};\n")
         write_ranges(out, "otherAlphabetic", alphabetic - of("L", "Nl"))
-        write_ranges(out, "rustNumeric", split_off(pre_tokenizers.Digits(True)))
-        write_ranges(out, "rustPunctuation", split_off(pre_tokenizers.Punctuation()))
+        write_ranges(out, "rustNumericRanges", split_off(pre_tokenizers.Digits(True)))
+        write_ranges(out, "punctuationRanges", split_off(pre_tokenizers.Punctuation()))
         # The library asks for BERT's control characters before white space is replaced.
-        write_ranges(out, "bertRemoved", removed(clean))
-        write_ranges(out, "bertNonspacing", removed(accents))
-        write_ranges(out, "combiningMarks", removed(normalizers.StripAccents()))
+        write_ranges(out, "bertRemovedRanges", removed(clean))
+        write_ranges(out, "bertNonspacingRanges", removed(accents))
+        write_ranges(out, "combiningMarkRanges", removed(normalizers.StripAccents()))
         out.write("\n// Lower case where it differs: {character, first, second or 0}.\n")
         out.write("constexpr LowercaseRow lowercaseRows[] = {\n")
         rows = []

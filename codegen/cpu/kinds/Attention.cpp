@@ -28,7 +28,7 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &) {
   if (configBool(kernel, "sinks")) info.reads(Expression(4) * s(kHeads));
   if (configBool(kernel, "alibi")) info.reads(Expression(4) * s(kHeads));
   info.writesRows(s(kRows), s(kHeads) * s(kValueDim), s(kLdOut));
-  info.requireCeil(s(kValueDim), s(kValuePad), kLanes);
+  info.require(s(kValuePad) - s(kValueDim));
   info.require(s(kHeads) - s(kGroup) * s(kKvHeads));
   info.require(s(kGroup) * s(kKvHeads) - s(kHeads));
   info.require(s(kValuePad) - Expression(kLanes));
@@ -207,7 +207,7 @@ void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
                                  k.scalar(kValuePad)),
                       element, query, positions, sequences, sinks, alibi, out,
                       k.scalar(kKvHeads), k.scalar(kGroup), k.scalar(kKeyDim), k.scalar(kValueDim),
-                      k.scalar(kValuePad), k.scalar(kLdQuery), k.scalar(kLdOut), k.stack(4 * kLanes),
+                      wholeVectors(k, k.scalar(kValuePad)), k.scalar(kLdQuery), k.scalar(kLdOut), k.stack(4 * kLanes),
                       {}, {}, {}, {}};
   k.loop(k.begin(), k.end(), 1, [&](Value index) { attention.item(index); });
 }

@@ -19,6 +19,9 @@ const Scheme *configScheme(exec::KernelOp kernel);
 // Bytes of a rows16 matrix of `blocks` row blocks; `columns` is its chunks, or its columns where nothing is quantized.
 Expression matrixBytes(exec::KernelOp kernel, Expression blocks, Expression columns);
 
+// `count` rounded down to whole vectors: a padding that is none, which the table cannot rule out, stays inside its bytes.
+inline Value wholeVectors(KernelBuilder &k, Value count) { return k.mul(k.div(count, kLanes), kLanes); }
+
 // What an epilogue reads beside its accumulators.
 struct EpilogueInputs {
   Values accumulators; // 16 x f32 each

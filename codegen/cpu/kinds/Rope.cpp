@@ -65,7 +65,7 @@ void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
     Value cosines = k.at(out, k.mul(k.mul(item, halfPad), 8));
     Value sines = k.at(cosines, k.mul(halfPad, 4));
     Value length = dynamic ? k.loadIndex(lengths, k.loadIndex(sequences, item)) : Value();
-    k.loop(k.i64(0), halfPad, kLanes, [&](Value i) {
+    k.loop(k.i64(0), wholeVectors(k, halfPad), kLanes, [&](Value i) {
       Value frequency = dynamic ? dynamicFrequencies(k, kernel, length, i) : k.loadVec(k.at(frequencies, k.mul(i, 4)));
       CosSin turned = emitCosSin(k, k.mulf(wide, frequency));
       k.store(k.mulf(turned.cosine, k.splat(factor)), k.at(cosines, k.mul(i, 4)));

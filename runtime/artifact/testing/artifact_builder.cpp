@@ -271,21 +271,26 @@ std::vector<std::byte> build_artifact(const ArtifactSpec &spec) {
 
 namespace {
 
-void set_hash(const schema::Sha256 *hash, std::span<const std::byte> bytes) {
-  // The table lies in the file that is being mended.
-  Sha256Digest digest = sha256(bytes);
-  std::memcpy(const_cast<void *>(static_cast<const void *>(hash)), digest.data(), digest.size());
-}
+// A hash and its place in the file. All are found before the first is written: in a damaged file a hash may lie on
+// top of a table.
+struct Patch {
+  std::byte *where;
+  Sha256Digest digest;
+};
 
-void fix_segment(const schema::Segment &segment, std::span<const std::byte> file) {
+void find_patches(const schema::Segment &segment, std::span<std::byte> file, std::vector<Patch> &patches) {
   if (segment.offset() > file.size() || segment.bytes() > file.size() - segment.offset())
     return;
   std::span<const std::byte> bytes = file.subspan(segment.offset(), segment.bytes());
+  auto add = [&](const schema::Sha256 *hash, std::span<const std::byte> hashed) {
+    auto at = reinterpret_cast<const std::byte *>(hash) - file.data();
+    patches.push_back({file.data() + at, sha256(hashed)});
+  };
   if (segment.sha256())
-    set_hash(segment.sha256(), bytes);
+    add(segment.sha256(), bytes);
   for (uint32_t i = 0; i < count_of(segment.chunk_sha256()) && i * kHashChunk < bytes.size(); ++i)
-    set_hash(segment.chunk_sha256()->Get(i),
-             bytes.subspan(i * kHashChunk, std::min<size_t>(kHashChunk, bytes.size() - i * kHashChunk)));
+    add(segment.chunk_sha256()->Get(i),
+        bytes.subspan(i * kHashChunk, std::min<size_t>(kHashChunk, bytes.size() - i * kHashChunk)));
 }
 
 } // namespace
@@ -299,9 +304,12 @@ bool fix_hashes(std::vector<std::byte> &file) {
   if (prefix.metadata_offset > file.size() || prefix.metadata_bytes > file.size() - prefix.metadata_offset)
     return false;
   std::span<const std::byte> metadata = std::span<const std::byte>(file).subspan(prefix.metadata_offset, prefix.metadata_bytes);
+  std::vector<Patch> patches;
   if (const schema::Artifact *meta = verify_flatbuffer(metadata))
     for (uint32_t i = 0; i < count_of(meta->segments()); ++i)
-      fix_segment(*meta->segments()->Get(i), file);
+      find_patches(*meta->segments()->Get(i), file, patches);
+  for (const Patch &patch : patches)
+    std::memcpy(patch.where, patch.digest.data(), patch.digest.size());
   prefix.metadata_sha256 = sha256(metadata);
   std::memcpy(file.data(), &prefix, sizeof prefix);
   return true;

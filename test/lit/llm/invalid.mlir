@@ -249,7 +249,7 @@ func.func @attention(%batch: !llm.batch, %q: tensor<?x32xf32>, %k: tensor<?x16xf
 // -----
 
 func.func @attention(%batch: !llm.batch, %q: tensor<?x24xf32>, %k: tensor<?x16xf32>) {
-  // expected-error @+1 {{kv_heads divide heads}}
+  // expected-error @+1 {{kv_heads must divide heads}}
   %y = llm.attention %batch, %q, %k, %k {layer = 0 : i64, heads = 3 : i64, kv_heads = 2 : i64, key_dim = 8 : i64, value_dim = 8 : i64, scale = 1.0 : f64} : tensor<?x24xf32>, tensor<?x16xf32>, tensor<?x16xf32> -> tensor<?x24xf32>
   return
 }
@@ -267,3 +267,43 @@ func.func @attention(%batch: !llm.batch, %q: tensor<?x16xf32>) {
 
 // expected-error @+1 {{a step has at most 8 cache groups}}
 llm.cache_group @full {index = 8 : i64, layers = 1 : i64, window = 0 : i64, page_tokens = 16 : i64, kv_heads = 1 : i64, key_dim = 8 : i64, value_dim = 8 : i64, element = f32}
+
+// -----
+
+// expected-error @+1 {{attribute 'layers' failed to satisfy constraint}}
+llm.cache_group @full {index = 0 : i64, layers = -1 : i64, window = 0 : i64, page_tokens = 16 : i64, kv_heads = 1 : i64, key_dim = 8 : i64, value_dim = 8 : i64, element = f32}
+
+// -----
+
+// expected-error @+1 {{attribute 'interleave' failed to satisfy constraint}}
+llm.weight @w : tensor<64x32xf32> {sources = [#llm.source<tensor = "w", count = 64>], interleave = -2 : i64}
+
+// -----
+
+// expected-error @+1 {{a source ends beyond what can be counted}}
+llm.weight @w : tensor<64x32xf32> {sources = [#llm.source<tensor = "w", first = 9223372036854775807, count = 64>]}
+
+// -----
+
+func.func @attention(%batch: !llm.batch, %q: tensor<?x16xf32>) {
+  // expected-error @+1 {{query must have 4611686018427387904 x 4611686018427387904 columns, it has 16}}
+  %y = llm.attention %batch, %q, %q, %q {layer = 0 : i64, heads = 4611686018427387904 : i64, kv_heads = 1 : i64, key_dim = 4611686018427387904 : i64, value_dim = 16 : i64, scale = 1.0 : f64} : tensor<?x16xf32>, tensor<?x16xf32>, tensor<?x16xf32> -> tensor<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @linear(%x: tensor<?x32xf32>) {
+  // expected-error @+1 {{names no llm.weight of the module: @w}}
+  %y = llm.linear %x, @w : tensor<?x32xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+llm.weight @w : tensor<64x32xf32> {sources = [#llm.source<tensor = "w", count = 64>]}
+func.func @linear(%x: tensor<?x32xf32>) {
+  // expected-error @+1 {{norm_weight and norm_bias need norm}}
+  %y = llm.linear %x, @w {norm_weight = @w} : tensor<?x32xf32> -> tensor<?x64xf32>
+  return
+}

@@ -1,0 +1,31 @@
+// The input is an artifact's metadata; prefix and segments are put round it with hashes that are right.
+#include "runtime/artifact/artifact.h"
+#include "runtime/artifact/inspect.h"
+#include "runtime/artifact/prefix.h"
+#include "runtime/artifact/testing/fake_model.h"
+
+#include <algorithm>
+#include <vector>
+
+using namespace llmrt;
+using namespace llmrt::testing;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  if (size > 32768)
+    return 0;
+  static const std::vector<std::byte> good = build_artifact(fake_model());
+  // The segments of the fake model begin at 64 KB, whatever the metadata says.
+  std::vector<std::byte> file = good;
+  std::fill(file.begin() + kPrefixBytes, file.begin() + kSegmentAlignment, std::byte(0));
+  std::transform(data, data + size, file.begin() + kPrefixBytes, [](uint8_t byte) { return std::byte(byte); });
+  Prefix prefix;
+  prefix.metadata_bytes = size;
+  auto head = serialize_prefix(prefix);
+  std::copy(head.begin(), head.end(), file.begin());
+  if (!fix_hashes(file))
+    return 0;
+  auto artifact = Artifact::open_bytes(file, "fuzz", {true});
+  if (artifact)
+    (void)inspect_json(**artifact);
+  return 0;
+}

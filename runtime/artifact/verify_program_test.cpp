@@ -1,0 +1,218 @@
+// Every rule about programs, dispatches and kernels, broken once: by the artifact's data, and by the kernel table.
+#include "runtime/artifact/artifact.h"
+#include "runtime/artifact/testing/fake_model.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace llmrt {
+namespace {
+
+using namespace testing;
+
+struct Broken {
+  const char *name;
+  std::function<void(ArtifactSpec &)> damage;
+  const char *message;
+};
+
+Status open(const ArtifactSpec &spec) { return Artifact::open_bytes(build_artifact(spec), "x").status(); }
+
+void expect_refused(std::span<const Broken> cases) {
+  for (const Broken &broken : cases) {
+    ArtifactSpec spec = fake_model();
+    broken.damage(spec);
+    Status status = open(spec);
+    EXPECT_FALSE(status.ok()) << broken.name;
+    EXPECT_NE(status.message().find(broken.message), std::string::npos) << broken.name << ": " << status.message();
+  }
+}
+
+DispatchSpec &dispatch(ArtifactSpec &spec, size_t index) { return spec.programs[0].dispatches[index]; }
+
+TEST(VerifyProgram, ProgramsAndKernels) {
+  const Broken cases[] = {
+      {"no step", [](auto &s) { s.programs[0].name = "other"; }, "no program named \"step\""},
+      {"twice", [](auto &s) { s.programs.push_back(s.programs[0]); }, "name is there twice"},
+      {"too many", [](auto &s) { s.programs.resize(65, s.programs[0]); }, "more than 64 programs"},
+      {"logits", [](auto &s) { s.programs[0].logits = 1; }, "logits are a buffer that does not exist"},
+      {"logits' type", [](auto &s) { s.buffers[0].element = "f16"; }, "logits are not f32"},
+      {"logits' size", [](auto &s) { s.model.vocabulary = 9; }, "room for a row"},
+      {"logits' place",
+       [](auto &s) {
+         s.buffers.push_back({"odd", "f32", {{62}}, {{32, kRows}}});
+         s.programs[0].logits = 1;
+       },
+       "not aligned"},
+      {"id", [](auto &s) { s.kernels[0].id.pop_back(); }, "id does not have 16 bytes"},
+      {"call", [](auto &s) { dispatch(s, 0).type = 3; }, "calls and collectives"},
+      {"collective", [](auto &s) { dispatch(s, 0).type = 4; }, "calls and collectives"},
+      {"nothing", [](auto &s) { dispatch(s, 0).type = 0; }, "unknown kind"},
+      {"kernel", [](auto &s) { dispatch(s, 1).kernel = 2; }, "dispatch 1: names a kernel that does not exist"},
+      {"kernel not in the tier", [](auto &s) { s.kernels[0].id[15] = 9; }, "(store, fake): the tier does not have"},
+      {"kernel not in one tier",
+       [](auto &s) {
+         CodeSpec code = fake_code(this_architecture());
+         code.variants.resize(1);
+         s.segments.push_back({"cpu-b", 1, build_code(code), "second", "cpu", {}, {}, true, 0});
+       },
+       "(score, second): the tier does not have"},
+  };
+  expect_refused(cases);
+}
+
+TEST(VerifyProgram, OperandsAndScalars) {
+  const Broken cases[] = {
+      {"too few operands", [](auto &s) { dispatch(s, 0).operands.pop_back(); }, "another number of operands"},
+      {"too many operands", [](auto &s) { dispatch(s, 0).operands.resize(65); }, "too many operands"},
+      {"too few scalars", [](auto &s) { dispatch(s, 0).scalars.pop_back(); }, "another number of scalars"},
+      {"no scalars", [](auto &s) { dispatch(s, 0).scalars.clear(); }, "another number of scalars"},
+      {"operand kind", [](auto &s) { dispatch(s, 0).operands[0].kind = 4; }, "operand 0: is of an unknown kind"},
+      {"buffer", [](auto &s) { dispatch(s, 1).operands[6].index = 1; }, "buffer that does not exist"},
+      {"weight", [](auto &s) { dispatch(s, 1).operands[5].index = 1; }, "weight that does not exist"},
+      {"input", [](auto &s) { dispatch(s, 0).operands[0].index = 6; }, "input that does not exist"},
+      {"large input", [](auto &s) { dispatch(s, 0).operands[0].index = 256; }, "input that does not exist"},
+      {"group", [](auto &s) { dispatch(s, 0).operands[3].group = 1; }, "cache group that does not exist"},
+      {"cache", [](auto &s) { dispatch(s, 0).operands[4].index = 1; }, "cache group that does not exist"},
+      {"negative offset", [](auto &s) { dispatch(s, 0).operands[0].offset = {{-4}}; }, "negative coefficient"},
+      {"offset's symbol", [](auto &s) { dispatch(s, 0).operands[0].offset = {{4, kPages1}}; }, "names a symbol"},
+      {"scalar's symbol", [](auto &s) { dispatch(s, 0).scalars[1].symbol = kPages1; }, "scalar 1: names a symbol"},
+      {"scalar negative", [](auto &s) { dispatch(s, 0).scalars[1].value = -1; }, "scalar 1: is out of range"},
+      {"scalar large", [](auto &s) { dispatch(s, 0).scalars[1].value = INT64_MAX; }, "scalar 1: is out of range"},
+  };
+  expect_refused(cases);
+}
+
+TEST(VerifyProgram, Bounds) {
+  const Broken cases[] = {
+      {"offset", [](auto &s) { dispatch(s, 0).operands[0].offset = {{4}}; }, "operand 0: the kernel reaches past"},
+      {"offset in a step's size", [](auto &s) { dispatch(s, 1).operands[6].offset = {{32, kRows}}; },
+       "operand 6: the kernel reaches past"},
+      {"more rows", [](auto &s) { dispatch(s, 0).scalars[0].value = 2; }, "operand 0: the kernel reaches past"},
+      {"rows of another symbol", [](auto &s) { dispatch(s, 1).scalars[0].symbol = kTokens; },
+       "operand 0: the kernel reaches past"},
+      {"constant rows", [](auto &s) { dispatch(s, 0).scalars[0].symbol = kOne; }, "operand 0: the kernel reaches past"},
+      {"vocabulary", [](auto &s) { dispatch(s, 1).scalars[1].value = 9; }, "operand 5: the kernel reaches past"},
+      {"sequences", [](auto &s) { dispatch(s, 0).scalars[1].value = 2; }, "operand 3: the kernel reaches past"},
+      {"pages", [](auto &s) { dispatch(s, 0).scalars[3].value = 2; }, "operand 4: the kernel reaches past"},
+      {"page bytes", [](auto &s) { s.groups[0].bytes_per_page_layer = 63; }, "operand 4: the kernel reaches past"},
+      {"cache offset", [](auto &s) { dispatch(s, 0).operands[4].offset = {{64, kPages0}}; },
+       "operand 4: the kernel reaches past"},
+      {"small weight", [](auto &s) { s.weights[0].bytes = 28; }, "operand 5: the kernel reaches past"},
+      {"small buffer",
+       [](auto &s) {
+         s.buffers.push_back({"small", "f32", {}, {{28, kRows}}});
+         dispatch(s, 1).operands[6].index = 1;
+       },
+       "operand 6: the kernel reaches past"},
+      {"overflow", [](auto &s) { dispatch(s, 1).scalars[1].value = int64_t(1) << 40,
+                                 dispatch(s, 1).scalars[0].value = int64_t(1) << 40; }, "reaches past its end"},
+      {"constraint", [](auto &s) { dispatch(s, 1).scalars[1].value = 0; }, "do not meet a constraint"},
+  };
+  expect_refused(cases);
+}
+
+TEST(VerifyProgram, AlignmentAndAccess) {
+  const Broken cases[] = {
+      {"operand offset",
+       [](auto &s) {
+         s.groups[0].layers = 2;
+         dispatch(s, 0).operands[4].offset = {{32}};
+       },
+       "operand 4: is not aligned"},
+      {"pool rows",
+       [](auto &s) {
+         s.groups[0].layers = 3;
+         dispatch(s, 0).operands[4].offset = {{32, kPages0}};
+       },
+       "operand 4: is not aligned"},
+      {"buffer's place",
+       [](auto &s) {
+         s.buffers.push_back({"odd", "f32", {{8}}, {{32, kRows}}});
+         dispatch(s, 1).operands[6].index = 1;
+       },
+       "operand 6: is not aligned"},
+      {"write to a weight", [](auto &s) { dispatch(s, 1).operands[6] = {1, 0, 0, {}}; }, "may not be written"},
+      {"write to an input", [](auto &s) { dispatch(s, 1).operands[6] = {2, 0, 0, {}}; }, "may not be written"},
+  };
+  expect_refused(cases);
+}
+
+TEST(VerifyProgram, IndexBounds) {
+  const Broken cases[] = {
+      // Each array of indices in the place of one with a smaller maximum.
+      {"rows for sequences", [](auto &s) { dispatch(s, 1).operands[2] = {2, 0, 0, {}}; }, "operand 2: its values"},
+      {"positions for sequences", [](auto &s) { dispatch(s, 0).operands[2] = {2, 1, 0, {}}; }, "operand 2: its values"},
+      {"sequences for positions", [](auto &s) { dispatch(s, 0).operands[1] = {2, 2, 0, {}}; }, "operand 1: its values"},
+      {"page table of a larger group",
+       [](auto &s) {
+         s.groups.push_back(s.groups[0]);
+         dispatch(s, 0).operands[3].group = 1;
+       },
+       "operand 3: its values"},
+      {"larger pages", [](auto &s) { s.groups[0].page_tokens = 32; }, "operand 1: its values"},
+      {"a buffer as indices",
+       [](auto &s) {
+         s.arena = {{64}, {4, kTokens}, {32, kRows}};
+         s.buffers[0].offset = {{64}, {4, kTokens}};
+         s.buffers.push_back({"ids", "i32", {{64}}, {{4, kTokens}}});
+         dispatch(s, 0).operands[2] = {0, 1, 0, {}};
+       },
+       "operand 2: its values"},
+  };
+  expect_refused(cases);
+}
+
+TEST(VerifyProgram, BoundedPositionsHelp) {
+  // A kernel with a table of 64 positions: their number bounds them only where it is said to.
+  ArtifactSpec spec = fake_model();
+  CodeSpec code = fake_code(this_architecture());
+  code.variants[0].operands[1].maximum = {{64}};
+  spec.segments[1].bytes = build_code(code);
+  EXPECT_FALSE(open(spec).ok());
+  spec.model.positions_are_bounded = true;
+  Status status = open(spec);
+  EXPECT_TRUE(status.ok()) << status.message();
+  spec.model.max_positions = 65;
+  EXPECT_FALSE(open(spec).ok());
+}
+
+TEST(VerifyProgram, ExtentsThatShrinkAreComparedSafely) {
+  // An extent that falls as the step grows must fit at its largest, which is not at the limits.
+  ArtifactSpec spec = fake_model();
+  CodeSpec code = fake_code(this_architecture());
+  code.variants[0].operands[4].extent = {{64, {3, -1, -1}}, {-64, {0, -1, -1}}};
+  spec.segments[1].bytes = build_code(code);
+  EXPECT_TRUE(open(spec).ok());
+  dispatch(spec, 0).operands[4].offset = {{64, kTokens}};
+  EXPECT_FALSE(open(spec).ok());
+}
+
+TEST(VerifyProgram, Copies) {
+  auto with_copy = [](std::vector<OperandSpec> operands, SizeSpec bytes) {
+    ArtifactSpec spec = fake_model();
+    DispatchSpec copy;
+    copy.type = 2;
+    copy.operands = std::move(operands);
+    copy.bytes = std::move(bytes);
+    spec.programs[0].dispatches.push_back(copy);
+    return open(spec).message();
+  };
+  const OperandSpec buffer{0, 0, 0, {}}, weight{1, 0, 0, {}}, cache{3, 0, 0, {}}, input{2, 0, 0, {}};
+  EXPECT_EQ(with_copy({weight, buffer}, {{32, kRows}}), "x: program 0 (step), dispatch 2: reaches past the end of its "
+                                                        "source or destination");
+  EXPECT_EQ(with_copy({cache, buffer}, {}), "");
+  EXPECT_EQ(with_copy({buffer, cache}, {}), "");
+  EXPECT_NE(with_copy({buffer, cache}, {{1, kRows}}).find("reaches past"), std::string::npos);
+  EXPECT_EQ(with_copy({buffer, buffer}, {{32, kRows}}), "");
+  EXPECT_NE(with_copy({buffer, {0, 0, 0, {{4}}}}, {{32, kRows}}).find("reaches past"), std::string::npos);
+  EXPECT_NE(with_copy({buffer, weight}, {}).find("may not be written"), std::string::npos);
+  EXPECT_NE(with_copy({buffer, input}, {}).find("may not be written"), std::string::npos);
+  EXPECT_NE(with_copy({buffer, buffer}, {{-1}}).find("negative"), std::string::npos);
+  EXPECT_NE(with_copy({buffer}, {}).find("lacks an operand"), std::string::npos);
+  EXPECT_NE(with_copy({}, {}).find("lacks an operand"), std::string::npos);
+}
+
+} // namespace
+} // namespace llmrt

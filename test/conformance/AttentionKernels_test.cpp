@@ -1,0 +1,119 @@
+// cache_write and attention through page tables in random order, against the oracle, and bit for bit whatever lies in
+// pages that are not looked at.
+#include "codegen/reference/Oracle.h"
+#include "test/conformance/KernelHarness.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+
+namespace llmc::conformance {
+namespace {
+
+struct Case {
+  const char *element;
+  int64_t heads, kvHeads, dim, length, window;
+  double softCap = 0;
+};
+
+std::string attentionText(const Case &c) {
+  return "exec.kernel @k \"attention\" {element = \"" + std::string(c.element) + "\", scale = 0.25 : f64, soft_cap = " +
+         std::to_string(c.softCap) + " : f64, window = " + std::to_string(c.window) +
+         " : i64, sinks = false, alibi = false}";
+}
+
+// A sequence's keys and values in a pool of pages, every other page filled with NaN.
+struct Cache {
+  int64_t blocks, pages, pad;
+  std::vector<char> table, pool;
+};
+
+Cache fillCache(const Case &c, const std::vector<float> &keys, const std::vector<float> &values,
+                const std::string &tier, uint32_t seed) {
+  Cache cache;
+  cache.blocks = ceilDiv(c.length, 16);
+  cache.pages = 2 * cache.blocks + 1;
+  cache.pad = ceilDiv(c.dim, 16) * 16;
+  int64_t bytes = c.element == std::string("f32") ? 4 : 2;
+  cache.pool.assign(cache.pages * c.kvHeads * 16 * (c.dim + cache.pad) * bytes, char(0xff));
+  std::vector<int32_t> pages(cache.pages);
+  for (int32_t i = 0; i < cache.pages; ++i) pages[i] = i;
+  std::shuffle(pages.begin(), pages.end(), std::mt19937(seed));
+  pages.resize(cache.blocks);
+  // A fresh page's padding is zero in the runtime; here what a kernel may read is made a number.
+  for (int32_t page : pages) {
+    int64_t size = c.kvHeads * 16 * (c.dim + cache.pad) * bytes;
+    std::fill_n(cache.pool.begin() + page * size, size, 0);
+  }
+  cache.table = bytesOf(pages);
+  const Kernel &write = cachedKernel("exec.kernel @k \"cache_write\" {element = \"" + std::string(c.element) + "\"}", tier);
+  std::vector<int32_t> positions(c.length), sequence(c.length, 0);
+  for (int64_t i = 0; i < c.length; ++i) positions[i] = int32_t(i);
+  std::vector<char> k = bytesOf(keys), v = bytesOf(values), at = bytesOf(positions), s = bytesOf(sequence);
+  int64_t ld = c.kvHeads * c.dim;
+  write.run({&k, &v, &at, &s, &cache.table, &cache.pool},
+            {c.length, ld, ld, c.kvHeads, c.dim, c.dim, cache.pad, 1, cache.blocks, cache.pages}, Guard::End, 7);
+  return cache;
+}
+
+std::vector<float> attend(const Case &c, Cache &cache, const std::vector<float> &queries,
+                          const std::vector<int32_t> &positions, const std::string &tier, Guard guard = Guard::End) {
+  int64_t n = positions.size(), width = c.heads * c.dim;
+  std::vector<char> q = bytesOf(queries), at = bytesOf(positions), s = bytesOf(std::vector<int32_t>(n, 0));
+  std::vector<char> out(n * width * 4);
+  cachedKernel(attentionText(c), tier)
+      .run({&q, &at, &s, &cache.table, &cache.pool, &out},
+           {n, c.heads, c.kvHeads, c.heads / c.kvHeads, c.dim, c.dim, cache.pad, width, width, 1, cache.blocks, cache.pages},
+           guard, 3);
+  return valuesOf<float>(out);
+}
+
+const std::vector<Case> kCases = {
+    {"f32", 4, 2, 8, 40, 0},    {"f32", 8, 2, 64, 600, 0},       {"f32", 3, 3, 20, 37, 5},
+    {"bf16", 4, 1, 16, 300, 0}, {"f16", 4, 2, 16, 50, 33},       {"f32", 2, 1, 128, 70, 0, 3.0},
+    {"f32", 2, 2, 16, 800, 270},
+};
+
+TEST(AttentionKernels, AgreeWithTheOracle) {
+  for (const std::string &tier : runnableTiers())
+    for (const Case &c : kCases) {
+      std::vector<float> keys = randomFloats(c.length * c.kvHeads * c.dim, 1);
+      std::vector<float> values = randomFloats(c.length * c.kvHeads * c.dim, 2);
+      Cache cache = fillCache(c, keys, values, tier, 3);
+      std::vector<int32_t> positions = {0, 15, 16, int32_t(c.length) - 1};
+      std::vector<float> queries = randomFloats(positions.size() * c.heads * c.dim, 4, 3);
+      std::vector<double> k = toDouble(keys), v = toDouble(values);
+      auto element = c.element == std::string("bf16")  ? reference::Element::BF16
+                     : c.element == std::string("f16") ? reference::Element::F16
+                                                       : reference::Element::F32;
+      reference::roundAll(element, k);
+      reference::roundAll(element, v);
+      reference::AttentionSpec spec{c.heads, c.kvHeads, c.dim, c.dim, 0.25, c.softCap, c.window};
+      std::vector<int64_t> at(positions.begin(), positions.end());
+      auto expected = reference::attention(spec, toDouble(queries), at, k, v);
+      EXPECT_LT(relativeError(attend(c, cache, queries, positions, tier, Guard::Start), expected), 2e-6)
+          << c.element << " length " << c.length << " window " << c.window << " on " << tier;
+    }
+}
+
+TEST(AttentionKernels, OneOrderWhateverTheBatchAndTheTier) {
+  for (const Case &c : kCases) {
+    std::vector<float> keys = randomFloats(c.length * c.kvHeads * c.dim, 1), first;
+    std::vector<float> values = randomFloats(c.length * c.kvHeads * c.dim, 2);
+    int32_t last = int32_t(c.length) - 1;
+    std::vector<float> queries = randomFloats(2 * c.heads * c.dim, 4);
+    for (const std::string &tier : runnableTiers()) {
+      Cache cache = fillCache(c, keys, values, tier, 3);
+      std::vector<float> both = attend(c, cache, queries, {last / 2, last}, tier);
+      if (first.empty()) first = both;
+      EXPECT_EQ(both, first) << tier;
+      std::vector<float> own(queries.begin() + c.heads * c.dim, queries.end());
+      std::vector<float> alone = attend(c, cache, own, {last}, tier);
+      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), both.begin() + c.heads * c.dim)) << tier;
+      Cache elsewhere = fillCache(c, keys, values, tier, 9);
+      EXPECT_EQ(attend(c, elsewhere, queries, {last / 2, last}, tier), both) << "in other pages, on " << tier;
+    }
+  }
+}
+
+} // namespace
+} // namespace llmc::conformance

@@ -1,0 +1,149 @@
+#include "runtime/artifact/artifact.h"
+#include "runtime/base/log.h"
+#include "runtime/base/os.h"
+#include "runtime/base/text.h"
+#include "runtime/device/cpu/cpu_device.h"
+#include "runtime/engine/sizing.h"
+#include "runtime/schema/artifact_generated.h"
+#include "tools/llmrt/common.h"
+
+namespace llmrt::tool {
+
+void add_file_flags(Flags &flags, ModelFlags &to) {
+  flags.positional("FILE", to.file, "the artifact");
+  flags.text("-m,--model", to.model, "the artifact, instead of FILE");
+  flags.flag("-q,--quiet", to.quiet, "no progress, no notices");
+}
+
+void add_model_flags(Flags &flags, ModelFlags &to) {
+  add_file_flags(flags, to);
+  flags.integer("-t,--threads", to.threads, "that compute; 0: all that this process may use");
+  flags.texts("--cpu-tier", to.cpu_tiers, "force a tier, e.g. x86-64-v3; native: this machine's best");
+  flags.text("--target", to.target, "cpu");
+  flags.integer("-c,--ctx-size,--max-model-len", to.max_model_len, "tokens of a sequence, prompt and answer");
+  flags.integer("--max-num-batched-tokens", to.max_num_batched_tokens, "tokens of a step");
+  flags.integer("--max-num-seqs", to.max_num_seqs, "sequences of a step (-np)");
+  flags.integer("--kv-cache-memory-bytes", to.kv_cache_memory_bytes, "of the KV pages");
+  flags.integer("--kv-pages", to.kv_pages, "pages of each cache group, instead of bytes");
+  flags.text("--kv-cache-dtype", to.kv_cache_dtype, "auto, or the type that was compiled in");
+  flags.switched("prefix-caching", to.prefix_caching, "share pages of equal beginnings");
+  flags.flag("--enable-chunked-prefill", to.chunked_prefill, "always on");
+  flags.text("--scheduling-policy", to.scheduling_policy, "fcfs or priority");
+  flags.text("--admission", to.admission, "optimistic or predicted");
+  flags.flag("--verify-weights", to.verify_weights, "check the weights' hashes first");
+}
+
+Result<ModelOptions> model_options(const ModelFlags &flags) {
+  auto wrong = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
+  if (flags.file.empty() == flags.model.empty())
+    return wrong(flags.file.empty() ? "which artifact? give its FILE" : "give either FILE or --model, not both");
+  if (flags.target != "cpu")
+    return wrong("--target " + flags.target + " is not there yet in this version; cpu is");
+  if (flags.quiet)
+    set_log_level(LogLevel::kError);
+  ModelOptions out;
+  out.path = flags.file.empty() ? flags.model : flags.file;
+  if (flags.threads < 0 || flags.threads > 1024)
+    return wrong("--threads must be from 0 to 1024");
+  out.threads = static_cast<int>(flags.threads);
+  if (flags.cpu_tiers.size() > 1)
+    return wrong("--cpu-tier: one tier can be forced, not several");
+  out.cpu_tier = flags.cpu_tiers.empty() ? "" : flags.cpu_tiers[0];
+  out.kv_cache_dtype = flags.kv_cache_dtype;
+  out.verify_weights = flags.verify_weights;
+  EngineOptions &engine = out.engine;
+  for (auto [value, name, to] : {std::tuple{flags.max_model_len, "--max-model-len", &engine.max_model_len},
+                                 std::tuple{flags.max_num_batched_tokens, "--max-num-batched-tokens",
+                                            &engine.max_num_batched_tokens},
+                                 std::tuple{flags.max_num_seqs, "--max-num-seqs", &engine.max_num_seqs},
+                                 std::tuple{flags.kv_cache_memory_bytes, "--kv-cache-memory-bytes",
+                                            &engine.kv_cache_bytes},
+                                 std::tuple{flags.kv_pages, "--kv-pages", &engine.kv_pages}}) {
+    if (value < 0)
+      return wrong(std::string(name) + " must not be negative");
+    *to = value;
+  }
+  engine.prefix_caching = flags.prefix_caching;
+  if (flags.scheduling_policy == "priority")
+    engine.policy = SchedulingPolicy::kPriority;
+  else if (flags.scheduling_policy != "fcfs")
+    return wrong("--scheduling-policy is fcfs or priority, not " + flags.scheduling_policy);
+  if (flags.admission == "predicted")
+    engine.admission = Admission::kPredicted;
+  else if (flags.admission != "optimistic")
+    return wrong("--admission is optimistic or predicted, not " + flags.admission);
+  return out;
+}
+
+int open_model(const ModelOptions &options, std::unique_ptr<Model> *model) {
+  Result<std::unique_ptr<Model>> opened = Model::open(options);
+  if (opened.ok()) {
+    *model = std::move(*opened);
+    return kOk;
+  }
+  fail(opened.status());
+  return opened.status().code() == StatusCode::kInvalidArgument ? kUsage : kError;
+}
+
+Status open_for_rows(ModelOptions &options) {
+  static constexpr int64_t kRowBytes = 256 << 20; // of a step's logits, at most
+  OpenOptions open_options;
+  open_options.verify_weights = options.verify_weights;
+  Result<std::shared_ptr<const Artifact>> artifact = Artifact::open(options.path, open_options);
+  if (!artifact.ok())
+    return artifact.status();
+  options.artifact = *artifact;
+  const schema::Model &meta = *(*artifact)->meta().model();
+  int64_t tokens = options.engine.max_num_batched_tokens;
+  tokens = tokens > 0 ? tokens : static_cast<int64_t>(meta.default_max_num_batched_tokens());
+  int64_t fit = kRowBytes / (int64_t(sizeof(float)) * std::max<int64_t>(meta.vocabulary(), 1));
+  options.engine.max_rows = std::max<int64_t>(1, std::min(tokens, fit));
+  return ok_status();
+}
+
+int print_memory(const ModelOptions &options, bool json, int server_threads) {
+  Result<std::shared_ptr<const Artifact>> artifact = Artifact::open(options.path);
+  if (!artifact.ok())
+    return fail(artifact.status());
+  Result<Sizing> sizing =
+      size_engine((*artifact)->meta(), options.engine, static_cast<int64_t>(os::available_memory()));
+  if (!sizing.ok())
+    return sizing.status().code() == StatusCode::kInvalidArgument ? usage(sizing.status().message())
+                                                                  : fail(sizing.status());
+  Result<int64_t> scratch = cpu_scratch_per_thread(**artifact, options.cpu_tier, sizing->limits);
+  if (!scratch.ok())
+    return fail(scratch.status());
+  ProcessMemory process;
+  process.threads = options.threads > 0 ? options.threads : os::usable_cpus();
+  process.scratch_per_thread = *scratch;
+  // A server thread brings its stack and an arena of the allocator.
+  process.other_bytes += server_threads * (int64_t(8) << 20);
+  MemoryReport report = report_memory(**artifact, *sizing, process);
+  std::string out;
+  if (json) {
+    out = "{\"formula\":";
+    append_json_string(out, report.formula);
+    out += ",\"symbols\":{";
+    for (size_t i = 0; i < report.symbols.size(); ++i) {
+      out += i ? "," : "";
+      append_json_string(out, report.symbols[i].first);
+      out += ":" + std::to_string(report.symbols[i].second);
+    }
+    out += "},\"mapped_bytes\":" + std::to_string(report.mapped_bytes) +
+           ",\"private_bytes\":" + std::to_string(report.private_bytes) +
+           ",\"kv_bytes_per_page\":" + std::to_string(report.kv_bytes_per_page) + "}\n";
+  } else {
+    out = "private bytes = " + report.formula + "\n";
+    for (const auto &[name, value] : report.symbols)
+      out += "  " + name + " = " + std::to_string(value) + "\n";
+    out += "  = " + std::to_string(report.private_bytes) + " (" +
+           format_bytes(static_cast<uint64_t>(report.private_bytes)) + ")\nmapped: " +
+           format_bytes(static_cast<uint64_t>(report.mapped_bytes)) + " of the artifact\na KV page: " +
+           format_bytes(static_cast<uint64_t>(report.kv_bytes_per_page)) + "\n";
+  }
+  if (!sizing->notice.empty())
+    fprintf(stderr, "llmrt: %s\n", sizing->notice.c_str());
+  return print(out) && flush_stdout() ? kOk : kError;
+}
+
+} // namespace llmrt::tool

@@ -1,0 +1,161 @@
+// llmrt serve FILE
+#include "runtime/base/os.h"
+#include "runtime/server/json.h"
+#include "runtime/server/server.h"
+#include "runtime/session/engine_thread.h"
+#include "tools/llmrt/common.h"
+#include "tools/llmrt/verbs.h"
+
+#include <condition_variable>
+#include <mutex>
+
+namespace llmrt::tool {
+
+namespace {
+
+struct ServeFlags {
+  ModelFlags model;
+  std::string host = "127.0.0.1", uds, chat_template, allowed_origins, metrics_prefix = "vllm";
+  int64_t port = 8000, threads_http = 2, seed = 0;
+  std::vector<std::string> names, keys;
+  bool metrics = true;
+};
+
+Result<std::vector<std::string>> read_origins(const std::string &text) {
+  if (text.empty() || text[0] != '[')
+    return std::vector<std::string>{text};
+  Result<server::Json> json = server::parse_json(text);
+  std::vector<std::string> out;
+  bool good = json.ok() && json->is_array();
+  for (size_t i = 0; good && i < json->size(); ++i) {
+    good = (*json)[i].is_string();
+    out.push_back(good ? (*json)[i].get<std::string>() : "");
+  }
+  if (!good)
+    return Status(StatusCode::kInvalidArgument, "--allowed-origins must be a JSON list of strings, or one origin");
+  return out;
+}
+
+Result<server::ServerConfig> server_config(const ServeFlags &flags, const Flags &given) {
+  auto wrong = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
+  server::ServerConfig out;
+  if (flags.port < 0 || flags.port > 65535)
+    return wrong("--port must be from 0 to 65535");
+  if (flags.threads_http < 1 || flags.threads_http > 64)
+    return wrong("--threads-http must be from 1 to 64");
+  for (const std::string &key : flags.keys)
+    if (key.empty())
+      return wrong("--api-key must not be empty");
+  out.host = flags.host;
+  out.port = static_cast<int>(flags.port);
+  out.uds = flags.uds;
+  out.threads = static_cast<int>(flags.threads_http);
+  out.api_keys = flags.keys;
+  out.served_model_names = flags.names;
+  out.metrics_prefix = flags.metrics_prefix;
+  out.prefix_caching = flags.model.prefix_caching;
+  if (given.given("--seed"))
+    out.seed = static_cast<uint64_t>(flags.seed);
+  if (given.given("--allowed-origins")) {
+    Result<std::vector<std::string>> origins = read_origins(flags.allowed_origins);
+    if (!origins.ok())
+      return origins.status();
+    out.allowed_origins = std::move(*origins);
+  }
+  return out;
+}
+
+// A file, or the template itself on one line, as vLLM takes it.
+Status read_template(const ServeFlags &flags, ModelOptions &options) {
+  if (flags.chat_template.empty())
+    return ok_status();
+  Result<std::string> source = read_text(flags.chat_template);
+  if (source.ok())
+    options.chat_template = std::move(*source);
+  else if (flags.chat_template.find('{') != std::string::npos)
+    options.chat_template = flags.chat_template;
+  else
+    return Status(StatusCode::kInvalidArgument, "--chat-template: " + source.status().message());
+  return ok_status();
+}
+
+// Waits for a signal, or for the engine to fail.
+void wait(const EngineThread &engine) {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  while (!interrupted() && engine.running())
+    never.wait_for(lock, std::chrono::milliseconds(50));
+}
+
+int serve_model(server::Server &server, const ModelOptions &options) {
+  std::unique_ptr<Model> model;
+  if (int code = open_model(options, &model); code != kOk)
+    return code;
+  if (interrupted())
+    return was_sigint() ? kInterrupted : kOk;
+  Result<std::unique_ptr<EngineThread>> engine = EngineThread::start(*model->engine);
+  if (!engine.ok())
+    return fail(engine.status());
+  server.set_model(*model);
+  fprintf(stderr, "listening on %s\n", server.address().c_str());
+  fflush(stderr);
+  wait(**engine);
+  bool failed = !interrupted();
+  bool complete = failed;
+  while (!complete && interruptions() < 2)
+    complete = server.drain(0.2);
+  server.stop();
+  Status status = (*engine)->stop(false);
+  // The engine and what refers to connections go before the server.
+  engine = Status(StatusCode::kCancelled, "stopped");
+  model.reset();
+  if (failed)
+    return fail(status.ok() ? Status(StatusCode::kInternal, "the engine stopped by itself") : status);
+  if (!complete)
+    return was_sigint() ? kInterrupted : fail("stopped before all requests were answered");
+  return was_sigint() ? kInterrupted : kOk;
+}
+
+int serve(const ServeFlags &flags, const Flags &given) {
+  Result<ModelOptions> options = model_options(flags.model);
+  if (!options.ok())
+    return usage(options.status().message());
+  Result<server::ServerConfig> config = server_config(flags, given);
+  if (!config.ok())
+    return usage(config.status().message());
+  if (flags.model.print_memory)
+    return print_memory(*options, flags.model.json, config->threads);
+  if (Status status = read_template(flags, *options); !status.ok())
+    return usage(status.message());
+  catch_interrupts(2);
+  Result<std::unique_ptr<server::Server>> server = server::Server::listen(*config);
+  if (!server.ok())
+    return fail(server.status());
+  if (Status status = (*server)->start(); !status.ok()) // /health says "loading" from here on
+    return fail(status);
+  return serve_model(**server, *options);
+}
+
+} // namespace
+
+std::function<int()> setup_serve(Flags &flags) {
+  auto to = std::make_shared<ServeFlags>();
+  add_model_flags(flags, to->model);
+  flags.text("--host", to->host, "the address to listen on");
+  flags.integer("--port", to->port, "0: any that is free");
+  flags.text("--uds", to->uds, "a unix socket instead of host and port");
+  flags.integer("--threads-http", to->threads_http, "for HTTP, JSON, templates and tokenizing");
+  flags.texts("--served-model-name", to->names, "names of the model instead of the file's; may be repeated");
+  flags.texts("--api-key", to->keys, "clients must show it; may be repeated");
+  flags.text("--chat-template", to->chat_template, "a .jinja file instead of the artifact's template");
+  flags.text("--allowed-origins", to->allowed_origins, "for browsers: a JSON list; default [\"*\"]");
+  flags.text("--metrics-prefix", to->metrics_prefix, "of the names in /metrics");
+  flags.flag("--metrics", to->metrics, "always on");
+  flags.integer("--seed", to->seed, "for requests that bring none");
+  flags.flag("--print-memory", to->model.print_memory, "the memory these flags need, and exit");
+  flags.flag("--json", to->model.json, "with --print-memory");
+  return [to, &flags] { return serve(*to, flags); };
+}
+
+} // namespace llmrt::tool
