@@ -36,8 +36,13 @@ static llvm::Expected<const Family *> pick(const nlohmann::json &config) {
   auto problem = [](const llvm::Twine &what) { return llvm::createStringError("config.json: " + what); };
   if (!config.is_object())
     return problem("the file holds " + describe(config) + "; it must hold one JSON object");
-  nlohmann::json type = config.value("model_type", nlohmann::json());
-  nlohmann::json classes = config.value("architectures", nlohmann::json());
+  static const nlohmann::json none;
+  // By reference: a copy of a hostile value may nest without end.
+  auto field = [&](const char *name) -> const nlohmann::json & {
+    auto found = config.find(name);
+    return found == config.end() ? none : *found;
+  };
+  const nlohmann::json &type = field("model_type"), &classes = field("architectures");
   if (!classes.is_null() && (!classes.is_array() || classes.empty()))
     return problem("\"architectures\" is " + describe(classes) + "; it must be a list of class names or missing");
   if (type.is_null() && classes.is_null())

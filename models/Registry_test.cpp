@@ -260,7 +260,8 @@ json readJson(const std::string &path) {
 
 TEST(Zoo, EveryModelIsThereAndImports) {
   std::set<std::string> names, families;
-  for (const json &entry : readJson("models/zoo.json")["models"]) {
+  json zoo = readJson("models/zoo.json");
+  for (const json &entry : zoo["models"]) {
     std::string path = entry["model"];
     bool isConfig = llvm::StringRef(path).ends_with(".json");
     EXPECT_EQ(isConfig, entry.contains("weights")) << path;
@@ -270,7 +271,7 @@ TEST(Zoo, EveryModelIsThereAndImports) {
     names.insert(entry["name"]);
     families.insert(import.attribute<mlir::StringAttr>("llm.family").str());
   }
-  EXPECT_EQ(names.size(), readJson("models/zoo.json")["models"].size());
+  EXPECT_EQ(names.size(), zoo["models"].size());
   EXPECT_EQ(families.size(), models::families().size());
 }
 

@@ -13,12 +13,12 @@ namespace llmc {
 class UsageError : public llvm::ErrorInfo<UsageError> {
 public:
   static char ID;
-  explicit UsageError(const llvm::Twine &message) : message(message.str()) {}
-  void log(llvm::raw_ostream &out) const override { out << message; }
+  explicit UsageError(const llvm::Twine &message) : text(message.str()) {}
+  void log(llvm::raw_ostream &out) const override { out << text; }
   std::error_code convertToErrorCode() const override { return llvm::inconvertibleErrorCode(); }
 
 private:
-  std::string message;
+  std::string text;
 };
 
 inline llvm::Error usageError(const llvm::Twine &message) { return llvm::make_error<UsageError>(message); }

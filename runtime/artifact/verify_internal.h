@@ -30,9 +30,9 @@ std::string printable(std::string_view text); // for messages: at most 80 bytes 
 std::string named(const char *kind, uint32_t index, const flatbuffers::String *name); // "weight 3 (lm_head)"
 
 // flatbuffers' own verifier checks where a vector begins, not that its elements are aligned: structs with 64-bit
-// members must be looked at before they are read.
+// members must be looked at before they are read. (Empty vectors are written unaligned.)
 template <typename T> bool is_aligned(const flatbuffers::Vector<const T *> *vector) {
-  return !vector || reinterpret_cast<uintptr_t>(vector->Data()) % alignof(T) == 0;
+  return count_of(vector) == 0 || reinterpret_cast<uintptr_t>(vector->Data()) % alignof(T) == 0;
 }
 
 // Symbols exist, coefficients are not negative.

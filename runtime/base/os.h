@@ -120,6 +120,7 @@ void advise_needed(std::span<const std::byte> mapped);
 
 size_t page_size();
 uint64_t available_memory();  // bytes that can be taken without swapping; an estimate, 0 where nobody says
+uint64_t total_memory();      // of the machine or the container, whatever is less; 0 where nobody says
 uint64_t peak_rss_bytes();    // of this process; 0 where nobody says
 uint64_t current_rss_bytes(); // likewise; the peak where only that is known
 uint64_t data_bytes();        // private writable memory now (what RLIMIT_DATA counts); 0 where nobody says

@@ -61,15 +61,17 @@ uint64_t cgroup_memory_left() {
   if (!parse_integer(trim(read_pseudo_file("/sys/fs/cgroup/memory.max")), limit) ||
       !parse_integer(trim(read_pseudo_file("/sys/fs/cgroup/memory.current")), used))
     return UINT64_MAX;
-  // Pages of files that can be dropped count as used; give them back.
+  // Pages of files count as used but can be dropped.
   std::string statistics = read_pseudo_file("/sys/fs/cgroup/memory.stat");
-  size_t at = statistics.find("\ninactive_file ");
-  uint64_t droppable = 0;
-  if (at != std::string::npos) {
-    std::string_view rest = std::string_view(statistics).substr(at + 15);
+  for (std::string_view key : {"\ninactive_file ", "\nactive_file "}) {
+    size_t at = statistics.find(key);
+    if (at == std::string::npos)
+      continue;
+    std::string_view rest = std::string_view(statistics).substr(at + key.size());
+    uint64_t droppable = 0;
     (void)parse_integer(rest.substr(0, rest.find('\n')), droppable);
+    used -= std::min(used, droppable);
   }
-  used -= std::min(used, droppable);
   return limit > used ? limit - used : 0;
 }
 
@@ -171,6 +173,14 @@ uint64_t available_memory() {
     available = pages > 0 ? uint64_t(pages) * page_size() / 2 : 0;
   }
   return std::min(available, cgroup_memory_left());
+}
+
+uint64_t total_memory() {
+  long pages = ::sysconf(_SC_PHYS_PAGES);
+  uint64_t total = pages > 0 ? uint64_t(pages) * page_size() : 0, limit = 0;
+  if (parse_integer(trim(read_pseudo_file("/sys/fs/cgroup/memory.max")), limit))
+    total = total == 0 ? limit : std::min(total, limit);
+  return total;
 }
 
 uint64_t peak_rss_bytes() {

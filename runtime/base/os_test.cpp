@@ -151,6 +151,7 @@ TEST(System, SaysWhatItHas) {
   EXPECT_GE(os::usable_cpus(), 1);
   EXPECT_GE(os::page_size(), 4096u);
   EXPECT_GT(os::available_memory(), 1u << 20);
+  EXPECT_GE(os::total_memory(), os::available_memory());
   EXPECT_GT(os::peak_rss_bytes(), 1u << 20);
   uint64_t before = os::monotonic_ns();
   EXPECT_GE(os::monotonic_ns(), before);

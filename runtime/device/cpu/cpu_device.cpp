@@ -2,6 +2,7 @@
 
 #include "runtime/artifact/verify.h"
 #include "runtime/base/os.h"
+#include "runtime/base/text.h"
 #include "runtime/device/cpu/dispatch_plan.h"
 #include "runtime/device/cpu/thread_pool.h"
 #include "runtime/device/memory_plan.h"
@@ -40,6 +41,7 @@ private:
   Status check_step_block(const StepShape &shape) const;
   Status run_dispatch(const PlannedDispatch &dispatch, const SymbolValues &values);
   Status run_kernel(const PlannedDispatch &dispatch, const SymbolValues &values);
+  void lay_out_step_block();
   void start_profile();
 
   std::shared_ptr<const Artifact> artifact_;
@@ -91,6 +93,17 @@ Status CpuDevice::take_memory(const Limits &limits) {
       return Status(StatusCode::kExhausted, "a step this large needs more memory than can be addressed");
     total = *end / kMaxOperandAlignment * kMaxOperandAlignment;
   }
+  // Pages are taken when touched, so the system would say yes to any size and end the program later.
+  std::optional<int64_t> everything = total;
+  for (int64_t pool : plan.pool_bytes)
+    everything = everything ? checked_add(*everything, pool) : std::nullopt;
+  uint64_t machine = os::total_memory();
+  if (!everything || (machine > 0 && uint64_t(*everything) > machine))
+    return Status(StatusCode::kExhausted,
+                  "a step of this size and its KV cache need " +
+                      (everything ? format_bytes(uint64_t(*everything)) : std::string("more than can be addressed")) +
+                      ", this machine has " + format_bytes(machine) +
+                      "; lower --max-num-batched-tokens, --max-num-seqs, --max-model-len or --kv-cache-memory-bytes");
   Result<os::Mapping> memory = os::map_memory(size_t(std::max<int64_t>(total, 1)), true);
   if (!memory)
     return Status(StatusCode::kExhausted, "memory of a step: " + memory.status().message());
@@ -127,7 +140,14 @@ Status CpuDevice::prepare(const Limits &limits) {
   if (!logits)
     return Status(StatusCode::kInternal, "the offset of the logits overflows");
   logits_ = reinterpret_cast<const float *>(memory_.arena + *logits);
+  lay_out_step_block();
+  start_profile();
+  prepared_ = true;
+  return ok_status();
+}
 
+void CpuDevice::lay_out_step_block() {
+  const Limits &limits = limits_;
   StepBlockLayout layout = step_block_layout(limits, groups());
   auto array = [this](int64_t offset, int64_t count) {
     return std::span(reinterpret_cast<int32_t *>(memory_.step_block + offset), size_t(count));
@@ -140,9 +160,6 @@ Status CpuDevice::prepare(const Limits &limits) {
   block_.max_blocks = limits.max_blocks;
   for (int group = 0; group < groups(); ++group)
     block_.page_tables[size_t(group)] = array(layout.page_tables[size_t(group)], limits.sequences * limits.max_blocks);
-  start_profile();
-  prepared_ = true;
-  return ok_status();
 }
 
 void CpuDevice::start_profile() {

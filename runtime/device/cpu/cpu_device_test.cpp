@@ -1,7 +1,9 @@
 // The fake model, end to end: opened, verified, loaded in all three ways, run.
 #include "runtime/device/cpu/cpu_device.h"
 
+#include "runtime/artifact/prefix.h"
 #include "runtime/artifact/testing/fake_model.h"
+#include "runtime/artifact/testing/mutate.h"
 #include "runtime/base/os.h"
 
 #include <gtest/gtest.h>
@@ -245,6 +247,34 @@ TEST_F(CpuDeviceTest, ProfilesDispatchesAndCopies) {
   EXPECT_EQ(profile.rows[0].label, "store");
   EXPECT_EQ(profile.rows[2].kernel, "copy");
   EXPECT_EQ(profile.rows[1].runs, 2u);
+}
+
+// Damaged metadata whose hashes were made right again: refused, or run for one step. Nothing in between.
+TEST_F(CpuDeviceTest, MutantsAreRefusedOrRun) {
+  const std::vector<std::byte> good = build_artifact(fake_model());
+  Prefix prefix;
+  std::memcpy(&prefix, good.data(), sizeof prefix);
+  int ran = 0;
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    std::vector<std::byte> file = good;
+    mutate(file, kPrefixBytes, kPrefixBytes + prefix.metadata_bytes, seed);
+    if (!fix_hashes(file))
+      continue;
+    auto artifact = Artifact::open_bytes(file, "mutant");
+    if (!artifact)
+      continue;
+    CpuDeviceOptions options;
+    options.threads = 1;
+    options.mode = seed % 2 == 0 ? LoadMode::kCopy : LoadMode::kStatic;
+    options.static_kernels = fake_static_kernels();
+    auto device = make_cpu_device(*artifact, options);
+    if (!device || !(*device)->prepare(kLimits).ok())
+      continue;
+    fill(**device, {1, 2, 3}, {}, 0);
+    (*device)->step_block().output_rows[0] = 2;
+    ran += (*device)->run({3, 1, 1}).ok();
+  }
+  EXPECT_GT(ran, 20);
 }
 
 } // namespace

@@ -1,0 +1,276 @@
+// llmrt bench FILE -t 2 -p 512 -n 128 -d 0,4096 -s 1,8 -r 5
+#include "runtime/artifact/features.h"
+#include "runtime/base/os.h"
+#include "runtime/base/text.h"
+#include "runtime/device/cpu/cpu_device.h"
+#include "runtime/device/cpu/limits.h"
+#include "tools/llmrt/bench_run.h"
+#include "tools/llmrt/bench_work.h"
+#include "tools/llmrt/common.h"
+#include "tools/llmrt/progress.h"
+#include "tools/llmrt/verbs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace llmrt::tool {
+
+namespace {
+
+constexpr int64_t kFirstTokenPrompt = 16;
+
+struct BenchFlags {
+  ModelFlags model;
+  std::vector<int64_t> prompts = {512}, tokens = {128}, depths = {0}, streams = {1};
+  int64_t repeat = 5;
+  bool profile = false;
+};
+
+struct Test {
+  bool prompt = false;
+  int64_t tokens = 0, depth = 0, streams = 1;
+  std::string name() const { return (prompt ? "pp" : "tg") + std::to_string(tokens); }
+};
+
+struct Row {
+  Test test;
+  double mean = 0, deviation = 0, bytes = 0, ops = 0;
+};
+
+struct Report {
+  double load_ms = 0, first_token_ms = 0, read_gbps = 0, dot_gops = 0;
+  std::vector<Row> rows;
+};
+
+int64_t largest(const std::vector<int64_t> &values) { return *std::max_element(values.begin(), values.end()); }
+
+std::vector<Test> tests_of(const BenchFlags &flags) {
+  std::vector<Test> out;
+  for (int64_t depth : flags.depths) {
+    for (int64_t tokens : flags.prompts)
+      if (tokens > 0)
+        out.push_back({true, tokens, depth, 1});
+    for (int64_t streams : flags.streams)
+      for (int64_t tokens : flags.tokens)
+        if (tokens > 0)
+          out.push_back({false, tokens, depth, streams});
+  }
+  return out;
+}
+
+std::string check(const BenchFlags &flags) {
+  auto within = [](const std::vector<int64_t> &values, int64_t least, int64_t most) {
+    return !values.empty() && std::all_of(values.begin(), values.end(),
+                                          [=](int64_t value) { return value >= least && value <= most; });
+  };
+  if (!within(flags.prompts, 0, 1 << 24) || !within(flags.tokens, 0, 1 << 24) || !within(flags.depths, 0, 1 << 24))
+    return "-p, -n and -d take lengths from 0 to 16777216";
+  if (!within(flags.streams, 1, 4096))
+    return "-s takes numbers of streams from 1 to 4096";
+  if (flags.repeat < 1 || flags.repeat > 10000)
+    return "-r must be from 1 to 10000";
+  return {};
+}
+
+ModelOptions engine_for(const BenchFlags &flags, ModelOptions options) {
+  EngineOptions &engine = options.engine;
+  int64_t streams = largest(flags.streams), depth = largest(flags.depths);
+  if (engine.max_num_seqs == 0)
+    engine.max_num_seqs = streams;
+  if (engine.max_model_len == 0)
+    engine.max_model_len =
+        std::max(kFirstTokenPrompt + 1,
+                 depth + std::max(largest(flags.prompts) + 1, largest(flags.tokens) + 1 + decode_slack(depth, streams)));
+  engine.max_queue_tokens = std::max<int64_t>(streams * (depth + 1), 1 << 20);
+  return options;
+}
+
+// The least bytes and operations a token, by the program's own weights.
+void add_work(const StepWork &work, const Model &model, Row &row) {
+  const Test &test = row.test;
+  double tokens = static_cast<double>(test.tokens);
+  if (test.prompt) {
+    int64_t budget = model.engine->limits().tokens;
+    double bytes = 0;
+    for (int64_t at = 0; at < test.tokens; at += budget)
+      bytes += work.weight_bytes + work.kv_bytes_at(test.depth + std::min(at + budget, test.tokens) - 1);
+    row.bytes = bytes / tokens;
+    row.ops = work.token_ops + work.row_ops / tokens;
+    return;
+  }
+  double kv = 0;
+  for (int64_t i = 0; i < test.tokens; ++i)
+    kv += work.kv_bytes_at(std::max<int64_t>(test.depth, 1) + i);
+  row.bytes = work.weight_bytes / static_cast<double>(test.streams) + kv / tokens;
+  row.ops = work.token_ops + work.row_ops;
+}
+
+Result<Row> measure(BenchRunner &runner, const Test &test, int64_t repeat) {
+  auto once = [&] {
+    return test.prompt ? runner.prompt(test.tokens, test.depth) : runner.decode(test.tokens, test.depth, test.streams);
+  };
+  Row row;
+  row.test = test;
+  if (Result<Sample> warm = once(); !warm.ok())
+    return warm.status();
+  std::vector<double> rates;
+  for (int64_t i = 0; i < repeat; ++i) {
+    Result<Sample> sample = once();
+    if (!sample.ok())
+      return sample.status();
+    rates.push_back(sample->rate());
+    row.mean += rates.back() / static_cast<double>(repeat);
+  }
+  for (double rate : rates)
+    row.deviation += (rate - row.mean) * (rate - row.mean);
+  row.deviation = repeat > 1 ? std::sqrt(row.deviation / static_cast<double>(repeat - 1)) : 0;
+  return row;
+}
+
+Status measure_limits(const Model &model, Report &report) {
+  uint64_t features = 0;
+  for (const TierName &tier : known_tiers())
+    if (tier.name == model.cpu_tier)
+      features = tier.features;
+  Result<double> read = measure_read_gbps(model.threads);
+  if (!read.ok())
+    return read.status();
+  Result<double> dot = measure_dot_gops(model.threads, features);
+  if (!dot.ok())
+    return dot.status();
+  report.read_gbps = *read;
+  report.dot_gops = *dot;
+  return ok_status();
+}
+
+double part_of(double value, double limit) { return limit > 0 ? value / 1e9 / limit : 0; }
+
+std::string json_of(const Model &model, const Report &report) {
+  std::string out = "{\"threads\":" + std::to_string(model.threads) + ",\"device\":\"" + model.device +
+                    "\",\"cpu_tier\":\"" + model.cpu_tier + "\",\"root_hash\":\"" + model.root_hash +
+                    "\",\"load_ms\":" + format_number(report.load_ms) +
+                    ",\"first_token_ms\":" + format_number(report.first_token_ms) +
+                    ",\"first_token_prompt\":" + std::to_string(kFirstTokenPrompt) +
+                    ",\"rss_bytes\":" + std::to_string(os::peak_rss_bytes()) +
+                    ",\"limits\":{\"read_gbps\":" + format_number(report.read_gbps) +
+                    ",\"dot_gops\":" + format_number(report.dot_gops) + "},\"results\":[";
+  for (size_t i = 0; i < report.rows.size(); ++i) {
+    const Row &row = report.rows[i];
+    out += (i ? "," : "") + ("{\"test\":\"" + row.test.name()) + "\",\"depth\":" + std::to_string(row.test.depth) +
+           ",\"streams\":" + std::to_string(row.test.streams) + ",\"tokens_per_s\":" + format_number(row.mean) +
+           ",\"tokens_per_s_stddev\":" + format_number(row.deviation) +
+           ",\"bytes_per_token\":" + format_number(row.bytes) + ",\"ops_per_token\":" + format_number(row.ops) +
+           ",\"fraction_of_read\":" + format_number(part_of(row.mean * row.bytes, report.read_gbps)) +
+           ",\"fraction_of_dot_peak\":" + format_number(part_of(row.mean * row.ops, report.dot_gops)) + "}";
+  }
+  return out + "]}\n";
+}
+
+std::string table_of(const Model &model, const Report &report) {
+  std::string out = model.id + " on " + model.device + " " + model.cpu_tier + ", " + std::to_string(model.threads) +
+                    " threads; loaded in " + format_fixed(report.load_ms, 1) + " ms, first token after " +
+                    format_fixed(report.first_token_ms, 1) + " ms\nlimits: " + format_fixed(report.read_gbps, 2) +
+                    " GB/s read, " + format_fixed(report.dot_gops, 1) + " Gop/s int8 dot\n" +
+                    "test      depth streams   tokens/s     +-  of read  of dot\n";
+  for (const Row &row : report.rows) {
+    char line[160];
+    snprintf(line, sizeof line, "%-8s %6lld %7lld %10.2f %6.2f %7.1f%% %6.1f%%\n", row.test.name().c_str(),
+             static_cast<long long>(row.test.depth), static_cast<long long>(row.test.streams), row.mean, row.deviation,
+             100 * part_of(row.mean * row.bytes, report.read_gbps), 100 * part_of(row.mean * row.ops, report.dot_gops));
+    out += line;
+  }
+  return out;
+}
+
+void print_profile(const CpuProfile &profile) {
+  std::map<std::string, std::pair<uint64_t, uint64_t>> kinds; // kernel: nanoseconds, runs
+  uint64_t total = 0;
+  for (const CpuProfile::Row &row : profile.rows) {
+    kinds[row.kernel].first += row.nanoseconds;
+    kinds[row.kernel].second += row.runs;
+    total += row.nanoseconds;
+  }
+  std::vector<std::pair<uint64_t, std::string>> order;
+  for (const auto &[kernel, times] : kinds)
+    order.emplace_back(times.first, kernel);
+  std::sort(order.rbegin(), order.rend());
+  fprintf(stderr, "%10s %6s %10s %10s  kernel\n", "ms", "part", "runs", "us a run");
+  for (const auto &[nanoseconds, kernel] : order) {
+    uint64_t runs = kinds[kernel].second;
+    fprintf(stderr, "%10.2f %5.1f%% %10llu %10.2f  %s\n", static_cast<double>(nanoseconds) / 1e6,
+            total ? 100.0 * static_cast<double>(nanoseconds) / static_cast<double>(total) : 0,
+            static_cast<unsigned long long>(runs),
+            runs ? static_cast<double>(nanoseconds) / 1e3 / static_cast<double>(runs) : 0, kernel.c_str());
+  }
+}
+
+int run_tests(const BenchFlags &flags, Model &model, Report &report) {
+  StepWork work = step_work(*model.artifact);
+  BenchRunner runner(model);
+  std::vector<Test> tests = tests_of(flags);
+  Progress progress("bench", static_cast<double>(tests.size()), flags.model.quiet);
+  for (const Test &test : tests) {
+    progress.show(static_cast<double>(report.rows.size()), test.name());
+    uint64_t preemptions = model.engine->stats().preemptions;
+    Result<Row> row = measure(runner, test, flags.repeat);
+    if (!row.ok())
+      return interrupted() ? kInterrupted : fail(row.status());
+    if (model.engine->stats().preemptions > preemptions)
+      fprintf(stderr, "llmrt: %s: requests were preempted for want of pages; give more --kv-cache-memory-bytes\n",
+              test.name().c_str());
+    add_work(work, model, *row);
+    report.rows.push_back(std::move(*row));
+  }
+  return kOk;
+}
+
+int bench(const BenchFlags &flags) {
+  uint64_t start = os::monotonic_ns();
+  Result<ModelOptions> options = model_options(flags.model);
+  if (!options.ok())
+    return usage(options.status().message());
+  if (std::string wrong = check(flags); !wrong.empty())
+    return usage(wrong);
+  ModelOptions sized = engine_for(flags, *options);
+  if (flags.model.print_memory)
+    return print_memory(sized, flags.model.json, 0);
+  catch_interrupts();
+  CpuProfile profile;
+  if (flags.profile)
+    sized.profile = &profile;
+  std::unique_ptr<Model> model;
+  if (int code = open_model(sized, &model); code != kOk)
+    return code;
+  Report report;
+  report.load_ms = model->load_ms;
+  Result<Sample> first = BenchRunner(*model).prompt(kFirstTokenPrompt, 0);
+  if (!first.ok())
+    return interrupted() ? kInterrupted : fail(first.status());
+  report.first_token_ms = static_cast<double>(os::monotonic_ns() - start) / 1e6; // from the start of the program
+  if (Status status = measure_limits(*model, report); !status.ok())
+    return fail(status);
+  if (int code = run_tests(flags, *model, report); code != kOk)
+    return code;
+  if (flags.profile)
+    print_profile(profile);
+  return print(flags.model.json ? json_of(*model, report) : table_of(*model, report)) && flush_stdout() ? kOk : kError;
+}
+
+} // namespace
+
+std::function<int()> setup_bench(Flags &flags) {
+  auto to = std::make_shared<BenchFlags>();
+  add_model_flags(flags, to->model);
+  flags.integers("-p,--prompt-tokens", to->prompts, "lengths of prompts to time; 0: none");
+  flags.integers("-n,--new-tokens", to->tokens, "numbers of decoded tokens to time; 0: none");
+  flags.integers("-d,--depth", to->depths, "tokens that stand before what is timed");
+  flags.integers("-s,--streams", to->streams, "requests at once, when decoding");
+  flags.integer("-r,--repeat", to->repeat, "measurements of each, after one that is not counted");
+  flags.flag("--profile", to->profile, "time each kind of kernel, on stderr");
+  flags.flag("--print-memory", to->model.print_memory, "the memory these flags need, and exit");
+  flags.flag("--json", to->model.json, "one JSON object");
+  return [to] { return bench(*to); };
+}
+
+} // namespace llmrt::tool

@@ -1,0 +1,68 @@
+#include "tools/llmrt/bench_work.h"
+
+#include "runtime/artifact/verify.h"
+#include "runtime/schema/artifact_generated.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+namespace llmrt::tool {
+
+namespace {
+
+bool has_kind(std::string_view kernel, std::string_view kind) {
+  return kernel.substr(0, kind.size()) == kind && (kernel.size() == kind.size() || kernel[kind.size()] == '_');
+}
+
+void add_dispatch(const schema::Artifact &meta, const schema::KernelDispatch &dispatch, std::set<uint32_t> &read,
+                  StepWork &work) {
+  std::string_view name = text_of(meta.kernels()->Get(dispatch.kernel())->name());
+  if (has_kind(name, "embed")) // one row a token: nothing beside the rest
+    return;
+  bool rows_only = count_of(dispatch.scalars()) > 0 && dispatch.scalars()->Get(0)->symbol() == schema::Symbol::Rows;
+  for (uint32_t i = 0; i < count_of(dispatch.operands()); ++i) {
+    const schema::Operand *operand = dispatch.operands()->Get(i);
+    if (operand->kind() != schema::OperandKind::Weight)
+      continue;
+    const schema::Weight *weight = meta.weights()->Get(operand->index());
+    if (read.insert(operand->index()).second)
+      work.weight_bytes += static_cast<double>(weight->bytes());
+    if (!has_kind(name, "linear") || text_of(weight->layout()) == "vector")
+      continue;
+    double ops = 2 * static_cast<double>(weight->rows()) * static_cast<double>(weight->columns());
+    (rows_only ? work.row_ops : work.token_ops) += ops;
+  }
+}
+
+} // namespace
+
+double StepWork::kv_bytes_at(int64_t position) const {
+  double bytes = 0;
+  for (const CacheWork &cache : caches) {
+    int64_t seen = cache.window > 0 ? std::min(cache.window, position + 1) : position + 1;
+    bytes += cache.bytes_per_token * static_cast<double>(seen);
+  }
+  return bytes;
+}
+
+StepWork step_work(const Artifact &artifact) {
+  const schema::Artifact &meta = artifact.meta();
+  StepWork work;
+  std::set<uint32_t> read;
+  const schema::Program *program = find_program(meta, "step");
+  for (uint32_t i = 0; program && i < count_of(program->dispatches()); ++i)
+    if (const schema::KernelDispatch *dispatch = program->dispatches()->Get(i)->op_as_KernelDispatch())
+      add_dispatch(meta, *dispatch, read, work);
+  for (uint32_t i = 0; i < count_of(meta.cache_groups()); ++i) {
+    const schema::CacheGroup *group = meta.cache_groups()->Get(i);
+    CacheWork cache;
+    cache.window = group->kind() == schema::CacheKind::Window ? group->window() : 0;
+    cache.bytes_per_token = static_cast<double>(group->bytes_per_page_layer()) * group->layers() /
+                            std::max<uint32_t>(group->page_tokens(), 1);
+    work.caches.push_back(cache);
+  }
+  return work;
+}
+
+} // namespace llmrt::tool

@@ -1,0 +1,28 @@
+// What a step must read and compute at least, from the artifact's own program: what bench's fractions are of.
+#pragma once
+
+#include "runtime/artifact/artifact.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace llmrt::tool {
+
+struct CacheWork {
+  double bytes_per_token = 0; // keys and values of one position, all layers of the group
+  int64_t window = 0;         // 0: all tokens are seen
+};
+
+struct StepWork {
+  double weight_bytes = 0; // read once a step: every weight that a kernel reads, but for rows looked up
+  double token_ops = 0;    // 2 K N of the linears that run for every token
+  double row_ops = 0;      // of those that run for output rows alone: the head
+  std::vector<CacheWork> caches;
+
+  // Bytes of keys and values that one more token at position `position` sees.
+  double kv_bytes_at(int64_t position) const;
+};
+
+StepWork step_work(const Artifact &artifact);
+
+} // namespace llmrt::tool
