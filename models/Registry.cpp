@@ -36,7 +36,7 @@ static llvm::Expected<const Family *> pick(const nlohmann::json &config) {
   auto problem = [](const llvm::Twine &what) { return llvm::createStringError("config.json: " + what); };
   if (!config.is_object())
     return problem("the file holds " + describe(config) + "; it must hold one JSON object");
-  static const nlohmann::json none;
+  const nlohmann::json none;
   // By reference: a copy of a hostile value may nest without end.
   auto field = [&](const char *name) -> const nlohmann::json & {
     auto found = config.find(name);

@@ -36,7 +36,8 @@ const char *packStatusText(PackStatus status);
 // Packs 16 rows of `columns` values (row-major) into one row block of the scheme's layout: chunks(columns) *
 // chunkBytes() bytes. Each group's scale is found by a search for the least squared error over f16 values (a scale
 // may be negative). Pure: the same input gives the same bytes on every machine. Thread-safe.
-PackStatus packBlock(const Scheme &scheme, llvm::ArrayRef<float> rows, int64_t columns, llvm::MutableArrayRef<char> out);
+PackStatus packBlock(const Scheme &scheme, llvm::ArrayRef<float> rows, int64_t columns,
+                     llvm::MutableArrayRef<char> out);
 // The inverse, rounding included: what the kernels compute with.
 void unpackBlock(const Scheme &scheme, llvm::ArrayRef<char> block, int64_t columns, llvm::MutableArrayRef<float> rows);
 

@@ -36,7 +36,8 @@ TEST(Checkpoint, RealFolders) {
   ASSERT_TRUE(stories.tokenizerJson.has_value());
   EXPECT_FALSE(stories.chatTemplate.has_value());
   ASSERT_NE(stories.tensors, nullptr);
-  EXPECT_EQ(specialTokens(stories), nlohmann::json::parse(R"({"bos_token":"<s>","eos_token":"</s>","unk_token":"<unk>"})"));
+  EXPECT_EQ(specialTokens(stories),
+            nlohmann::json::parse(R"({"bos_token":"<s>","eos_token":"</s>","unk_token":"<unk>"})"));
 
   Checkpoint sort = opened(testModel("nano-gpt-sort"));
   EXPECT_FALSE(sort.tokenizerJson.has_value());

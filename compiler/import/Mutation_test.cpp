@@ -18,7 +18,8 @@ int mutations() {
 
 // Flips bits, overwrites, inserts, removes and repeats runs of bytes, cuts; mostly in the first `head` bytes.
 std::string mutate(llvm::StringRef file, size_t head, std::mt19937 &random) {
-  static constexpr char kTelling[] = {'{', '}', '[', ']', '"', ',', ':', '0', '9', '-', '\\', ' ', '\0', '\x7f', '\xff'};
+  static constexpr char kTelling[] = {'{', '}', '[', ']', '"', ',', ':', '0', '9', '-', '\\',
+                                      ' ', '\0', '\x7f', '\xff'};
   std::string out = file.str();
   for (unsigned change = random() % 4 + 1; change > 0 && !out.empty(); --change) {
     size_t at = random() % (random() % 8 ? std::min(head, out.size()) : out.size());

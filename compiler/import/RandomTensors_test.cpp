@@ -77,7 +77,12 @@ TEST(RandomTensors, ValuesAreAsDocumented) {
   auto source = makeRandomTensors(spec, 7, 0.02, ElementType::F32);
   std::vector<float> values(20);
   llvm::cantFail(source->readRows(*source->find(spec.name), 0, 4, false, values));
-  const uint32_t expected[] = {0x3c127aab, 0xbc2dd004, 0xbc64394e, 0x3c96cdad, 0xbd0afd20, 0xbca8a470, 0x3c779c41, 0xbc692a94, 0xbd002047, 0xbcb944c6, 0x3c8f183d, 0xbb87b5e3, 0xbbaefcfc, 0x3c7a7c5c, 0x3a90a61b, 0x3c4db130, 0xbc884ed8, 0x3b0ff0fb, 0x3cb93e55, 0x3c03fdeb};
+  const uint32_t expected[] = {
+      0x3c127aab, 0xbc2dd004, 0xbc64394e, 0x3c96cdad, 0xbd0afd20,
+      0xbca8a470, 0x3c779c41, 0xbc692a94, 0xbd002047, 0xbcb944c6,
+      0x3c8f183d, 0xbb87b5e3, 0xbbaefcfc, 0x3c7a7c5c, 0x3a90a61b,
+      0x3c4db130, 0xbc884ed8, 0x3b0ff0fb, 0x3cb93e55, 0x3c03fdeb,
+  };
   for (size_t i = 0; i < std::size(expected); ++i) EXPECT_EQ(std::bit_cast<uint32_t>(values[i]), expected[i]) << i;
 }
 

@@ -142,7 +142,8 @@ llvm::Expected<std::vector<std::pair<std::string, std::string>>> readSafetensors
     // Beside the index and nowhere else: an index must not make us read other files.
     if (!file || file->empty() || *file == "." || *file == ".." || file->find('\0') != std::string::npos ||
         file->find_first_of("/\\") != std::string::npos)
-      return importError(what, "'" + printable(entry.key()) + "' must be mapped to the name of a file beside the index");
+      return importError(what,
+                         "'" + printable(entry.key()) + "' must be mapped to the name of a file beside the index");
     result.emplace_back(entry.key(), *file);
   }
   return result;

@@ -115,24 +115,41 @@ TEST(Safetensors, HostileHeaders) {
   EXPECT_THAT(errorOfHeader(R"({"a":null})"), HasSubstr("null"));
   EXPECT_THAT(errorOfHeader(R"({"__metadata__":{"x":{}}})"), HasSubstr("an object"));
   EXPECT_THAT(errorOfHeader(R"({"__metadata__":{"x":1}})"), HasSubstr("a number"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[[2]],"data_offsets":[0,8])")), HasSubstr("an array"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])")), HasSubstr("negative"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2.0],"data_offsets":[0,8])")), HasSubstr("fraction"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,4,8])")), HasSubstr("more than two"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0])")), HasSubstr("lacks"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2])")), HasSubstr("lacks"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8])")), HasSubstr("twice"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1)")), HasSubstr("field 'x'"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":["F32"],"shape":[2],"data_offsets":[0,8])")), HasSubstr("an array"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[8,0])")), HasSubstr("before they begin"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[4,12])")), HasSubstr("behind the end"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[1],"data_offsets":[4,8])")), HasSubstr("hole"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[3],"data_offsets":[0,8])")), HasSubstr("do not need"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[[2]],"data_offsets":[0,8])")),
+              HasSubstr("an array"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])")),
+              HasSubstr("negative"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2.0],"data_offsets":[0,8])")),
+              HasSubstr("fraction"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,4,8])")),
+              HasSubstr("more than two"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0])")),
+              HasSubstr("lacks"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2])")),
+              HasSubstr("lacks"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8])")),
+              HasSubstr("twice"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1)")),
+              HasSubstr("field 'x'"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":["F32"],"shape":[2],"data_offsets":[0,8])")),
+              HasSubstr("an array"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[8,0])")),
+              HasSubstr("before they begin"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[4,12])")),
+              HasSubstr("behind the end"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[1],"data_offsets":[4,8])")),
+              HasSubstr("hole"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[3],"data_offsets":[0,8])")),
+              HasSubstr("do not need"));
   // 2^62 x 4 bytes wrap to 0, 2^61 + 2 to 8.
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0])")), HasSubstr("do not need"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2305843009213693954,2],"data_offsets":[0,8])")), HasSubstr("do not need"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,8])")), HasSubstr("2^63"));
-  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2],"data_offsets":[0,8])")), HasSubstr("dimensions"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,0])")),
+              HasSubstr("do not need"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[2305843009213693954,2],"data_offsets":[0,8])")),
+              HasSubstr("do not need"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,8])")),
+              HasSubstr("2^63"));
+  EXPECT_THAT(errorOfHeader(tensor(R"("dtype":"F32","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2],"data_offsets":[0,8])")),
+              HasSubstr("dimensions"));
   std::string twice = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})";
   EXPECT_THAT(errorOfHeader(twice), HasSubstr("tensor 'a' twice"));
   std::string overlap = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";

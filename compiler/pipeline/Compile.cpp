@@ -3,6 +3,7 @@
 #include "codegen/lowering/Lowering.h"
 #include "compiler/emit/ArtifactWriter.h"
 #include "compiler/import/Config.h"
+#include "compiler/import/tokenizer/Tokenizer.h"
 #include "compiler/pipeline/Describe.h"
 #include "compiler/pipeline/Kernels.h"
 #include "models/Registry.h"
@@ -156,6 +157,14 @@ private:
       progress.warn("the model has no tokenizer.json: the artifact will work with token ids only");
       return llvm::Error::success();
     }
+    auto tokenizer = compileTokenizer(*checkpoint.tokenizerJson);
+    if (tokenizer) {
+      contents.tokenizer = std::move(*tokenizer);
+      return llvm::Error::success();
+    }
+    std::string problem = llvm::toString(tokenizer.takeError());
+    if (!llvm::StringRef(problem).contains("unsupported")) return llvm::createStringError("tokenizer.json: " + problem);
+    progress.warn("tokenizer.json: " + problem + "; the artifact will work with token ids only");
     return llvm::Error::success();
   }
 

@@ -229,7 +229,8 @@ static void shapeAttention(KernelOp op, KernelShape &shape) {
   if (op.getFlag("alibi"))
     append(shape.operands, {"alibi"});
   append(shape.operands, {"out"});
-  append(shape.scalars, {"n", "heads", "kv_heads", "G", "key_dim", "value_dim", "value_pad", "ldq", "ldo", "S", "B", "P"});
+  append(shape.scalars, {"n", "heads", "kv_heads", "G", "key_dim", "value_dim", "value_pad"});
+  append(shape.scalars, {"ldq", "ldo", "S", "B", "P"});
 }
 
 KernelShape llmc::exec::getKernelShape(KernelOp op) {

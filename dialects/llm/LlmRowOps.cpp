@@ -14,7 +14,8 @@ static WeightOp lookup(SymbolTableCollection &tables, Operation *op, FlatSymbolR
   return weight;
 }
 
-static LogicalResult verifyTable(SymbolTableCollection &tables, Operation *op, FlatSymbolRefAttr name, int64_t columns) {
+static LogicalResult verifyTable(SymbolTableCollection &tables, Operation *op, FlatSymbolRefAttr name,
+                                 int64_t columns) {
   WeightOp table = lookup(tables, op, name);
   if (!table)
     return failure();

@@ -1,10 +1,12 @@
-// The input is an artifact's metadata; prefix and segments are put round it with hashes that are right.
+// The input is what an artifact's metadata differs by from a good one (exclusive or), so that no seeds are needed;
+// prefix and segments are put round it with hashes that are right.
 #include "runtime/artifact/artifact.h"
 #include "runtime/artifact/inspect.h"
 #include "runtime/artifact/prefix.h"
 #include "runtime/artifact/testing/fake_model.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 using namespace llmrt;
@@ -16,10 +18,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static const std::vector<std::byte> good = build_artifact(fake_model());
   // The segments of the fake model begin at 64 KB, whatever the metadata says.
   std::vector<std::byte> file = good;
-  std::fill(file.begin() + kPrefixBytes, file.begin() + kSegmentAlignment, std::byte(0));
-  std::transform(data, data + size, file.begin() + kPrefixBytes, [](uint8_t byte) { return std::byte(byte); });
   Prefix prefix;
-  prefix.metadata_bytes = size;
+  std::memcpy(&prefix, file.data(), sizeof prefix);
+  std::transform(data, data + size, file.begin() + kPrefixBytes, file.begin() + kPrefixBytes,
+                 [](uint8_t change, std::byte byte) { return byte ^ std::byte(change); });
+  prefix.metadata_bytes = std::max<uint64_t>(prefix.metadata_bytes, size);
   auto head = serialize_prefix(prefix);
   std::copy(head.begin(), head.end(), file.begin());
   if (!fix_hashes(file))

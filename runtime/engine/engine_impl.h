@@ -17,7 +17,6 @@
 
 namespace llmrt {
 
-//
 // Locks: step_mutex_ is held through a step and guards all that only a step touches; mutex_ guards what submit(),
 // cancel(), stop() and stats() share with it and is never held while a sink is called. step_mutex_ is taken first.
 class EngineImpl final : public Engine {

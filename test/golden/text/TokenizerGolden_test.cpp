@@ -1,0 +1,131 @@
+// Compiled tokenizers against vectors of the Python library (test/golden/make_tokenizers.py). The environment variable
+// LLMC_GOLDEN_TOKENIZERS names a folder of further vectors, for tokenizers that are not in this repository.
+#include "compiler/import/tokenizer/Tokenizer.h"
+#include "runtime/text/tokenizer.h"
+#include "runtime/text/tokenizer_verify.h"
+#include "gtest/gtest.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace {
+
+using nlohmann::json;
+using Ids = std::vector<int32_t>;
+
+std::string readFile(const std::filesystem::path &path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// The tokenizer and the flatbuffer it lives in.
+struct Compiled {
+  flatbuffers::FlatBufferBuilder builder;
+  std::unique_ptr<llmrt::Tokenizer> tokenizer;
+};
+
+void compile(const std::string &text, Compiled &out) {
+  auto offset = llmc::buildTokenizer(text, out.builder);
+  ASSERT_TRUE(bool(offset)) << llvm::toString(offset.takeError());
+  out.builder.Finish(*offset);
+  flatbuffers::Verifier verifier(out.builder.GetBufferPointer(), out.builder.GetSize(), 64, 10'000'000);
+  ASSERT_TRUE(verifier.VerifyBuffer<llmrt::schema::Tokenizer>(nullptr));
+  const auto *tables = flatbuffers::GetRoot<llmrt::schema::Tokenizer>(out.builder.GetBufferPointer());
+  llmrt::Status verified = llmrt::verify_tokenizer(*tables, 0);
+  ASSERT_TRUE(verified.ok()) << verified.message();
+  auto created = llmrt::Tokenizer::create(*tables);
+  ASSERT_TRUE(created.ok()) << created.status().message();
+  out.tokenizer = *std::move(created);
+}
+
+class Checker {
+public:
+  explicit Checker(const llmrt::Tokenizer &tokenizer) : tokenizer(tokenizer) {}
+
+  void line(const json &row) {
+    ++lines;
+    bool agrees = true;
+    if (row.contains("text")) {
+      std::string text = row["text"];
+      agrees &= same("ids", text, tokenizer.encode(text, true), row["ids"].get<Ids>());
+      agrees &= same("plain ids", text, tokenizer.encode(text, false), row["plain"].get<Ids>());
+    }
+    if (row.contains("decoded")) {
+      Ids ids = row.contains("random") ? row["random"].get<Ids>() : row["ids"].get<Ids>();
+      std::string name = json(ids).dump();
+      agrees &= same("decoded", name, tokenizer.decode(ids, true), row["decoded"].get<std::string>());
+      agrees &= same("shown", name, tokenizer.decode(ids, false), row["shown"].get<std::string>());
+      agrees &= sameStreamed(ids, row["decoded"].get<std::string>());
+    }
+    agreeing += agrees;
+  }
+
+  int lines = 0, agreeing = 0;
+
+private:
+  template <typename T>
+  bool same(const char *what, const std::string &of, llmrt::Result<T> result, const T &expected) {
+    if (result.ok() && *result == expected) return true;
+    if (++shown > 5) return false;
+    std::string got = result.ok() ? json(*result).dump(-1, ' ', false, json::error_handler_t::replace)
+                                  : result.status().message();
+    ADD_FAILURE() << what << " of " << json(of).dump() << "\n  are " << got << "\n  not " << json(expected).dump();
+    return false;
+  }
+
+  bool sameStreamed(const Ids &ids, const std::string &expected) {
+    llmrt::StreamDecoder stream(tokenizer, true);
+    std::string text;
+    for (int32_t id : ids) {
+      std::string piece = stream.push(id);
+      EXPECT_NO_THROW((void)json(piece).dump()) << "half a character";
+      text += piece;
+    }
+    text += stream.finish();
+    return same("streamed", json(ids).dump(), llmrt::Result<std::string>(text), expected);
+  }
+
+  const llmrt::Tokenizer &tokenizer;
+  int shown = 0;
+};
+
+void checkFile(const std::filesystem::path &vectors) {
+  SCOPED_TRACE(vectors.string());
+  std::ifstream in(vectors);
+  std::string line;
+  ASSERT_TRUE(std::getline(in, line));
+  std::filesystem::path path = json::parse(line)["tokenizer"].get<std::string>();
+  if (path.is_relative()) path = vectors.parent_path() / path;
+  Compiled compiled;
+  compile(readFile(path), compiled);
+  if (!compiled.tokenizer) return;
+  Checker checker(*compiled.tokenizer);
+  while (std::getline(in, line)) checker.line(json::parse(line));
+  std::printf("%-24s %d of %d strings agree\n", vectors.stem().c_str(), checker.agreeing, checker.lines);
+  EXPECT_GT(checker.lines, 0);
+  EXPECT_EQ(checker.agreeing, checker.lines);
+}
+
+void checkFolder(const std::filesystem::path &folder) {
+  std::vector<std::filesystem::path> files;
+  for (const auto &entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().extension() == ".jsonl") files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  ASSERT_FALSE(files.empty()) << folder;
+  for (const auto &file : files) checkFile(file);
+}
+
+TEST(TokenizerGolden, Committed) { checkFolder(LLMC_SOURCE_DIR "/test/golden/tokenizers"); }
+
+TEST(TokenizerGolden, External) {
+  const char *folder = std::getenv("LLMC_GOLDEN_TOKENIZERS");
+  if (!folder) GTEST_SKIP() << "LLMC_GOLDEN_TOKENIZERS is not set";
+  checkFolder(folder);
+}
+
+} // namespace
