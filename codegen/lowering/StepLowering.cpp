@@ -177,6 +177,8 @@ mlir::DictionaryAttr StepLowering::config(llvm::ArrayRef<std::pair<llvm::StringR
 llvm::LogicalResult lowerToExec(mlir::ModuleOp module) {
   auto step = module.lookupSymbol<mlir::func::FuncOp>("step");
   if (!step) return module.emitError("has no func.func @step to lower");
+  module.getContext()->getOrLoadDialect<exec::ExecDialect>();
+  module.getContext()->getOrLoadDialect<mlir::arith::ArithDialect>();
   mergeEqualWeights(module);
   step.setSymName("step.llm"); // the program takes the name
   return StepLowering(step, module).run();

@@ -33,7 +33,7 @@ std::string elementOf(llvm::StringRef dtype) {
 class Compiler {
 public:
   Compiler(const CompileOptions &options, Progress &progress, llvm::raw_ostream &ir)
-      : options(options), progress(progress), ir(ir), context(makeRegistry(), threading(options)) {
+      : options(options), progress(progress), ir(ir), context(makeRegistry(), mlir::MLIRContext::Threading::DISABLED) {
     context.getDiagEngine().registerHandler([this](mlir::Diagnostic &diagnostic) {
       if (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error)
         diagnostics += (diagnostics.empty() ? "" : "\n") + located(diagnostic);
@@ -71,9 +71,6 @@ private:
     mlir::DialectRegistry registry;
     exec::registerDialects(registry);
     return registry;
-  }
-  static mlir::MLIRContext::Threading threading(const CompileOptions &options) {
-    return options.threads > 1 ? mlir::MLIRContext::Threading::ENABLED : mlir::MLIRContext::Threading::DISABLED;
   }
   static std::string located(mlir::Diagnostic &diagnostic) {
     std::string text;
@@ -163,8 +160,8 @@ private:
       return llvm::Error::success();
     }
     std::string problem = llvm::toString(tokenizer.takeError());
-    if (!llvm::StringRef(problem).contains("unsupported")) return llvm::createStringError("tokenizer.json: " + problem);
-    progress.warn("tokenizer.json: " + problem + "; the artifact will work with token ids only");
+    if (!llvm::StringRef(problem).contains("unsupported")) return llvm::createStringError(problem);
+    progress.warn(problem + "; the artifact will work with token ids only");
     return llvm::Error::success();
   }
 

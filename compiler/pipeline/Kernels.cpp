@@ -1,5 +1,6 @@
 #include "compiler/pipeline/Kernels.h"
 
+#include "mlir/Parser/Parser.h"
 #include "runtime/abi/kernel.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -20,12 +21,18 @@ std::vector<KernelName> kernelNames(mlir::ModuleOp module) {
 
 namespace {
 
-// Tiers are built by whichever thread is free; the result's order is the options'.
+// Tiers are built by whichever thread is free; the result's order is the options'. Each tier has a context of its own,
+// with the kernels read back from text: pass managers load dialects, which must not happen in a context that several
+// threads use.
 class Builder {
 public:
   Builder(mlir::ModuleOp module, const CompileOptions &options, Progress &progress)
       : options(options), progress(progress), segments(options.tiers.size()) {
-    for (auto kernel : module.getOps<exec::KernelOp>()) kernels.push_back(kernel);
+    llvm::raw_string_ostream stream(text);
+    for (auto kernel : module.getOps<exec::KernelOp>()) {
+      kernel->print(stream, mlir::OpPrintingFlags().useLocalScope());
+      stream << "\n";
+    }
   }
 
   llvm::Expected<std::vector<codegen::CodeSegment>> run() {
@@ -39,32 +46,42 @@ public:
   }
 
 private:
+  llvm::Expected<codegen::CodeSegment> build(llvm::StringRef tier) {
+    mlir::DialectRegistry registry;
+    exec::registerDialects(registry);
+    mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
+    codegen::loadCodegenDialects(context);
+    auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+    if (!module) return llvm::createStringError("the kernels do not read back from text, which is a mistake in llmc");
+    std::vector<exec::KernelOp> kernels(module->getOps<exec::KernelOp>().begin(), module->getOps<exec::KernelOp>().end());
+    return codegen::buildCpuSegment(kernels, *codegen::findCpuTier(tier));
+  }
+
   void work() {
     for (size_t i = next++; i < segments.size(); i = next++) {
-      auto segment = codegen::buildCpuSegment(kernels, *codegen::findCpuTier(options.tiers[i]));
+      auto segment = build(options.tiers[i]);
       std::lock_guard lock(mutex);
       progress.step(options.tiers[i], ++done, segments.size());
       if (segment) segments[i] = std::move(*segment);
-      else if (std::string text = llvm::toString(segment.takeError()); failure.empty())
-        failure = options.tiers[i] + ": " + text;
+      else if (std::string problem = llvm::toString(segment.takeError()); failure.empty())
+        failure = options.tiers[i] + ": " + problem;
     }
   }
 
   const CompileOptions &options;
   Progress &progress;
-  std::vector<exec::KernelOp> kernels;
+  std::string text; // of the kernels
   std::atomic<size_t> next = 0;
   std::mutex mutex;
   size_t done = 0;
   std::vector<codegen::CodeSegment> segments;
-  std::string failure;
+  std::string failure; // the first one
 };
 
 } // namespace
 
 llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp module, const CompileOptions &options,
                                                             Progress &progress) {
-  codegen::loadCodegenDialects(*module.getContext());
   return Builder(module, options, progress).run();
 }
 

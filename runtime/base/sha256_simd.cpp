@@ -71,7 +71,7 @@ namespace {
 #if defined(__clang__)
 #define LLMRT_TARGET_SHA2 __attribute__((target("sha2")))
 #else
-#define LLMRT_TARGET_SHA2 __attribute__((target("+sha2")))
+#define LLMRT_TARGET_SHA2 __attribute__((target("+crypto")))
 #endif
 
 LLMRT_TARGET_SHA2 void compress_arm64(uint32_t *state, const uint8_t *blocks, size_t count) {

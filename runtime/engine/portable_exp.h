@@ -2,25 +2,46 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace llmrt {
 
-// e^x for x <= 0 (0 below -708, for -infinity too), within 2 units in the last place: x = k ln 2 + r with
-// |r| <= ln 2 / 2, the Taylor series of e^r to degree 13, times 2^k.
-inline double portable_exp(double x) {
-  if (!(x >= -708.0)) return 0;
+// e^x for x <= 0 (0 below -708, for -infinity and NaN too), within 2 units in the last place: x = k ln 2 + r with
+// |r| <= ln 2 / 2, the Taylor series of e^r to degree 13, times 2^k. In place, for `count` values; two at a time, four
+// times over, which is what the oldest x86-64 and arm64 have, so that every machine does the same.
+inline void portable_exp(double *values, size_t count) {
+  typedef double Pair __attribute__((vector_size(16)));
+  typedef int64_t Bits __attribute__((vector_size(16)));
   constexpr double kLog2e = 1.4426950408889634, kLn2High = 0x1.62e42fefap-1, kLn2Low = 0x1.cf79abc9e3b39p-40;
-  const double shifted = x * kLog2e + 0x1.8p52; // adding 1.5 x 2^52 rounds to an integer in the low bits
-  const double k = shifted - 0x1.8p52;
-  const double r = (x - k * kLn2High) - k * kLn2Low;
+  constexpr double kRound = 0x1.8p52; // adding it rounds to an integer, which the low bits of the sum then hold
   constexpr double kInverseFactorials[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
                                            1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
                                            1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5,
                                            1.0,              1.0};
-  double sum = 0;
-  for (double c : kInverseFactorials) sum = sum * r + c;
-  return sum * std::bit_cast<double>(uint64_t(int64_t(k) + 1023) << 52);
+  constexpr size_t kPairs = 4;
+  for (size_t at = 0; at < count; at += 2 * kPairs) {
+    const size_t bytes = (count - at < 2 * kPairs ? count - at : 2 * kPairs) * sizeof(double);
+    Pair x[kPairs] = {}, r[kPairs], sum[kPairs] = {};
+    Bits scale[kPairs], in_range[kPairs];
+    std::memcpy(x, values + at, bytes);
+    for (size_t i = 0; i < kPairs; ++i) {
+      in_range[i] = x[i] >= -708.0;
+      const Pair shifted = x[i] * kLog2e + kRound, k = shifted - kRound;
+      r[i] = (x[i] - k * kLn2High) - k * kLn2Low;
+      scale[i] = ((Bits)shifted << 52) + (int64_t(1023) << 52);
+    }
+    for (double c : kInverseFactorials)
+      for (size_t i = 0; i < kPairs; ++i) sum[i] = sum[i] * r[i] + c;
+    for (size_t i = 0; i < kPairs; ++i) x[i] = (Pair)((Bits)(sum[i] * (Pair)scale[i]) & in_range[i]);
+    std::memcpy(values + at, x, bytes);
+  }
+}
+
+inline double portable_exp(double x) {
+  portable_exp(&x, 1);
+  return x;
 }
 
 // The natural logarithm of a normal x >= 2^-1000, within 2 units in the last place of max(1, |log x|): x = m 2^k with

@@ -8,6 +8,7 @@
 #include <cfloat>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace llmrt {
 
@@ -135,24 +136,22 @@ Status Sampler::draw(const SamplerInput &input, int32_t *id) {
   const int32_t best = argmax(logits_);
   if (best < 0 || logits_[size_t(best)] == kMinusInfinity)
     return Status(StatusCode::kInvalidArgument, "bias, penalties and bans leave no token that may come next");
-  const double largest = logits_[size_t(best)], temperature = p.temperature;
   size_t count = 0;
   for (size_t i = 0; i < logits_.size(); ++i) {
-    weights_[i] = portable_exp((double(logits_[i]) - largest) / temperature);
     ids_[count] = int32_t(i);
-    count += weights_[i] > 0;
+    count += logits_[i] > kMinusInfinity;
   }
-  if (p.top_k > 0 && size_t(p.top_k) < count) count = keep_top_k(count, p.top_k);
+  if (p.top_k > 0 && size_t(p.top_k) < count) count = keep_top_k(count, size_t(p.top_k));
+  weigh(count, logits_[size_t(best)], p.temperature);
   if (p.min_p > 0) count = keep_min_p(count, p.min_p);
   if (p.top_p < 1) count = keep_top_p(count, p.top_p);
 
-  double total = 0;
-  for (size_t i = 0; i < count; ++i) total += weights_[size_t(ids_[i])];
+  const double total = std::accumulate(weights_.begin(), weights_.begin() + ptrdiff_t(count), 0.0);
   const double target = uniform_draw(p.seed, input.index, input.branch) * total;
   double sum = 0;
   *id = ids_[count - 1]; // rounding may leave the target a hair above the last sum
   for (size_t i = 0; i < count; ++i) {
-    sum += weights_[size_t(ids_[i])];
+    sum += weights_[i];
     if (sum <= target) continue;
     *id = ids_[i];
     break;
@@ -160,12 +159,29 @@ Status Sampler::draw(const SamplerInput &input, int32_t *id) {
   return ok_status();
 }
 
+// The weights of the candidates, the largest of which is 1.
+void Sampler::weigh(size_t count, double largest, double temperature) {
+  for (size_t i = 0; i < count; ++i) weights_[i] = (double(logits_[size_t(ids_[i])]) - largest) / temperature;
+  portable_exp(weights_.data(), count);
+}
+
+// The `wanted` best of entries_[0, count), in order, become the first.
+void Sampler::select(size_t count, size_t wanted) {
+  auto better = [](const Entry &a, const Entry &b) { return a.key != b.key ? a.key < b.key : a.id < b.id; };
+  const auto first = entries_.begin(), middle = first + ptrdiff_t(wanted), last = first + ptrdiff_t(count);
+  if (wanted > 1024 && wanted < count) { // partial_sort is quick for few
+    std::nth_element(first, middle, last, better);
+    std::sort(first, middle, better);
+  } else {
+    std::partial_sort(first, middle, last, better);
+  }
+}
+
 // Logits equal to the k-th largest all stay.
-size_t Sampler::keep_top_k(size_t count, int64_t k) {
+size_t Sampler::keep_top_k(size_t count, size_t k) {
   for (size_t i = 0; i < count; ++i) entries_[i] = {descending_key(logits_[size_t(ids_[i])]), ids_[i]};
-  std::nth_element(entries_.begin(), entries_.begin() + (k - 1), entries_.begin() + ptrdiff_t(count),
-                   [](const Entry &a, const Entry &b) { return a.key < b.key; });
-  const uint32_t limit = entries_[size_t(k - 1)].key;
+  select(count, k);
+  const uint32_t limit = entries_[k - 1].key;
   size_t kept = 0;
   for (size_t i = 0; i < count; ++i)
     if (descending_key(logits_[size_t(ids_[i])]) <= limit) ids_[kept++] = ids_[i];
@@ -175,20 +191,22 @@ size_t Sampler::keep_top_k(size_t count, int64_t k) {
 size_t Sampler::keep_min_p(size_t count, double min_p) {
   size_t kept = 0;
   for (size_t i = 0; i < count; ++i)
-    if (weights_[size_t(ids_[i])] >= min_p) ids_[kept++] = ids_[i]; // the largest weight is 1
+    if (weights_[i] >= min_p) {
+      ids_[kept] = ids_[i];
+      weights_[kept++] = weights_[i];
+    }
   return kept;
 }
 
 // The fewest candidates, best first (lower id first on a tie), whose weights reach top_p of the whole.
 size_t Sampler::keep_top_p(size_t count, double top_p) {
-  double total = 0;
-  for (size_t i = 0; i < count; ++i) total += weights_[size_t(ids_[i])];
+  const double total = std::accumulate(weights_.begin(), weights_.begin() + ptrdiff_t(count), 0.0);
   // What is below `floor` cannot be needed: all of it together is less than half of what top_p leaves out.
   const double floor = (1 - top_p) * total / (2 * double(count));
   size_t sorted = 0;
-  for (size_t i = 0; i < count; ++i)
-    if (weights_[size_t(ids_[i])] >= floor) entries_[sorted++] = {descending_key(logits_[size_t(ids_[i])]), ids_[i]};
-  sort_by_logit(sorted);
+  for (size_t i = 0; i < count; ++i) // an entry's id is a candidate's index: both ascend together
+    if (weights_[i] >= floor) entries_[sorted++] = {descending_key(logits_[size_t(ids_[i])]), int32_t(i)};
+  sort_by_key(sorted);
   double sum = 0;
   size_t needed = 0;
   while (needed < sorted && (needed == 0 || sum < top_p * total)) sum += weights_[size_t(entries_[needed++].id)];
@@ -196,14 +214,16 @@ size_t Sampler::keep_top_p(size_t count, double top_p) {
   size_t kept = 0;
   for (size_t i = 0; i < count; ++i) {
     const uint32_t key = descending_key(logits_[size_t(ids_[i])]);
-    if (key < last.key || (key == last.key && ids_[i] <= last.id)) ids_[kept++] = ids_[i];
+    if (key > last.key || (key == last.key && int32_t(i) > last.id)) continue;
+    ids_[kept] = ids_[i];
+    weights_[kept++] = weights_[i];
   }
   return kept;
 }
 
 // entries_[0, count) in ascending order of (key, id), which come in ascending order of id: a stable radix sort, whose
 // time does not depend on the values.
-void Sampler::sort_by_logit(size_t count) {
+void Sampler::sort_by_key(size_t count) {
   constexpr int kBits = 11;
   constexpr size_t kBuckets = size_t(1) << kBits;
   for (int shift = 0; shift < 32; shift += kBits) {
@@ -226,16 +246,14 @@ void Sampler::report(const SamplerInput &input, NewToken *token) {
   if (wanted < 0) return;
   const std::span<const float> logits = input.logits;
   const double largest = *std::max_element(logits.begin(), logits.end());
-  double total = 0;
-  for (float logit : logits) total += portable_exp(double(logit) - largest);
-  const double normalizer = largest + portable_log(total);
+  for (size_t i = 0; i < logits.size(); ++i) weights_[i] = double(logits[i]) - largest;
+  portable_exp(weights_.data(), weights_.size());
+  const double normalizer = largest + portable_log(std::accumulate(weights_.begin(), weights_.end(), 0.0));
   auto logprob = [&](int32_t id) { return float(double(logits[size_t(id)]) - normalizer); };
   token->logprob = logprob(token->id);
   if (wanted == 0) return;
   for (size_t i = 0; i < logits.size(); ++i) entries_[i] = {descending_key(logits[i]), int32_t(i)};
-  auto better = [](const Entry &a, const Entry &b) { return a.key != b.key ? a.key < b.key : a.id < b.id; };
-  if (size_t(wanted) < logits.size()) std::nth_element(entries_.begin(), entries_.begin() + wanted, entries_.end(), better);
-  std::sort(entries_.begin(), entries_.begin() + wanted, better);
+  select(logits.size(), size_t(wanted));
   token->top.resize(size_t(wanted));
   for (size_t i = 0; i < size_t(wanted); ++i) token->top[i] = {entries_[i].id, logprob(entries_[i].id)};
 }

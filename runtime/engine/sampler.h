@@ -44,17 +44,19 @@ private:
   bool adjust(const SamplerInput &input);
   void penalize(const SamplerInput &input);
   Status draw(const SamplerInput &input, int32_t *id);
-  size_t keep_top_k(size_t count, int64_t k);
+  void weigh(size_t count, double largest, double temperature);
+  void select(size_t count, size_t wanted);
+  size_t keep_top_k(size_t count, size_t k);
   size_t keep_min_p(size_t count, double min_p);
   size_t keep_top_p(size_t count, double top_p);
-  void sort_by_logit(size_t count);
+  void sort_by_key(size_t count);
   void report(const SamplerInput &input, NewToken *token);
 
   std::vector<float> logits_;
   std::vector<int32_t> counts_; // of generated ids, 0 between calls
   std::vector<uint8_t> seen_;   // 0 between calls
   std::vector<int32_t> ids_;    // candidates in ascending order
-  std::vector<double> weights_; // of all ids
+  std::vector<double> weights_; // of the candidates
   std::vector<Entry> entries_, spare_;
 };
 

@@ -42,6 +42,12 @@ TEST(PortableExp, AgreesWithTheRealFunctions) {
   }
   EXPECT_LT(exp_error, 4.5e-16);
   EXPECT_LT(log_error, 4.5e-16);
+  double many[] = {-1, -700, -800, -0.25, 0, -double(kInfinity), -3, -50, -7, -0.5, std::numeric_limits<double>::quiet_NaN()};
+  const std::vector<double> before(std::begin(many), std::end(many));
+  portable_exp(many, std::size(many) - 1);
+  for (size_t i = 0; i + 1 < std::size(many); ++i) EXPECT_EQ(many[i], portable_exp(before[i]));
+  EXPECT_TRUE(std::isnan(many[std::size(many) - 1])) << "it is behind the end";
+  EXPECT_EQ(portable_exp(before.back()), 0);
   EXPECT_EQ(portable_exp(0), 1);
   EXPECT_EQ(portable_log(1), 0);
   EXPECT_EQ(portable_exp(-double(kInfinity)), 0);

@@ -75,42 +75,49 @@ Status CpuDevice::check_limits(const Limits &limits) const {
   return ok_status();
 }
 
+// Sums of sizes; what does not fit into 63 bits stays at the largest value.
+int64_t add_or_huge(int64_t a, int64_t b) {
+  int64_t sum;
+  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+// Each part begins on its own page: the verifier counts on operands' bases being aligned to that.
+int64_t page_up(int64_t bytes) {
+  return add_or_huge(bytes, kMaxOperandAlignment - 1) / kMaxOperandAlignment * kMaxOperandAlignment;
+}
+
+// Pages are taken when touched, so the system would say yes to any size and end the program later.
+Status check_fits(const MemoryPlan &plan, int64_t step_bytes) {
+  int64_t total = step_bytes;
+  for (int64_t pool : plan.pool_bytes)
+    total = add_or_huge(total, pool);
+  uint64_t machine = os::total_memory();
+  if (total < INT64_MAX / 2 && (machine == 0 || uint64_t(total) <= machine))
+    return ok_status();
+  return Status(StatusCode::kExhausted, "a step of this size and its KV cache need " + format_bytes(uint64_t(total)) +
+                                            ", this machine has " + format_bytes(machine) +
+                                            "; lower --max-num-batched-tokens, --max-num-seqs, --max-model-len or "
+                                            "--kv-cache-memory-bytes");
+}
+
 Status CpuDevice::take_memory(const Limits &limits) {
   Result<int64_t> scratch = scratch_per_thread(*artifact_, table_, limits);
   if (!scratch)
     return scratch.status();
   scratch_bytes_ = *scratch;
   MemoryPlan plan = plan_memory(*artifact_, limits, pool_->threads(), scratch_bytes_);
-  // Each part begins on its own page: the verifier counts on operands' bases being aligned to that.
-  int64_t total = 0;
-  std::array<int64_t, 3> begin{};
-  const std::array<int64_t, 3> bytes = {plan.arena_bytes, plan.step_block_bytes, plan.scratch_bytes};
-  for (size_t part = 0; part < bytes.size(); ++part) {
-    begin[part] = total;
-    std::optional<int64_t> end = checked_add(total, bytes[part]);
-    end = end ? checked_add(*end, kMaxOperandAlignment - 1) : std::nullopt;
-    if (!end)
-      return Status(StatusCode::kExhausted, "a step this large needs more memory than can be addressed");
-    total = *end / kMaxOperandAlignment * kMaxOperandAlignment;
-  }
-  // Pages are taken when touched, so the system would say yes to any size and end the program later.
-  std::optional<int64_t> everything = total;
-  for (int64_t pool : plan.pool_bytes)
-    everything = everything ? checked_add(*everything, pool) : std::nullopt;
-  uint64_t machine = os::total_memory();
-  if (!everything || (machine > 0 && uint64_t(*everything) > machine))
-    return Status(StatusCode::kExhausted,
-                  "a step of this size and its KV cache need " +
-                      (everything ? format_bytes(uint64_t(*everything)) : std::string("more than can be addressed")) +
-                      ", this machine has " + format_bytes(machine) +
-                      "; lower --max-num-batched-tokens, --max-num-seqs, --max-model-len or --kv-cache-memory-bytes");
-  Result<os::Mapping> memory = os::map_memory(size_t(std::max<int64_t>(total, 1)), true);
+  int64_t block_at = page_up(plan.arena_bytes);
+  int64_t scratch_at = page_up(add_or_huge(block_at, plan.step_block_bytes));
+  int64_t step_bytes = add_or_huge(scratch_at, plan.scratch_bytes);
+  if (Status status = check_fits(plan, step_bytes); !status.ok())
+    return status;
+  Result<os::Mapping> memory = os::map_memory(size_t(std::max<int64_t>(step_bytes, 1)), true);
   if (!memory)
     return Status(StatusCode::kExhausted, "memory of a step: " + memory.status().message());
   step_memory_ = *std::move(memory);
-  memory_.arena = step_memory_.data() + begin[0];
-  memory_.step_block = step_memory_.data() + begin[1];
-  scratch_ = step_memory_.data() + begin[2];
+  memory_.arena = step_memory_.data();
+  memory_.step_block = step_memory_.data() + block_at;
+  scratch_ = step_memory_.data() + scratch_at;
   for (int group = 0; group < groups(); ++group) {
     Result<os::Mapping> pool = os::map_memory(size_t(plan.pool_bytes[size_t(group)]), true);
     if (!pool)
