@@ -15,6 +15,10 @@ if(LLMC_FUZZERS)
   add_compile_options(-fsanitize=fuzzer-no-link) # coverage for libFuzzer in what the targets link
 endif()
 
+if(LLMC_FUZZERS)
+  add_compile_options(-fsanitize=fuzzer-no-link) # coverage in the libraries; the fuzz targets link the driver
+endif()
+
 # Size and start-up: what nobody calls is dropped, and llmrt needs nothing but libc.
 add_compile_options(-ffunction-sections -fdata-sections)
 add_link_options(-Wl,--gc-sections)

@@ -133,15 +133,16 @@ TEST_F(MemoryPlanning, ClassesLieOneBehindTheOther) {
   EXPECT_EQ(arena(3, 2), 3 * 128 + 2 * 64);
 }
 
-TEST_F(MemoryPlanning, ASmallBufferTakesTheSmallestGap) {
-  // big and small end early and leave gaps of 512 and 128; late (128) must go into the smaller one.
+TEST_F(MemoryPlanning, ABufferTakesTheSmallestGapItFitsIn) {
+  // While wide and narrow are alive all lie one behind the other; then they leave gaps of 512 and 384.
   plan(std::string(kKernel) +
-       "exec.buffer @big \"f32\" <512 T>\nexec.buffer @wall \"f32\" <448 T>\nexec.buffer @small \"f32\" <128 T>\n"
-       "exec.buffer @end \"f32\" <64 T>\nexec.buffer @late \"f32\" <128 T>\n"
-       "exec.program @step logits @end {\n" + copy("big", "wall") + copy("big", "small") + copy("small", "end") +
+       "exec.buffer @wide \"f32\" <512 T>\nexec.buffer @wall \"f32\" <448 T>\nexec.buffer @narrow \"f32\" <384 T>\n"
+       "exec.buffer @end \"f32\" <320 T>\nexec.buffer @late \"f32\" <128 T>\n"
+       "exec.program @step logits @end {\n" + copy("wide", "wall") + copy("narrow", "end") + copy("wide", "narrow") +
        copy("wall", "late") + copy("late", "end") + copy("wall", "end") + "}\n");
   expectNoOverlap(1, 1);
-  EXPECT_EQ(arena(1, 0), 512 + 448 + 128 + 64);
+  EXPECT_EQ(arena(1, 0), 512 + 448 + 384 + 320);
+  EXPECT_EQ(placed(1, 0)[4].begin, 512 + 448);
 }
 
 TEST_F(MemoryPlanning, SizesMustBePlannable) {

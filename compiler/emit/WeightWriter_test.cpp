@@ -64,7 +64,7 @@ protected:
   llvm::Expected<Written> write(int threads) {
     Written written;
     written.bytes.resize(plan.bytes);
-    SegmentSink sink = [&](uint64_t offset, llvm::ArrayRef<char> bytes) {
+    SegmentSink sink = [&](uint64_t offset, llvm::ArrayRef<char> bytes) -> llvm::Error {
       if (offset + bytes.size() > failAt) return llvm::createStringError("no space left");
       std::memcpy(written.bytes.data() + offset, bytes.data(), bytes.size());
       return llvm::Error::success();
@@ -177,7 +177,7 @@ std::string manyWeights(FakeTensors &tensors) {
     tensors.add(name, {300 + 50 * i, 1111});
     text += "llm.weight @" + name + " : tensor<" + rows + "x1111x" + (i % 2 ? "f32" : "bf16") +
             "> {sources = [#llm.source<tensor = \"" + name + "\", count = " + rows + ">]" +
-            (i % 3 == 0 ? ", scheme = \"q8_g32\"" : "") + "}\n";
+            (i % 3 == 0 ? ", scheme = \"q8_g32\"}\n" : "}\n");
   }
   return text;
 }

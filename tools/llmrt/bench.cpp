@@ -40,6 +40,7 @@ struct Row {
 
 struct Report {
   double load_ms = 0, first_token_ms = 0, read_gbps = 0, dot_gops = 0;
+  uint64_t rss_bytes = 0;
   std::vector<Row> rows;
 };
 
@@ -152,7 +153,7 @@ std::string json_of(const Model &model, const Report &report) {
                     "\",\"load_ms\":" + format_number(report.load_ms) +
                     ",\"first_token_ms\":" + format_number(report.first_token_ms) +
                     ",\"first_token_prompt\":" + std::to_string(kFirstTokenPrompt) +
-                    ",\"rss_bytes\":" + std::to_string(os::peak_rss_bytes()) +
+                    ",\"rss_bytes\":" + std::to_string(report.rss_bytes) +
                     ",\"limits\":{\"read_gbps\":" + format_number(report.read_gbps) +
                     ",\"dot_gops\":" + format_number(report.dot_gops) + "},\"results\":[";
   for (size_t i = 0; i < report.rows.size(); ++i) {
@@ -248,10 +249,11 @@ int bench(const BenchFlags &flags) {
   if (!first.ok())
     return interrupted() ? kInterrupted : fail(first.status());
   report.first_token_ms = static_cast<double>(os::monotonic_ns() - start) / 1e6; // from the start of the program
-  if (Status status = measure_limits(*model, report); !status.ok())
-    return fail(status);
   if (int code = run_tests(flags, *model, report); code != kOk)
     return code;
+  report.rss_bytes = os::peak_rss_bytes(); // before the limits, whose blocks are larger than the caches
+  if (Status status = measure_limits(*model, report); !status.ok())
+    return fail(status);
   if (flags.profile)
     print_profile(profile);
   return print(flags.model.json ? json_of(*model, report) : table_of(*model, report)) && flush_stdout() ? kOk : kError;

@@ -37,8 +37,10 @@ Result<std::vector<std::vector<int32_t>>> read_sequences(const LogitsFlags &flag
 int run_once(Model &model, const std::vector<std::vector<int32_t>> &sequences, NpyWriter &writer, Progress &progress,
              Run &run) {
   uint64_t first_row = 0;
-  for (const auto &ids : sequences) {
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    const std::vector<int32_t> &ids = sequences[i];
     RequestSpec spec;
+    spec.cache_salt = std::to_string(i); // a row that another sequence's pages serve would never be computed
     spec.prompt = ids;
     spec.max_tokens = 0;
     spec.on_event = [&run](Event &&event) {

@@ -20,6 +20,9 @@ void pause_briefly() {
 #endif
 }
 
+// Where the pieces of a range begin.
+int64_t first_piece(int64_t pieces, int range, int ranges) { return pieces * range / ranges; }
+
 bool has_pieces(uint64_t ticket) { return uint32_t(ticket) < uint32_t(ticket >> 32); }
 
 } // namespace
@@ -29,6 +32,8 @@ Result<std::unique_ptr<ThreadPool>> ThreadPool::create(int threads) {
     return Status(StatusCode::kInvalidArgument, std::to_string(threads) + " threads; 1 to " +
                                                     std::to_string(kMaxThreads) + " can be used");
   std::unique_ptr<ThreadPool> pool(new ThreadPool);
+  pool->ranges_ = std::make_unique<Range[]>(size_t(threads));
+  pool->range_count_ = threads;
   // With fewer processors than threads, looking for work takes time from who does it.
   pool->spins_ = threads <= os::usable_cpus() ? kSpins : 0;
   for (int thread = 1; thread < threads; ++thread) {
@@ -59,9 +64,12 @@ void ThreadPool::run(int64_t items, int64_t grain, Work work, void *context) {
     work(context, 0, 0, items);
     return;
   }
-  job_ = {work, context, items, piece};
+  job_ = {work, context, items, piece, pieces};
   done_.store(0, std::memory_order_relaxed);
-  ticket_.store(uint64_t(pieces) << 32, std::memory_order_release);
+  for (int range = 0; range < range_count_; ++range) {
+    uint64_t count = uint64_t(first_piece(pieces, range + 1, range_count_) - first_piece(pieces, range, range_count_));
+    ranges_[size_t(range)].ticket.store(count << 32, std::memory_order_release);
+  }
   // A worker counts itself among the sleepers before it looks at the epoch again: one of the two sees the other.
   epoch_.fetch_add(1, std::memory_order_seq_cst);
   if (int sleepers = sleepers_.load(std::memory_order_seq_cst); sleepers > 0)
@@ -71,18 +79,32 @@ void ThreadPool::run(int64_t items, int64_t grain, Work work, void *context) {
 }
 
 void ThreadPool::take_pieces(int thread) {
-  while (has_pieces(ticket_.load(std::memory_order_relaxed))) {
+  for (int i = 0, range = thread; i < range_count_; ++i, range = range + 1 == range_count_ ? 0 : range + 1)
+    take_pieces_of(range, thread);
+}
+
+void ThreadPool::take_pieces_of(int range, int thread) {
+  std::atomic<uint64_t> &counter = ranges_[size_t(range)].ticket;
+  while (has_pieces(counter.load(std::memory_order_relaxed))) {
     // At most one addition too many by each thread and job: the lower half never reaches the upper.
-    uint64_t ticket = ticket_.fetch_add(1, std::memory_order_acquire);
+    uint64_t ticket = counter.fetch_add(1, std::memory_order_acquire);
     if (!has_pieces(ticket))
       return;
-    uint32_t pieces = uint32_t(ticket >> 32);
-    int64_t begin = int64_t(uint32_t(ticket)) * job_.piece;
-    job_.work(job_.context, thread, begin, std::min(begin + job_.piece, job_.items));
-    if (done_.fetch_add(1, std::memory_order_seq_cst) + 1 == pieces &&
+    // Whoever holds a piece keeps the job from changing.
+    const Job job = job_;
+    int64_t begin = (first_piece(job.pieces, range, range_count_) + int64_t(uint32_t(ticket))) * job.piece;
+    job.work(job.context, thread, begin, std::min(begin + job.piece, job.items));
+    if (done_.fetch_add(1, std::memory_order_seq_cst) + 1 == uint32_t(job.pieces) &&
         caller_sleeps_.load(std::memory_order_seq_cst) != 0)
       os::wake(done_, 1);
   }
+}
+
+bool ThreadPool::any_pieces() const {
+  for (int range = 0; range < range_count_; ++range)
+    if (has_pieces(ranges_[size_t(range)].ticket.load(std::memory_order_relaxed)))
+      return true;
+  return false;
 }
 
 void ThreadPool::wait_for_pieces(uint32_t pieces) {
@@ -100,7 +122,7 @@ void ThreadPool::wait_for_pieces(uint32_t pieces) {
 void ThreadPool::wait_for_work() {
   uint32_t seen = epoch_.load(std::memory_order_acquire);
   for (int spin = 0; spin <= spins_; ++spin) {
-    if (has_pieces(ticket_.load(std::memory_order_relaxed)) || stop_.load(std::memory_order_relaxed))
+    if (epoch_.load(std::memory_order_relaxed) != seen || any_pieces() || stop_.load(std::memory_order_relaxed))
       return;
     pause_briefly();
   }

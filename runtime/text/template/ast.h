@@ -57,9 +57,9 @@ struct Parameter {
 
 struct Node {
   Kind kind;
-  bool soft = false; // in a branch: an unknown filter or test is found out when it is used
   bool takes_caller = false, takes_kwargs = false, takes_varargs = false; // Macro, CallBlock
   uint32_t line = 1, column = 1;
+  uint32_t height = 1; // of the tree below, this node included
   std::string name;
   Value value;
   std::vector<std::string> operators;

@@ -6,6 +6,7 @@ namespace llmrt::chat {
 
 namespace {
 constexpr unsigned kMostDepth = 120;
+constexpr uint32_t kMostHeight = 300;
 } // namespace
 
 Body parse_template(std::string_view source) { return Parser(tokenize(source)).parse(); }
@@ -50,7 +51,6 @@ bool Parser::at_name(Names names) const {
 NodePointer Parser::make(Kind kind) const {
   auto node = std::make_unique<Node>(kind, static_cast<uint32_t>(current().line),
                                      static_cast<uint32_t>(current().column));
-  node->soft = branches_ > 0;
   return node;
 }
 
@@ -58,12 +58,51 @@ NodePointer Parser::make(Kind kind, NodePointer left, NodePointer right) const {
   NodePointer node = make(kind);
   node->children.push_back(std::move(left));
   node->children.push_back(std::move(right));
+  return seal(std::move(node));
+}
+
+NodePointer Parser::seal(NodePointer node) const {
+  uint32_t below = 0;
+  const auto see = [&](const NodePointer &part) { below = std::max(below, part ? part->height : 0); };
+  for (const Body *parts : {&node->children, &node->body, &node->otherwise, &node->arguments.positional})
+    for (const NodePointer &part : *parts) see(part);
+  for (const auto &keyword : node->arguments.keyword) see(keyword.second);
+  for (const Parameter &parameter : node->parameters) see(parameter.otherwise);
+  see(node->arguments.star);
+  see(node->arguments.double_star);
+  node->height = below + 1;
+  if (node->height > kMostHeight) fail("nested more than 300 deep");
   return node;
 }
 
+namespace {
+
+void check_names(const Node &node, bool branch);
+void check_names(const Body &nodes, bool branch) {
+  for (const NodePointer &node : nodes)
+    if (node) check_names(*node, branch);
+}
+
+// An unknown filter or test is an error at once, but in a branch only when it is reached. As in Jinja, a branch ends
+// where a body of its own begins.
+void check_names(const Node &node, bool branch) {
+  branch = branch || node.kind == Kind::If || node.kind == Kind::Condition;
+  const bool unknown = (node.kind == Kind::Filter && !is_filter(node.name)) ||
+                       (node.kind == Kind::Test && !is_test(node.name));
+  if (unknown && !branch) refuse_at("no filter or test is named '" + node.name + "'", node.line, node.column);
+  check_names(node.children, branch);
+  check_names(node.arguments.positional, branch);
+  for (const auto &keyword : node.arguments.keyword) check_names(*keyword.second, branch);
+  const bool same_body = node.kind == Kind::If;
+  check_names(node.body, same_body && branch);
+  check_names(node.otherwise, same_body && branch);
+}
+
+} // namespace
+
 Body Parser::parse() {
   Body out = body({});
-  if (current().kind != TokenKind::End) fail("unexpected end of a block");
+  check_names(out, false);
   return out;
 }
 
@@ -79,11 +118,11 @@ Body Parser::body(Names ends) {
       NodePointer node = make(Kind::Output);
       node->children.push_back(tuple(true, false, ""));
       expect(TokenKind::VariableEnd, "'}}'");
-      out.push_back(std::move(node));
+      out.push_back(seal(std::move(node)));
     } else {
       expect(TokenKind::BlockBegin, "a block");
       if (at_name(ends)) return out;
-      if (NodePointer node = statement()) out.push_back(std::move(node));
+      out.push_back(seal(statement()));
       expect(TokenKind::BlockEnd, "'%}'");
     }
   }
@@ -129,18 +168,16 @@ NodePointer Parser::parse_if() {
   NodePointer node = make(Kind::If);
   take();
   node->children.push_back(tuple(false, false, ""));
-  ++branches_;
   node->body = tag_body({"elif", "else", "endif"});
   if (at_name({"elif"})) {
     Nesting nesting(*this);
-    node->otherwise.push_back(parse_if()); // takes the endif
+    node->otherwise.push_back(seal(parse_if())); // takes the endif
   } else if (take_name("else")) {
     node->otherwise = tag_body({"endif"});
     take();
   } else {
     take();
   }
-  --branches_;
   return node;
 }
 
@@ -236,10 +273,9 @@ NodePointer Parser::parse_macro() {
   take();
   node->name = expect_name();
   node->parameters = parameters();
-  const unsigned loops = std::exchange(loops_, 0), branches = std::exchange(branches_, 0);
+  const unsigned loops = std::exchange(loops_, 0);
   node->body = tag_body({"endmacro"});
   loops_ = loops;
-  branches_ = branches;
   take();
   note_special_names(*node);
   return node;
@@ -323,7 +359,7 @@ NodePointer Parser::target(bool allow_namespace, std::string_view end_name) {
     is_tuple = true;
   }
   if (!is_tuple) return std::move(tuple->children[0]);
-  return tuple;
+  return seal(std::move(tuple));
 }
 
 } // namespace llmrt::chat

@@ -70,8 +70,9 @@ private:
   [[noreturn]] void fail(const std::string &message) const;
   NodePointer make(Kind kind) const;
   NodePointer make(Kind kind, NodePointer left, NodePointer right) const;
+  NodePointer seal(NodePointer node) const; // once it has all its parts
 
-  // Guards the recursion of parser and interpreter alike: what is parsed is what is later walked.
+  // Guards the parser's recursion; seal() guards that of whoever walks the tree.
   struct Nesting {
     explicit Nesting(Parser &parser);
     ~Nesting() { --parser.depth_; }
@@ -81,7 +82,6 @@ private:
   std::vector<Token> tokens_;
   size_t at_ = 0;
   unsigned depth_ = 0;
-  unsigned branches_ = 0; // if bodies and conditional expressions around the current token
   unsigned loops_ = 0;
 };
 

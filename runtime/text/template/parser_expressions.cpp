@@ -15,7 +15,7 @@ NodePointer Parser::tuple(bool with_condition, bool in_parentheses, std::string_
     if (!take_op(",")) break;
     is_tuple = true;
   }
-  if (is_tuple) return node;
+  if (is_tuple) return seal(std::move(node));
   if (!node->children.empty()) return std::move(node->children[0]);
   if (!in_parentheses) fail("expected an expression");
   return node;
@@ -27,34 +27,13 @@ NodePointer Parser::expression(bool with_condition) {
 }
 
 NodePointer Parser::condition() {
-  ++branches_; // whether an 'if' follows is not known yet; see below
   NodePointer then = disjunction();
-  --branches_;
-  const bool conditional = current().is_name("if");
-  if (!conditional && branches_ == 0) {
-    // It was no branch: unknown filters and tests are errors now.
-    const std::function<void(const Node &)> check = [&](const Node &node) {
-      const bool unknown = (node.kind == Kind::Filter && !is_filter(node.name)) ||
-                           (node.kind == Kind::Test && !is_test(node.name));
-      if (unknown && !node.value.is_none())
-        refuse_at("no filter or test is named '" + node.name + "'", node.line, node.column);
-      for (const Body *part : {&node.children, &node.arguments.positional})
-        for (const NodePointer &child : *part)
-          if (child) check(*child);
-      for (const auto &keyword : node.arguments.keyword) check(*keyword.second);
-    };
-    check(*then);
-  }
   while (take_name("if")) {
-    ++branches_;
-    NodePointer test = disjunction();
-    NodePointer otherwise = take_name("else") ? expression() : nullptr;
-    --branches_;
     NodePointer node = make(Kind::Condition);
-    node->children.push_back(std::move(test));
+    node->children.push_back(disjunction());
     node->children.push_back(std::move(then));
-    if (otherwise) node->children.push_back(std::move(otherwise));
-    then = std::move(node);
+    if (take_name("else")) node->children.push_back(expression());
+    then = seal(std::move(node));
   }
   return then;
 }
@@ -77,7 +56,7 @@ NodePointer Parser::negation() {
   NodePointer node = make(Kind::Not);
   take();
   node->children.push_back(negation());
-  return node;
+  return seal(std::move(node));
 }
 
 NodePointer Parser::comparison() {
@@ -102,7 +81,7 @@ NodePointer Parser::comparison() {
     node->children.push_back(sum());
   }
   if (node->operators.empty()) return std::move(node->children[0]);
-  return node;
+  return seal(std::move(node));
 }
 
 NodePointer Parser::sum() {
@@ -119,7 +98,7 @@ NodePointer Parser::concatenation() {
   node->children.push_back(product());
   while (take_op("~")) node->children.push_back(product());
   if (node->children.size() == 1) return std::move(node->children[0]);
-  return node;
+  return seal(std::move(node));
 }
 
 NodePointer Parser::product() {
@@ -146,6 +125,7 @@ NodePointer Parser::unary(bool with_filter) {
     node = make(current().is_op("-") ? Kind::Negative : Kind::Positive);
     take();
     node->children.push_back(unary(false));
+    node = seal(std::move(node));
   } else {
     node = primary();
   }
@@ -200,7 +180,7 @@ NodePointer Parser::list() {
     node->children.push_back(expression());
   }
   expect_op("]");
-  return node;
+  return seal(std::move(node));
 }
 
 NodePointer Parser::dict() {
@@ -214,7 +194,7 @@ NodePointer Parser::dict() {
     node->children.push_back(expression());
   }
   expect_op("}");
-  return node;
+  return seal(std::move(node));
 }
 
 NodePointer Parser::postfix(NodePointer node) {
@@ -227,7 +207,7 @@ NodePointer Parser::postfix(NodePointer node) {
       NodePointer call = make(Kind::Call);
       call->children.push_back(std::move(node));
       call->arguments = arguments();
-      node = std::move(call);
+      node = seal(std::move(call));
     } else {
       return node;
     }
@@ -245,7 +225,7 @@ NodePointer Parser::filters(NodePointer node) {
       NodePointer call = make(Kind::Call);
       call->children.push_back(std::move(node));
       call->arguments = arguments();
-      node = std::move(call);
+      node = seal(std::move(call));
     } else {
       return node;
     }
@@ -263,8 +243,7 @@ NodePointer Parser::filter(NodePointer operand) {
   node->name = dotted_name();
   node->children.push_back(std::move(operand));
   if (current().is_op("(")) node->arguments = arguments();
-  if (branches_ == 0 && !is_filter(node->name)) fail("no filter is named '" + node->name + "'");
-  return node;
+  return seal(std::move(node));
 }
 
 NodePointer Parser::test(NodePointer operand) {
@@ -283,11 +262,11 @@ NodePointer Parser::test(NodePointer operand) {
     if (at_name({"is"})) fail("tests cannot be chained with 'is'");
     node->arguments.positional.push_back(postfix(primary()));
   }
-  if (branches_ == 0 && !is_test(node->name)) fail("no test is named '" + node->name + "'");
+  node = seal(std::move(node));
   if (!negated) return node;
   NodePointer inverse = make(Kind::Not);
   inverse->children.push_back(std::move(node));
-  return inverse;
+  return seal(std::move(inverse));
 }
 
 NodePointer Parser::subscript(NodePointer object) {
@@ -300,7 +279,7 @@ NodePointer Parser::subscript(NodePointer object) {
     }
     node->name = expect_name();
     node->children.push_back(std::move(object));
-    return node;
+    return seal(std::move(node));
   }
   expect_op("[");
   NodePointer index = current().is_op(":") ? nullptr : expression();
@@ -317,7 +296,7 @@ NodePointer Parser::slice(NodePointer object, NodePointer start) {
     node->children.push_back(given ? expression() : nullptr);
   }
   expect_op("]");
-  return node;
+  return seal(std::move(node));
 }
 
 Arguments Parser::arguments() {

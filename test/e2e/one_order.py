@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""One reduction order: the logits of a request are the same bits alone, in a batch of 16 others, with its prompt in
+chunks, after preemption, from the prefix cache, with any number of threads, and on every tier, for contexts over three
+attention segments (256 keys each), over random schedules."""
+import json
+import random
+
+import npy
+import programs
+
+VOCABULARY = 89
+LENGTH = 800  # over three segments
+MODEL = {
+    "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "vocab_size": VOCABULARY, "hidden_size": 96,
+    "intermediate_size": 172, "num_hidden_layers": 2, "num_attention_heads": 6, "num_key_value_heads": 2,
+    "max_position_embeddings": 1024, "rms_norm_eps": 1e-6, "hidden_act": "silu", "initializer_range": 0.2,
+    "rope_theta": 10000.0, "torch_dtype": "float32", "tie_word_embeddings": False,
+    "use_sliding_window": True, "sliding_window": 300, "max_window_layers": 1,
+}
+
+
+class Schedule:
+    """Runs `llmrt logits` and keeps the rows of the sequence that is watched."""
+
+    def __init__(self, options, artifact, work):
+        self.options, self.artifact, self.work = options, artifact, work
+
+    def rows(self, sequences, watched, *flags):
+        batch, out = self.work / "batch.txt", self.work / "order.npy"
+        batch.write_text("".join(",".join(map(str, ids)) + "\n" for ids in sequences))
+        programs.run(self.options.llmrt, "logits", self.artifact, "--batch", batch, "-o", out, *flags)
+        _, values = npy.read(out)
+        first = sum(len(ids) for ids in sequences[:watched])
+        return values[first * VOCABULARY:(first + len(sequences[watched])) * VOCABULARY]
+
+
+def check(options, artifact, work, tally, generator, tier):
+    schedule = Schedule(options, artifact, work)
+    ids = [generator.randrange(VOCABULARY) for _ in range(LENGTH)]
+    force = ["--cpu-tier", tier] if tier else []
+    alone = schedule.rows([ids], 0, "-t", 1, *force)
+
+    def same(what, sequences, watched, *flags):
+        rows = schedule.rows(sequences, watched, *flags, *force)
+        differing = [i for i, (a, b) in enumerate(zip(rows, alone)) if a != b]
+        tally.check(len(rows) == len(alone) and not differing,
+                    f"{artifact.stem} {tier}: {what}: {len(differing)} values differ, the first in row "
+                    f"{differing[0] // VOCABULARY if differing else '-'}")
+
+    for threads in (1, 2):
+        for chunk in (1, 7, 64) if not options.quick else (7, 64):
+            same(f"chunks of {chunk}, {threads} threads", [ids], 0, "--chunk", chunk, "-t", threads)
+    same("whole, 2 threads", [ids], 0, "-t", 2)
+    same("prefix cache", [ids], 0, "--repeat", 2)
+    for round_ in range(1 if options.quick else 3):
+        others = [[generator.randrange(VOCABULARY) for _ in range(generator.randrange(1, 200))] for _ in range(16)]
+        watched = generator.randrange(17)
+        batch = others[:watched] + [ids] + others[watched:]
+        chunk = generator.choice((13, 64, 200))
+        same(f"batch {round_} at {watched}, chunks of {chunk}", batch, watched, "--chunk", chunk)
+        same(f"batch {round_} with few pages (preemption)", batch, watched, "--kv-pages", 60, "--chunk", chunk)
+    return alone
+
+
+def main():
+    parser = programs.arguments(__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer schedules: under emulation")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    work, tally = programs.work_folder(options), programs.Tally()
+    config = work / "order"
+    config.mkdir(exist_ok=True)
+    (config / "config.json").write_text(json.dumps(MODEL))
+    tiers = [tier for tier in options.tiers.split(",") if tier]
+    for scheme in ("none", "q4_g32"):
+        artifact = work / f"order-{scheme}.fbs"
+        programs.run(options.llmc, "compile", config, "--weights", "random:7", "--quantization", scheme, "-o", artifact,
+                     "-q", *(["--cpu-tier", options.tiers] if tiers else []))
+        results = [check(options, artifact, work, tally, random.Random(options.seed), tier) for tier in tiers or [""]]
+        for tier, result in zip(tiers[1:], results[1:]):
+            tally.check(result == results[0], f"{scheme}: {tier} and {tiers[0]} differ")
+    tally.finish()
+
+
+if __name__ == "__main__":
+    main()
