@@ -178,6 +178,9 @@ Status verify_hashes(const schema::Artifact &meta, std::span<const std::byte> fi
 }
 
 Status verify_contents(const schema::Artifact &meta, std::span<const std::byte> file) {
+  // What the tokenizer's tables mean is checked where they are used; that they can be read at all, here.
+  if (meta.tokenizer() && meta.tokenizer()->vocabulary() && !is_aligned(meta.tokenizer()->vocabulary()->scores()))
+    return corrupt("the tokenizer's scores are not aligned in the metadata");
   Context context{meta, file, 0, {}, 0, {}, {}, {}};
   if (Status status = check_model(context); !status.ok())
     return status;

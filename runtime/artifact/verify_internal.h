@@ -4,6 +4,7 @@
 #include "runtime/artifact/verify.h"
 
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace llmrt::verify_internal {
@@ -29,10 +30,10 @@ inline Status corrupt(const std::string &where, const char *what) { return corru
 std::string printable(std::string_view text); // for messages: at most 80 bytes of ASCII
 std::string named(const char *kind, uint32_t index, const flatbuffers::String *name); // "weight 3 (lm_head)"
 
-// flatbuffers' own verifier checks where a vector begins, not that its elements are aligned: structs with 64-bit
-// members must be looked at before they are read. (Empty vectors are written unaligned.)
-template <typename T> bool is_aligned(const flatbuffers::Vector<const T *> *vector) {
-  return count_of(vector) == 0 || reinterpret_cast<uintptr_t>(vector->Data()) % alignof(T) == 0;
+// flatbuffers' own verifier checks where a vector begins, not that its elements are aligned: those with 64 bits,
+// and structs of such, must be looked at before they are read. (Empty vectors are written unaligned.)
+template <typename T> bool is_aligned(const flatbuffers::Vector<T> *vector) {
+  return count_of(vector) == 0 || reinterpret_cast<uintptr_t>(vector->Data()) % alignof(std::remove_pointer_t<T>) == 0;
 }
 
 // Symbols exist, coefficients are not negative.

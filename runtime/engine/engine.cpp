@@ -63,7 +63,8 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Artifact> a
   }
 }
 
-// ---- from any thread -------------------------------------------------------------------------------------------------
+// ---- from any thread
+// -------------------------------------------------------------------------------------------------
 
 Status EngineImpl::check(const RequestState &request) const {
   const RequestSpec &spec = request.spec;

@@ -85,7 +85,9 @@ void EngineImpl::deliver_prompt_logits(const PlannedRequest &entry) {
 }
 
 FinishReason EngineImpl::reason_to_stop(const RequestState &request, int32_t token) const {
-  auto among = [token](const std::vector<int32_t> &ids) { return std::find(ids.begin(), ids.end(), token) != ids.end(); };
+  auto among = [token](const std::vector<int32_t> &ids) {
+    return std::find(ids.begin(), ids.end(), token) != ids.end();
+  };
   const bool may_stop = request.generated() >= request.spec.min_tokens;
   if (may_stop && (among(request.spec.stop_ids) || (!request.spec.ignore_eos && among(end_ids_))))
     return FinishReason::kStop;

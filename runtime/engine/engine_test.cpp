@@ -47,7 +47,9 @@ TEST(Engine, StopsAtEndIdsStopIdsAndTheModelsLength) {
   FakeModel model;
   const Outcome free = run_alone(model, greedy(9, 30), false, 128);
   ASSERT_EQ(free.ids.size(), 30u);
-  auto first_of = [&](int32_t id) { return size_t(std::find(free.ids.begin(), free.ids.end(), id) - free.ids.begin()); };
+  auto first_of = [&](int32_t id) {
+    return size_t(std::find(free.ids.begin(), free.ids.end(), id) - free.ids.begin());
+  };
 
   model.end_ids = {free.ids[7]};
   RequestSpec spec = greedy(9, 30);

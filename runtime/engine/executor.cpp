@@ -35,7 +35,8 @@ void Executor::fill(const StepPlan &plan, const StepBlock &block) {
 
 void Executor::fill_page_table(int group, int64_t sequence, int slot, const StepBlock &block) {
   const std::span<const int32_t> table = cache_.table(group, slot);
-  const auto row = block.page_tables[size_t(group)].subspan(size_t(sequence * block.max_blocks), size_t(block.max_blocks));
+  const auto row =
+      block.page_tables[size_t(group)].subspan(size_t(sequence * block.max_blocks), size_t(block.max_blocks));
   int64_t &filled = filled_[size_t(group)][size_t(sequence)];
   const int64_t blocks = cache_.blocks(slot);
   std::copy_n(table.begin(), blocks, row.begin());

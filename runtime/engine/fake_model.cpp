@@ -57,9 +57,7 @@ public:
   }
 
   const std::string &path() const override { return path_; }
-  std::span<const std::byte> bytes() const override {
-    return std::as_bytes(std::span(buffer_.data(), buffer_.size()));
-  }
+  std::span<const std::byte> bytes() const override { return std::as_bytes(std::span(buffer_.data(), buffer_.size())); }
   const schema::Artifact &meta() const override { return *flatbuffers::GetRoot<schema::Artifact>(buffer_.data()); }
   std::span<const std::byte> segment(uint32_t) const override { return {}; }
   uint64_t segment_offset(uint32_t) const override { return 0; }
@@ -126,8 +124,7 @@ Status FakeDevice::check(const StepShape &shape) const {
 }
 
 FakeDevice::Cell &FakeDevice::cell(size_t group, int64_t sequence, int64_t position) {
-  const int64_t page =
-      page_tables_[group][size_t(sequence * limits_.max_blocks + position / model_.page_tokens)];
+  const int64_t page = page_tables_[group][size_t(sequence * limits_.max_blocks + position / model_.page_tokens)];
   return pools_[group][size_t(page * model_.page_tokens + position % model_.page_tokens)];
 }
 

@@ -10,8 +10,8 @@ namespace llmrt {
 
 namespace {
 
-constexpr int64_t kRequestBytes = 1024;  // a request's state, its stop ids and biases, its place in the map of ids
-constexpr int64_t kSequenceBytes = 512;  // a slot's place in plans and lists
+constexpr int64_t kRequestBytes = 1024; // a request's state, its stop ids and biases, its place in the map of ids
+constexpr int64_t kSequenceBytes = 512; // a slot's place in plans and lists
 static_assert(sizeof(RequestState) + 256 <= size_t(kRequestBytes));
 
 constexpr int64_t kLargest = std::numeric_limits<int64_t>::max();
@@ -81,12 +81,18 @@ private:
 
 std::string symbol_name(schema::Symbol symbol) {
   switch (symbol) {
-  case schema::Symbol::One: return {};
-  case schema::Symbol::Tokens: return "tokens";
-  case schema::Symbol::Sequences: return "sequences";
-  case schema::Symbol::Rows: return "rows";
-  case schema::Symbol::MaxBlocks: return "max_blocks";
-  default: return "pages" + std::to_string(int(symbol) - int(schema::Symbol::Pages0));
+  case schema::Symbol::One:
+    return {};
+  case schema::Symbol::Tokens:
+    return "tokens";
+  case schema::Symbol::Sequences:
+    return "sequences";
+  case schema::Symbol::Rows:
+    return "rows";
+  case schema::Symbol::MaxBlocks:
+    return "max_blocks";
+  default:
+    return "pages" + std::to_string(int(symbol) - int(schema::Symbol::Pages0));
   }
 }
 
@@ -122,8 +128,8 @@ void add_device(const schema::Artifact &meta, const Sizing &sizing, Polynomial *
 
 void add_engine(const Sizing &sizing, Polynomial *sum) {
   const int64_t groups = int64_t(sizing.groups.size());
-  sum->add(sizeof(int32_t), "sequences", "max_model_len");                      // the tokens
-  sum->add(int64_t(sizeof(PageKey)) + 4 * groups, "sequences", "max_blocks");   // page keys and tables
+  sum->add(sizeof(int32_t), "sequences", "max_model_len");                    // the tokens
+  sum->add(int64_t(sizeof(PageKey)) + 4 * groups, "sequences", "max_blocks"); // page keys and tables
   sum->add(kSequenceBytes + kRequestBytes + 32 * groups, "sequences");
   for (int64_t group = 0; group < groups; ++group) sum->add(PagePool::kBytesPerPage, "pages" + std::to_string(group));
   sum->add(Sampler::kBytesPerId, "vocabulary");
@@ -140,8 +146,7 @@ MemoryReport report_memory(const Artifact &artifact, const Sizing &sizing, const
   add_device(meta, sizing, &sum);
 
   // What the device's own plan has beyond the artifact's formulas: rounding to its alignments.
-  const MemoryPlan plan =
-      plan_memory(artifact, sizing.limits, int(process.threads), process.scratch_per_thread);
+  const MemoryPlan plan = plan_memory(artifact, sizing.limits, int(process.threads), process.scratch_per_thread);
   int64_t planned = saturating_add(saturating_add(plan.arena_bytes, plan.step_block_bytes), plan.scratch_bytes);
   for (int64_t bytes : plan.pool_bytes) planned = saturating_add(planned, bytes);
   sum.symbol("device_padding", std::max<int64_t>(0, planned - sum.value()));

@@ -16,10 +16,9 @@ inline void portable_exp(double *values, size_t count) {
   typedef int64_t Bits __attribute__((vector_size(16)));
   constexpr double kLog2e = 1.4426950408889634, kLn2High = 0x1.62e42fefap-1, kLn2Low = 0x1.cf79abc9e3b39p-40;
   constexpr double kRound = 0x1.8p52; // adding it rounds to an integer, which the low bits of the sum then hold
-  constexpr double kInverseFactorials[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
-                                           1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
-                                           1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5,
-                                           1.0,              1.0};
+  constexpr double kInverseFactorials[] = {
+      1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
+      1.0 / 720,        1.0 / 120,       1.0 / 24,       1.0 / 6,       0.5,          1.0,         1.0};
   constexpr size_t kPairs = 4;
   for (size_t at = 0; at < count; at += 2 * kPairs) {
     const size_t bytes = (count - at < 2 * kPairs ? count - at : 2 * kPairs) * sizeof(double);

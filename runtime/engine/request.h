@@ -34,8 +34,8 @@ struct TokenLogprob {
 
 struct NewToken {
   int32_t id = 0;
-  float logprob = 0;               // with SamplingParams::logprobs >= 0
-  std::vector<TokenLogprob> top;   // likewise, best first
+  float logprob = 0;             // with SamplingParams::logprobs >= 0
+  std::vector<TokenLogprob> top; // likewise, best first
 };
 
 enum class FinishReason { kNone, kStop, kLength, kCancelled, kError };
@@ -45,7 +45,7 @@ struct Event {
   RequestId id = 0;
   std::vector<NewToken> tokens;
   FinishReason finish = FinishReason::kNone;
-  std::string error;        // with kError
+  std::string error;         // with kError
   int32_t cached_tokens = 0; // of the prompt, served from the prefix cache; known from the first event on
 };
 

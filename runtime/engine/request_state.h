@@ -19,12 +19,12 @@ struct RequestState {
   // A slot (0 .. max_num_seqs - 1) holds the request's tokens and page tables. It is given once, when the request is
   // first considered for admission, and kept to the end, through preemption too: the tokens it has made need a place.
   int slot = -1;
-  int32_t *tokens = nullptr;   // [token_count]: the prompt, then what was generated
-  int64_t prompt_length = 0;   // also the RopeLength of the request
+  int32_t *tokens = nullptr; // [token_count]: the prompt, then what was generated
+  int64_t prompt_length = 0; // also the RopeLength of the request
   int64_t token_count = 0;
-  int64_t computed = 0;        // tokens whose keys and values are in pages
+  int64_t computed = 0;         // tokens whose keys and values are in pages
   int64_t logits_delivered = 0; // prompt positions before it have had their logits delivered (or never will)
-  int32_t cached_tokens = 0;   // of the prompt, when first admitted
+  int32_t cached_tokens = 0;    // of the prompt, when first admitted
   bool running = false, admitted = false, prompt_counted = false;
 
   // Place in the scheduler's lists.

@@ -74,8 +74,8 @@ Sampler::Sampler(int64_t vocabulary)
 Status Sampler::sample(const SamplerInput &input, NewToken *token) {
   token->id = argmax(input.logits);
   if (token->id < 0 || input.logits[size_t(token->id)] == kMinusInfinity)
-    return Status(StatusCode::kInternal, "the model gave a logit that is not a finite number for new token " +
-                                             std::to_string(input.index));
+    return Status(StatusCode::kInternal,
+                  "the model gave a logit that is not a finite number for new token " + std::to_string(input.index));
   const bool adjusted = adjust(input);
   if (input.params->temperature > 0) {
     if (!adjusted) std::copy(input.logits.begin(), input.logits.end(), logits_.begin());

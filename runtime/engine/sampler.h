@@ -14,11 +14,11 @@ namespace llmrt {
 struct SamplerInput {
   std::span<const float> logits; // [vocabulary], as the model gave them
   const SamplingParams *params = nullptr;
-  std::span<const int32_t> prompt, generated;            // ids below the vocabulary
-  std::array<std::span<const int32_t>, 2> banned;        // ids that may not come now (min_tokens)
-  std::span<const uint32_t> mask;                        // a bit an id, 1: allowed; empty: all are
-  uint64_t index = 0;                                    // of the new token in the request, from 0
-  uint32_t branch = 0;                                   // which of a request's samples
+  std::span<const int32_t> prompt, generated;     // ids below the vocabulary
+  std::array<std::span<const int32_t>, 2> banned; // ids that may not come now (min_tokens)
+  std::span<const uint32_t> mask;                 // a bit an id, 1: allowed; empty: all are
+  uint64_t index = 0;                             // of the new token in the request, from 0
+  uint32_t branch = 0;                            // which of a request's samples
 };
 
 // kInvalidArgument naming the field that is out of its range.

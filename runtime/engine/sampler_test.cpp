@@ -42,7 +42,8 @@ TEST(PortableExp, AgreesWithTheRealFunctions) {
   }
   EXPECT_LT(exp_error, 4.5e-16);
   EXPECT_LT(log_error, 4.5e-16);
-  double many[] = {-1, -700, -800, -0.25, 0, -double(kInfinity), -3, -50, -7, -0.5, std::numeric_limits<double>::quiet_NaN()};
+  double many[] = {
+      -1, -700, -800, -0.25, 0, -double(kInfinity), -3, -50, -7, -0.5, std::numeric_limits<double>::quiet_NaN()};
   const std::vector<double> before(std::begin(many), std::end(many));
   portable_exp(many, std::size(many) - 1);
   for (size_t i = 0; i + 1 < std::size(many); ++i) EXPECT_EQ(many[i], portable_exp(before[i]));
@@ -206,7 +207,8 @@ TEST(Sampler, TopPSortsLargeFlatDistributions) {
   }
 }
 
-// ---- single rules -----------------------------------------------------------------------------------------------------
+// ---- single rules
+// -----------------------------------------------------------------------------------------------------
 
 TEST(Sampler, TemperatureZeroTakesTheLowestOfEqualIds) {
   Sampler sampler(5);

@@ -20,8 +20,8 @@ struct Case {
 };
 
 FakeModel random_model(std::mt19937 &random) {
-  static const std::vector<std::vector<FakeModel::Group>> kGroups = {
-      {{0}}, {{0}, {9}}, {{7}}, {{13}, {0}, {1}}, {{2}}, {{30}, {5}}};
+  static const std::vector<std::vector<FakeModel::Group>> kGroups = {{{0}}, {{0}, {9}}, {{7}}, {{13}, {0}, {1}},
+                                                                     {{2}}, {{30}, {5}}};
   FakeModel model;
   model.groups = kGroups[random() % kGroups.size()];
   model.uses_rope_length = random() % 4 == 0;

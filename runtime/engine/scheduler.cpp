@@ -37,7 +37,8 @@ Status Scheduler::check(const RequestState &request) const {
   return ok_status();
 }
 
-// ---- queues ----------------------------------------------------------------------------------------------------------
+// ---- queues
+// ----------------------------------------------------------------------------------------------------------
 
 bool Scheduler::outranks(const RequestState &a, const RequestState &b) const {
   if (options_.policy == SchedulingPolicy::kPriority && a.spec.priority != b.spec.priority)
@@ -79,7 +80,8 @@ void Scheduler::remove(RequestState *request) {
   request->slot = -1;
 }
 
-// ---- planning --------------------------------------------------------------------------------------------------------
+// ---- planning
+// --------------------------------------------------------------------------------------------------------
 
 const StepPlan &Scheduler::plan() {
   plan_.requests.clear();
@@ -177,7 +179,8 @@ void Scheduler::close_plan() {
   plan_.shape.sequences = int64_t(plan_.requests.size());
 }
 
-// ---- admission -------------------------------------------------------------------------------------------------------
+// ---- admission
+// -------------------------------------------------------------------------------------------------------
 
 // The first that waits; if no slot is free for it, the first that has one.
 RequestState *Scheduler::candidate() {
@@ -194,8 +197,8 @@ void Scheduler::take_slot(RequestState *request) {
   request->tokens = token_store_.data() + int64_t(request->slot) * slot_tokens_;
   std::copy(request->spec.prompt.begin(), request->spec.prompt.end(), request->tokens);
   std::vector<int32_t>().swap(request->spec.prompt);
-  cache_.begin(request->slot, root_page_key(request->spec.cache_salt,
-                                            options_.uses_rope_length ? request->prompt_length : -1));
+  cache_.begin(request->slot,
+               root_page_key(request->spec.cache_salt, options_.uses_rope_length ? request->prompt_length : -1));
 }
 
 // A request that was preempted in the middle of its prompt still gets the logits of the rest of it, whoever may have
@@ -269,7 +272,8 @@ void Scheduler::start(RequestState *request, int64_t cached) {
   running_.insert(place, request);
 }
 
-// ---- after the step --------------------------------------------------------------------------------------------------
+// ---- after the step
+// --------------------------------------------------------------------------------------------------
 
 void Scheduler::commit(const PlannedRequest &entry) {
   RequestState &request = *entry.request;

@@ -98,7 +98,7 @@ private:
 
   SchedulerOptions options_;
   KvCache &cache_;
-  int64_t slot_tokens_;          // of token_store_ a slot
+  int64_t slot_tokens_; // of token_store_ a slot
   std::vector<int32_t> token_store_;
   std::vector<int> free_slots_;
   std::vector<RequestState *> running_; // the highest rank first

@@ -12,13 +12,13 @@ namespace {
 class Bench {
 public:
   explicit Bench(int64_t pages, int64_t tokens = 16, int64_t rows = 8, int64_t chunk = 0,
-                 SchedulingPolicy policy = SchedulingPolicy::kFcfs) {
+                 SchedulingPolicy policy = SchedulingPolicy::kFcfs, bool prefix_caching = false) {
     KvOptions kv;
     kv.groups = {{"all", 0, pages}};
     kv.page_tokens = 4;
     kv.sequences = 4;
     kv.max_blocks = 16;
-    kv.prefix_caching = false;
+    kv.prefix_caching = prefix_caching;
     cache_ = std::make_unique<KvCache>(kv);
     SchedulerOptions options;
     options.limits.tokens = tokens;
@@ -37,6 +37,7 @@ public:
     request->spec.prompt.resize(size_t(prompt));
     request->spec.max_tokens = max_tokens;
     request->spec.priority = priority;
+    request->spec.cache_salt = std::to_string(request->id);
     if (logits) request->spec.on_prompt_logits = [](int64_t, std::span<const float>) {};
     request->prompt_length = request->token_count = prompt;
     EXPECT_TRUE(scheduler_->check(*request).ok());
@@ -136,6 +137,26 @@ TEST(Scheduler, PreemptsTheLastAndTakesItBackFirst) {
   bench.scheduler().remove(first);
   EXPECT_EQ(bench.step(), "2:12/1 3:4/1") << "computed anew";
   EXPECT_EQ(second->token_count, 13);
+}
+
+TEST(Scheduler, PreemptedPromptsStillGetTheRestOfTheirLogits) {
+  Bench bench(7, 16, 2, 0, SchedulingPolicy::kFcfs, true);
+  RequestState *first = bench.add(8, 16);
+  RequestState *second = bench.add(16, 0, true);
+  EXPECT_EQ(bench.step(), "1:8/1 2:1/1");
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(bench.step(), "1:1/1 2:1/1");
+  EXPECT_EQ(bench.step(), "1:1/1");
+  ASSERT_EQ(bench.scheduler().preemptions(), 1u);
+  EXPECT_EQ(second->logits_delivered, 9);
+  bench.scheduler().remove(first);
+  // Meanwhile somebody else has computed the same prompt further.
+  const std::vector<int32_t> tokens(12, 0);
+  bench.cache().begin(3, root_page_key("2", -1));
+  EXPECT_EQ(bench.cache().attach(3, tokens), 8);
+  bench.cache().reserve(3, 12);
+  bench.cache().commit(3, tokens);
+  bench.cache().release(3);
+  EXPECT_EQ(bench.step(), "2:3/2") << "from the cached position 8 on, with rows for 9 and 10";
 }
 
 TEST(Scheduler, TheLowestPriorityIsPreempted) {

@@ -61,7 +61,8 @@ Status read_groups(const schema::Artifact &meta, Sizing *sizing) {
     size.name = group->name() ? group->name()->str() : std::to_string(sizing->groups.size());
     const std::string where = "cache group '" + size.name + "' ";
     if (group->kind() != schema::CacheKind::AllTokens && group->kind() != schema::CacheKind::Window)
-      return Status(StatusCode::kUnsupported, where + "is of a kind that this runtime does not know: a newer llmrt may");
+      return Status(StatusCode::kUnsupported,
+                    where + "is of a kind that this runtime does not know: a newer llmrt may");
     if (group->kind() == schema::CacheKind::Window) {
       size.window = group->window();
       if (size.window <= 0 || size.window > kMostTokens)
@@ -125,7 +126,8 @@ Status read_limits(const schema::Model &model, const EngineOptions &options, Siz
 // max_model_len is more than the pools hold: `most` tokens; `needed` says what would do.
 Status lower_length(const EngineOptions &options, int64_t most, const std::string &needed, Sizing *sizing) {
   const std::string length = std::to_string(sizing->max_model_len);
-  if (most < 2) return invalid("the KV cache is too small for any request: one of " + length + " tokens needs " + needed);
+  if (most < 2)
+    return invalid("the KV cache is too small for any request: one of " + length + " tokens needs " + needed);
   if (options.max_model_len > 0)
     return invalid("--max-model-len " + length + " needs " + needed + ": give that much or lower the length to " +
                    std::to_string(most));
@@ -183,7 +185,8 @@ Result<Sizing> size_engine(const schema::Artifact &meta, const EngineOptions &op
   if (options.kv_cache_bytes < 0 || options.kv_cache_bytes > kMostBytes)
     return invalid("--kv-cache-memory-bytes must not be " + std::to_string(options.kv_cache_bytes));
   if (!sizing.groups.empty()) {
-    Status s = options.kv_pages > 0 ? size_by_pages(options, &sizing) : size_by_bytes(options, available_bytes, &sizing);
+    Status s =
+        options.kv_pages > 0 ? size_by_pages(options, &sizing) : size_by_bytes(options, available_bytes, &sizing);
     if (!s.ok()) return s;
   }
   for (size_t group = 0; group < sizing.groups.size(); ++group) {

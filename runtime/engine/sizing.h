@@ -48,10 +48,10 @@ struct MemoryReport {
 };
 
 struct ProcessMemory {
-  int64_t threads = 1;               // that run kernels
-  int64_t scratch_per_thread = 0;    // of the kernels
+  int64_t threads = 1;            // that run kernels
+  int64_t scratch_per_thread = 0; // of the kernels
   int64_t stack_per_thread = 1 << 20;
-  int64_t other_bytes = 24 << 20;    // what the caller needs beside the engine: its code's data, text, its buffers
+  int64_t other_bytes = 24 << 20; // what the caller needs beside the engine: its code's data, text, its buffers
 };
 
 MemoryReport report_memory(const Artifact &artifact, const Sizing &sizing, const ProcessMemory &process);

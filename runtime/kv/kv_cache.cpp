@@ -33,8 +33,8 @@ int32_t *KvCache::row(int group, int slot) {
 }
 
 std::span<const int32_t> KvCache::table(int group, int slot) const {
-  return std::span(tables_[size_t(group)]).subspan(size_t(slot) * size_t(options_.max_blocks),
-                                                   size_t(options_.max_blocks));
+  return std::span(tables_[size_t(group)])
+      .subspan(size_t(slot) * size_t(options_.max_blocks), size_t(options_.max_blocks));
 }
 
 int64_t KvCache::held(int group, int slot) const {
@@ -205,9 +205,9 @@ Status KvCache::truncate(int slot, int64_t length) {
     const KvGroup &g = options_.groups[size_t(group)];
     const int64_t seen = g.window > 0 ? std::max<int64_t>(0, length - g.window + 1) : 0; // the first key still seen
     if (s.first[size_t(group)] * options_.page_tokens > seen)
-      return Status(StatusCode::kInvalidArgument, "cannot take back " + std::to_string(s.length - length) +
-                                                      " tokens: group '" + g.name + "' keeps what its window needs for " +
-                                                      std::to_string(options_.take_back));
+      return Status(StatusCode::kInvalidArgument,
+                    "cannot take back " + std::to_string(s.length - length) + " tokens: group '" + g.name +
+                        "' keeps what its window needs for " + std::to_string(options_.take_back));
   }
   const int64_t blocks = ceil_divide(length, options_.page_tokens);
   give_back(slot, blocks);

@@ -27,7 +27,7 @@ struct KvOptions {
   int64_t sequences = 0;       // slots
   int64_t max_blocks = 0;      // entries of a slot's page table in each group
   bool prefix_caching = true;
-  int64_t take_back = 0;       // tokens, from the furthest a sequence has been, that truncate() can always take back
+  int64_t take_back = 0; // tokens, from the furthest a sequence has been, that truncate() can always take back
 };
 
 // To be done on the device before the next step, in the order given.

@@ -184,7 +184,9 @@ public:
     for (const KvGroup &group : options.groups)
       pages_.emplace_back(size_t(group.pages), std::vector<uint64_t>(size_t(options.page_tokens), 0));
   }
-  void copy(const PageCopy &copy) { pages_[size_t(copy.group)][size_t(copy.to)] = pages_[size_t(copy.group)][size_t(copy.from)]; }
+  void copy(const PageCopy &copy) {
+    pages_[size_t(copy.group)][size_t(copy.to)] = pages_[size_t(copy.group)][size_t(copy.from)];
+  }
   uint64_t &at(const KvCache &cache, int group, int slot, int64_t position) {
     const int32_t page = cache.table(group, slot)[size_t(position / cache.options().page_tokens)];
     return pages_[size_t(group)][size_t(page)][size_t(position % cache.options().page_tokens)];
@@ -213,9 +215,15 @@ public:
     case 0:
       if (live_[size_t(slot)]) end(slot);
       break;
-    case 1: preempt(slot); break;
-    case 2: truncate(slot); break;
-    case 3: fork(slot); break;
+    case 1:
+      preempt(slot);
+      break;
+    case 2:
+      truncate(slot);
+      break;
+    case 3:
+      fork(slot);
+      break;
     default:
       if (!live_[size_t(slot)]) start(slot);
       extend(slot);

@@ -134,8 +134,10 @@ Status PagePool::check(std::span<const int32_t> references) const {
   int64_t used = 0, indexed = 0, published = 0;
   for (int64_t page = 0; page < total(); ++page) {
     const Page &entry = pages_[size_t(page)];
-    if (entry.references != references[size_t(page)]) return wrong(page, "has a reference count that no table explains");
-    if ((entry.references > 0) != (state[size_t(page)] == 'u')) return wrong(page, "is lost: no table and no list has it");
+    if (entry.references != references[size_t(page)])
+      return wrong(page, "has a reference count that no table explains");
+    if ((entry.references > 0) != (state[size_t(page)] == 'u'))
+      return wrong(page, "is lost: no table and no list has it");
     if (state[size_t(page)] == 'c' && !entry.published) return wrong(page, "is cached without content");
     if (state[size_t(page)] == 'f' && entry.published) return wrong(page, "is free and has content");
     if (entry.published && find(entry.key) != page) return wrong(page, "cannot be found by its content");

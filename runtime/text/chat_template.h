@@ -13,7 +13,8 @@ namespace llmrt {
 
 struct RenderLimits {
   uint64_t steps = 10'000'000;
-  uint64_t output_bytes = 64 << 20;
+  uint64_t output_bytes = 64 << 20; // intermediate values may take 16 times as much
+  int64_t now = -1;                 // seconds since 1970 for strftime_now, shown in local time; -1: this moment
 };
 
 class ChatTemplate {

@@ -37,7 +37,7 @@ class Schedule:
 def check(options, artifact, work, tally, generator, tier):
     schedule = Schedule(options, artifact, work)
     ids = [generator.randrange(VOCABULARY) for _ in range(LENGTH)]
-    force = ["--cpu-tier", tier] if tier else []
+    force = ["--cpu-tier", tier]
     alone = schedule.rows([ids], 0, "-t", 1, *force)
 
     def same(what, sequences, watched, *flags):
@@ -71,12 +71,12 @@ def main():
     config = work / "order"
     config.mkdir(exist_ok=True)
     (config / "config.json").write_text(json.dumps(MODEL))
-    tiers = [tier for tier in options.tiers.split(",") if tier]
+    tiers = [tier for tier in options.tiers.split(",") if tier] or programs.machine_tiers()
     for scheme in ("none", "q4_g32"):
         artifact = work / f"order-{scheme}.fbs"
         programs.run(options.llmc, "compile", config, "--weights", "random:7", "--quantization", scheme, "-o", artifact,
-                     "-q", *(["--cpu-tier", options.tiers] if tiers else []))
-        results = [check(options, artifact, work, tally, random.Random(options.seed), tier) for tier in tiers or [""]]
+                     "-q", "--cpu-tier", ",".join(tiers))
+        results = [check(options, artifact, work, tally, random.Random(options.seed), tier) for tier in tiers]
         for tier, result in zip(tiers[1:], results[1:]):
             tally.check(result == results[0], f"{scheme}: {tier} and {tiers[0]} differ")
     tally.finish()

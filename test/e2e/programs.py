@@ -19,6 +19,14 @@ def arguments(description, llmc=True):
     return parser
 
 
+def machine_tiers():
+    """The tiers this machine runs, plainest first."""
+    flags = set(pathlib.Path("/proc/cpuinfo").read_text().split())
+    tiers = [("x86-64-v3", "avx2"), ("x86-64-v4", "avx512bw"), ("x86-64-v4-vnni", "avx512_vnni"),
+             ("arm64-dotprod", "asimddp")]
+    return [tier for tier, flag in tiers if flag in flags]
+
+
 def work_folder(options):
     if options.work:
         pathlib.Path(options.work).mkdir(parents=True, exist_ok=True)

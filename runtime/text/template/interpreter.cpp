@@ -1,6 +1,7 @@
 #include "runtime/text/template/interpreter.h"
 
 #include <algorithm>
+#include <optional>
 #include <nlohmann/json.hpp>
 
 namespace llmrt::chat {
@@ -31,14 +32,11 @@ const Value *Scope::find(const std::string &name) const {
   return nullptr;
 }
 
-struct Interpreter::Level {
-  explicit Level(Interpreter &interpreter) : interpreter(interpreter) {
-    if (++interpreter.steps_ > interpreter.limits_.steps) exhausted("takes too many steps");
-    if (++interpreter.depth_ > kMostLevels) exhausted("recurses too deep");
-  }
-  ~Level() { --interpreter.depth_; }
-  Interpreter &interpreter;
-};
+Interpreter::Level::Level(Interpreter &interpreter) : interpreter(interpreter) {
+  if (++interpreter.steps_ > interpreter.limits_.steps) exhausted("takes too many steps");
+  if (interpreter.depth_ >= kMostLevels) exhausted("recurses too deep");
+  ++interpreter.depth_;
+}
 
 Interpreter::Interpreter(const nlohmann::ordered_json &variables, const RenderLimits &limits) : limits_(limits) {
   globals_ = std::make_shared<Scope>(nullptr);

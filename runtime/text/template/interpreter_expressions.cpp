@@ -1,21 +1,11 @@
 #include "runtime/text/template/interpreter.h"
 
+#include <algorithm>
+
 namespace llmrt::chat {
 
-namespace {
-constexpr unsigned kMostLevels = 900;
-} // namespace
-
 Value Interpreter::eval(const Node &node, ScopePointer &scope) {
-  if (++steps_ > limits_.steps) throw TemplateError("the template takes too many steps", TemplateError::Kind::Exhausted);
-  struct Depth {
-    explicit Depth(unsigned &depth) : depth(depth) {
-      if (++depth > kMostLevels)
-        throw TemplateError("the template recurses too deep", TemplateError::Kind::Exhausted);
-    }
-    ~Depth() { --depth; }
-    unsigned &depth;
-  } depth(depth_);
+  Level level(*this);
   switch (node.kind) {
   case Kind::Constant: return node.value;
   case Kind::Name: return eval_name(node, scope);
@@ -119,7 +109,8 @@ Value Interpreter::eval_binary(const Node &node, ScopePointer &scope) {
   if (repeats) {
     const Value &what = left.is_integral() ? right : left, &times = left.is_integral() ? left : right;
     const size_t one = what.is_string() ? what.text().size() : what.is_row() ? what.as_row().items.size() * 16 : 0;
-    if (one > 0 && times.as_int() > 0) charge(std::min<uint64_t>(SIZE_MAX / 4, one * std::min<uint64_t>(static_cast<uint64_t>(times.as_int()), SIZE_MAX / 4 / one)));
+    const uint64_t most = one > 0 && times.as_int() > 0 ? SIZE_MAX / 4 / one : 0;
+    charge(one * static_cast<size_t>(std::min<uint64_t>(most, static_cast<uint64_t>(std::max<int64_t>(times.as_int(), 0)))));
   }
   Value result = node.kind == Kind::Add ? add(left, right) : arithmetic(node.kind, left, right);
   if (result.is_string() && !repeats) charge(result.text().size());
