@@ -1,6 +1,7 @@
 // llmc compile and llmc export-weights.
 #include "compiler/driver/CompileFlags.h"
 #include "compiler/driver/ConsoleProgress.h"
+#include "compiler/driver/MemoryReport.h"
 #include "compiler/driver/Verbs.h"
 #include "compiler/import/Checkpoint.h"
 #include "compiler/pipeline/Compile.h"
@@ -13,6 +14,16 @@
 #include <nlohmann/json.hpp>
 
 namespace llmc {
+
+// Instead of the result: what the artifact that was just written needs.
+static llvm::Error printMemory(const CompileResult &result, const CompileFlags &flags) {
+  auto artifact = llmrt::Artifact::open(result.artifact);
+  if (!artifact) return llvm::createStringError(artifact.status().message());
+  auto report = reportMemory(**artifact, int64_t(llmrt::os::available_memory()), llmrt::os::usable_cpus());
+  if (!report) return report.takeError();
+  llvm::outs() << (flags.json ? memoryJson(*report) : memoryText(*report));
+  return llvm::Error::success();
+}
 
 static void printResult(const CompileResult &result, const CompileFlags &flags, ConsoleProgress &progress) {
   if (flags.json) {
@@ -32,12 +43,12 @@ static void printResult(const CompileResult &result, const CompileFlags &flags, 
 static llvm::Error runCompile(const CompileFlags &flags) {
   auto options = resolveFlags(flags);
   if (!options) return options.takeError();
-  if (flags.printMemory) return usageError("--print-memory is not built yet");
   Verbosity verbosity = flags.quiet ? Verbosity::Quiet : flags.verbose ? Verbosity::Verbose : Verbosity::Normal;
   if (options->stop != Phase::Artifact && verbosity == Verbosity::Normal) verbosity = Verbosity::Quiet;
   ConsoleProgress progress(verbosity);
   auto result = compile(*options, progress, llvm::outs());
   if (!result) return result.takeError();
+  if (flags.printMemory) return printMemory(*result, flags);
   if (options->stop == Phase::Artifact) printResult(*result, flags, progress);
   return llvm::Error::success();
 }

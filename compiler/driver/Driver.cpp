@@ -1,6 +1,7 @@
 #include "compiler/driver/Driver.h"
 
 #include "compiler/driver/Verbs.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -48,6 +49,10 @@ int run(int argc, char **argv) {
       {compile, addCompile(*compile)}, {inspect, addInspect(*inspect)}, {verify, addVerify(*verify)},
       {families, addFamilies(*families)}, {exportWeights, addExportWeights(*exportWeights)},
       {diff, [] { return usageError("diff is not built yet"); }}};
+  // CLI11 would say that a verb is missing.
+  bool known = argc < 2 || argv[1][0] == '-' ||
+               llvm::any_of(entries, [&](const Entry &entry) { return entry.app->get_name() == argv[1]; });
+  if (!known) return report(usageError(llvm::Twine(argv[1]) + " is not a verb; llmc --help lists what there is"));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

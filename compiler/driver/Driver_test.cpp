@@ -79,7 +79,7 @@ TEST_F(Driver, WhatIsNotBuiltIsRefusedByName) {
   expectUsage({"compile", kModel, "--gpu-arch", "sm_90"}, "--gpu-arch is not built yet");
   expectUsage({"compile", kModel, "--emit-kernels", "lib.a"}, "--emit-kernels is not built yet");
   expectUsage({"compile", kModel, "--cpu-tier", "x86-64-v2"}, "--cpu-tier x86-64-v2 is not known");
-  expectUsage({"compile", kModel, "--quantization", "q3_k"}, "there are auto, none, q8_g32");
+  expectUsage({"compile", kModel, "--quantization", "q3_k"}, "--quantization q3_k is not known; there are auto, none, q");
   expectUsage({"compile", kModel, "--dtype", "float64"}, "there are auto, float32, bfloat16, float16");
   expectUsage({"compile", kModel, "--kv-cache-dtype", "fp8"}, "--kv-cache-dtype fp8 is not built yet");
   expectUsage({"compile", kModel, "--activations", "bf16"}, "--activations bf16 is not built yet");
@@ -151,6 +151,17 @@ TEST_F(Driver, CompileToPrintsIr) {
   EXPECT_THAT(out, HasSubstr("func.func @step"));
   EXPECT_EQ(run({"compile", kModel, "--compile-to", "exec", "--quantization", "q4_g128"}), 0) << err;
   EXPECT_THAT(out, HasSubstr("exec.dispatch"));
+}
+
+TEST_F(Driver, PrintMemoryIsAFormulaAndItsValue) {
+  ASSERT_EQ(compile({"--print-memory", "--json", "-q", "--max-num-seqs", "4"}), 0) << err;
+  json report = json::parse(out);
+  EXPECT_EQ(report["symbols"]["sequences"], 4);
+  EXPECT_EQ(report["mapped_bytes"], fs::file_size(artifact));
+  EXPECT_GT(report["private_bytes"], report["kv_bytes_per_page"]);
+  EXPECT_THAT(report["formula"].get<std::string>(), HasSubstr(" * pages0"));
+  ASSERT_EQ(compile({"--print-memory", "-q"}), 0) << err;
+  EXPECT_THAT(out, HasSubstr("private bytes = "));
 }
 
 TEST_F(Driver, FamiliesAreListed) {

@@ -217,8 +217,10 @@ TEST_F(Compile, WithoutATokenizerItWorksWithIds) {
   options.model = model.string();
   ASSERT_EQ(run(), "");
   EXPECT_THAT(progress.warnings, ElementsAre(HasSubstr("token ids only")));
-  EXPECT_FALSE(open()->meta().tokenizer());
-  const auto &ends = *open()->meta().model()->generation()->end_ids();
+  auto artifact = open();
+  ASSERT_TRUE(artifact);
+  EXPECT_FALSE(artifact->meta().tokenizer());
+  const auto &ends = *artifact->meta().model()->generation()->end_ids();
   EXPECT_THAT(std::vector<int32_t>(ends.begin(), ends.end()), ElementsAre(2)); // the config's
 }
 

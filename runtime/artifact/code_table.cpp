@@ -94,7 +94,8 @@ Status CodeTable::check_operand(const llmrt_operand &operand, uint32_t scalar_co
 Status CodeTable::check_entry(uint32_t index) const {
   const llmrt_kernel_entry &entry = entries_[index];
   uint64_t code_end = uint64_t(header().code_offset) + header().code_bytes;
-  if (entry.entry < header().code_offset || entry.code_bytes == 0 || entry.entry + uint64_t(entry.code_bytes) > code_end)
+  if (entry.entry < header().code_offset || entry.code_bytes == 0 ||
+      entry.entry + uint64_t(entry.code_bytes) > code_end)
     return corrupt("its code does not lie in the segment's");
   if (header().architecture == LLMRT_ARCH_ARM64 && entry.entry % 4 != 0)
     return corrupt("its first instruction is not aligned");

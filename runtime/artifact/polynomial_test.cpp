@@ -51,7 +51,8 @@ TEST(Polynomial, Dominates) {
 }
 
 TEST(Polynomial, GrowingPart) {
-  Polynomial mixed = poly({{-64, Symbol::One, Symbol::One}, {8, Symbol::Tokens, Symbol::One}, {-2, Symbol::Rows, Symbol::One}});
+  Polynomial mixed = poly(
+      {{-64, Symbol::One, Symbol::One}, {8, Symbol::Tokens, Symbol::One}, {-2, Symbol::Rows, Symbol::One}});
   Polynomial growing = mixed.growing_part();
   EXPECT_TRUE(growing.dominates(mixed));
   ASSERT_EQ(growing.terms().size(), 2u);

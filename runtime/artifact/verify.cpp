@@ -108,7 +108,8 @@ Status check_segment(const schema::Segment &segment, const std::string &where, u
     return corrupt(where, "does not lie in the file");
   if (!segment.sha256())
     return corrupt(where, "has no hash");
-  uint64_t chunks = segment.kind() == schema::SegmentKind::Weights ? (segment.bytes() + kHashChunk - 1) / kHashChunk : 0;
+  bool weights = segment.kind() == schema::SegmentKind::Weights;
+  uint64_t chunks = weights ? (segment.bytes() + kHashChunk - 1) / kHashChunk : 0;
   if (count_of(segment.chunk_sha256()) != chunks)
     return corrupt(where, "does not have one hash for each MiB");
   return ok_status();

@@ -30,7 +30,7 @@ Status verify_hashes(const schema::Artifact &meta, std::span<const std::byte> fi
 // Everything else. verify_segments() must have passed; `file` is the whole file, aligned to 8 bytes.
 Status verify_contents(const schema::Artifact &meta, std::span<const std::byte> file);
 
-// ---- for those who read a verified artifact -------------------------------------------------------------------------
+// ---- for those who read a verified artifact ------------------------------------------------------------------------
 std::string_view text_of(const flatbuffers::String *string); // empty for null
 bool is_cpu_code(const schema::Segment &segment);            // its bytes are a code segment of runtime/abi/kernel.h
 template <typename T> uint32_t count_of(const flatbuffers::Vector<T> *vector) { return vector ? vector->size() : 0; }

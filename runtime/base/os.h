@@ -15,7 +15,7 @@
 
 namespace llmrt::os {
 
-// ---- files -----------------------------------------------------------------------------------------------------------
+// ---- files ---------------------------------------------------------------------------------------------------------
 // An open file descriptor, closed on destruction.
 class File {
 public:
@@ -65,7 +65,7 @@ private:
   uint64_t offset_ = 0;
 };
 
-// ---- memory ----------------------------------------------------------------------------------------------------------
+// ---- memory --------------------------------------------------------------------------------------------------------
 // A range of mapped memory, unmapped on destruction.
 class Mapping {
 public:
@@ -125,7 +125,7 @@ uint64_t peak_rss_bytes();    // of this process; 0 where nobody says
 uint64_t current_rss_bytes(); // likewise; the peak where only that is known
 uint64_t data_bytes();        // private writable memory now (what RLIMIT_DATA counts); 0 where nobody says
 
-// ---- threads, time, terminal -------------------------------------------------------------------------------------------
+// ---- threads, time, terminal ---------------------------------------------------------------------------------------
 // A thread with an explicit stack, joined on destruction.
 class Thread {
 public:

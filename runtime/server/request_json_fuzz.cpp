@@ -43,8 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                            "/apply-template"};
   if (size == 0)
     return 0;
+  ServerContext context{ServerConfig{}}; // outlives the engine, whose sinks refer to it
   std::unique_ptr<Model> model = llmrt::testing::fake_model();
-  ServerContext context{ServerConfig{}};
   context.model = model.get();
   HttpRequest request;
   request.method = "POST";

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import unittest
 
 from common import LLMRT, ArtifactTest, greedy
@@ -25,7 +26,12 @@ class Server:
                 break
         self.address = re.match(r"listening on (\S+)\n$", self.said.splitlines(True)[-1]).group(1)
         # What comes later must not fill the pipe.
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        self.reader = threading.Thread(target=self.read_on, daemon=True)
+        self.reader.start()
+
+    def read_on(self):
+        for line in self.process.stderr:
+            self.said += line
 
     def __enter__(self):
         return self
@@ -34,6 +40,7 @@ class Server:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self.reader.join()
         self.process.stdout.close()
         self.process.stderr.close()
 
@@ -120,6 +127,22 @@ class Serve(ArtifactTest):
             status, text = server.ask("GET", "/v1/models", headers={"Authorization": "Bearer k"})
             self.assertEqual(status, 200)
             self.assertEqual(json.loads(text)["data"][0]["id"], "other")
+
+    def test_damaged_weights_are_found_while_serving(self):
+        with open(self.artifact, "rb") as file:
+            data = bytearray(file.read())
+        shown = json.loads(self.good("inspect", self.artifact, "--json").stdout)
+        data[next(s for s in shown["segments"] if s["kind"] == "weights")["offset"]] ^= 1
+        damaged = self.path("damaged.fbs")
+        with open(damaged, "wb") as file:
+            file.write(data)
+        with Server(damaged, "--port", 0) as server:
+            for _ in range(100):
+                if "DAMAGED" in server.said:
+                    break
+                time.sleep(0.1)
+            self.assertIn("DAMAGED", server.said)
+        self.bad(1, "hash", "serve", damaged, "--port", 0, "--verify-weights")
 
     def test_sigint_is_130(self):
         with Server(self.artifact, "--port", 0) as server:

@@ -147,7 +147,7 @@ class Inspect(ArtifactTest):
         with open(self.artifact, "rb") as file:
             data = bytearray(file.read())
         segment = next(s for s in json.loads(self.good("inspect", self.artifact, "--json").stdout)["segments"]
-                       if s["layout"] == "packed" or s["name"].startswith("weights"))
+                       if s["kind"] == "weights")
         data[segment["offset"]] ^= 1
         damaged = self.path("damaged.fbs")
         with open(damaged, "wb") as file:

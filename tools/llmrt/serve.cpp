@@ -5,6 +5,7 @@
 #include "runtime/session/engine_thread.h"
 #include "tools/llmrt/common.h"
 #include "tools/llmrt/verbs.h"
+#include "tools/llmrt/weight_check.h"
 
 #include <condition_variable>
 #include <mutex>
@@ -100,7 +101,10 @@ int serve_model(server::Server &server, const ModelOptions &options) {
   server.set_model(*model);
   fprintf(stderr, "listening on %s\n", server.address().c_str());
   fflush(stderr);
-  wait(**engine);
+  {
+    WeightCheck check(*model->artifact, !options.verify_weights);
+    wait(**engine);
+  }
   bool failed = !interrupted();
   bool complete = failed;
   while (!complete && interruptions() < 2)

@@ -14,7 +14,7 @@ namespace {
 using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
 
-// ---- code segments ---------------------------------------------------------------------------------------------------
+// ---- code segments -------------------------------------------------------------------------------------------------
 struct Tables {
   std::vector<llmrt_kernel_entry> entries;
   std::vector<llmrt_operand> operands;
@@ -57,7 +57,7 @@ template <typename T> void append(std::vector<std::byte> &out, const std::vector
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
-// ---- metadata --------------------------------------------------------------------------------------------------------
+// ---- metadata ------------------------------------------------------------------------------------------------------
 Offset<schema::Size> make_size(FlatBufferBuilder &builder, const SizeSpec &spec) {
   std::vector<schema::Term> terms;
   for (const TermSpec &term : spec)
@@ -303,7 +303,8 @@ bool fix_hashes(std::vector<std::byte> &file) {
   prefix.file_bytes = file.size();
   if (prefix.metadata_offset > file.size() || prefix.metadata_bytes > file.size() - prefix.metadata_offset)
     return false;
-  std::span<const std::byte> metadata = std::span<const std::byte>(file).subspan(prefix.metadata_offset, prefix.metadata_bytes);
+  std::span<const std::byte> metadata =
+      std::span<const std::byte>(file).subspan(prefix.metadata_offset, prefix.metadata_bytes);
   std::vector<Patch> patches;
   if (const schema::Artifact *meta = verify_flatbuffer(metadata))
     for (uint32_t i = 0; i < count_of(meta->segments()); ++i)

@@ -23,7 +23,7 @@ struct TermSpec {
 };
 using SizeSpec = std::vector<TermSpec>;
 
-// ---- code segments ---------------------------------------------------------------------------------------------------
+// ---- code segments -------------------------------------------------------------------------------------------------
 struct CodeTermSpec {
   int64_t coefficient = 0;
   std::array<int16_t, 3> scalars = {-1, -1, -1};
@@ -53,7 +53,7 @@ struct CodeSpec {
 };
 std::vector<std::byte> build_code(const CodeSpec &spec);
 
-// ---- artifacts -------------------------------------------------------------------------------------------------------
+// ---- artifacts -----------------------------------------------------------------------------------------------------
 struct SegmentSpec {
   std::string name;
   int kind = 0; // 0 weights, 1 code

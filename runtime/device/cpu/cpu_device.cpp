@@ -200,7 +200,8 @@ Status CpuDevice::check_step_block(const StepShape &shape) const {
   const schema::Artifact &meta = artifact_->meta();
   int64_t positions = meta.model()->positions_are_bounded() ? int64_t(meta.model()->max_positions()) : INT32_MAX;
   for (int group = 0; group < groups(); ++group)
-    positions = std::min(positions, limits_.max_blocks * int64_t(meta.cache_groups()->Get(uint32_t(group))->page_tokens()));
+    positions =
+        std::min(positions, limits_.max_blocks * int64_t(meta.cache_groups()->Get(uint32_t(group))->page_tokens()));
   auto below = [](std::span<const int32_t> values, int64_t count, int64_t bound) {
     // Negative values are large as unsigned ones; a maximum without branches.
     uint32_t largest = 0;

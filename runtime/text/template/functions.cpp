@@ -56,7 +56,8 @@ Value make_dict(Interpreter &, Call &call) { return Value::dict(dict_arguments(c
 
 Value make_namespace(Interpreter &, Call &call) {
   auto ns = std::make_shared<NamespaceObject>();
-  for (const auto &[key, value] : dict_arguments(call, "namespace")->entries()) {
+  const std::shared_ptr<DictObject> given = dict_arguments(call, "namespace");
+  for (const auto &[key, value] : given->entries()) {
     if (!key.is_string()) unsupported("a namespace's attribute that is no string");
     if (key.text().starts_with("_")) refuse("a namespace's attribute cannot begin with an underscore: " + key.text());
     if (value.type() == Type::Namespace) unsupported("a namespace inside a namespace");
