@@ -151,8 +151,11 @@ int64_t scratchOf(const llmrt::CodeTable &table, const schema::Artifact &meta, c
     for (const schema::Scalar *scalar : *dispatch->scalars())
       scalars.push_back(times(scalar->value(), values[size_t(scalar->symbol())]));
     const auto &id = *meta.kernels()->Get(dispatch->kernel())->id();
-    for (const llmrt_kernel_entry &variant : table.find({id.data(), id.size()}))
+    int64_t rows = scalars.empty() ? 0 : scalars[0];
+    for (const llmrt_kernel_entry &variant : table.find({id.data(), id.size()})) {
+      if (!scalars.empty()) scalars[0] = std::min(rows, variant.last_rows); // the most rows it is called with
       most = std::max(most, table.evaluate(variant.scratch, scalars).value_or(0));
+    }
   }
   return (most + 63) / 64 * 64;
 }

@@ -200,7 +200,8 @@ private:
 
   bool is_sound(const NormalizerStep &step) const {
     switch (step.op()) {
-    case NormalizerOp::Precompiled: return true; // its own reader checks it
+    case NormalizerOp::Precompiled: // the map itself is checked as it is read
+      return step.a() < classes_ && step.b() < classes_ && step.c() < classes_;
     case NormalizerOp::Nfc:
     case NormalizerOp::Nfd:
     case NormalizerOp::Nfkc:

@@ -76,12 +76,14 @@ def check_llamas(options, work, tally):
 
 def main():
     parser = programs.arguments(__doc__)
-    parser.add_argument("--only", help="a regular expression on the golden models' names")
+    parser.add_argument("--only", help="a regular expression on the golden models' names; nothing else is checked")
+    parser.add_argument("--llamas", action="store_true", help="with --only: the two small Llamas too")
     options = parser.parse_args()
     work, tally = programs.work_folder(options), programs.Tally()
     check_models(options, work, tally)
     if not options.only:
         check_sort(options, work, tally)
+    if options.llamas or not options.only:
         check_llamas(options, work, tally)
     tally.finish()
 

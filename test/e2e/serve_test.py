@@ -142,7 +142,7 @@ class Serve(ArtifactTest):
                     break
                 time.sleep(0.1)
             self.assertIn("DAMAGED", server.said)
-        self.bad(1, "hash", "serve", damaged, "--port", 0, "--verify-weights")
+        self.bad(1, "weights are damaged", "serve", damaged, "--port", 0, "--verify-weights")
 
     def test_sigint_is_130(self):
         with Server(self.artifact, "--port", 0) as server:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Golden texts of chat templates: Jinja's, in the environment that transformers renders them in.
 
-make_templates.py OUTPUT TEMPLATE.jinja ...
-    Writes OUTPUT/cases.jsonl: the conversations, then {"template", "case", "expected"} lines, or {"refused": message}
-    where Python raises. Paths are kept as given, relative to OUTPUT where they lie in it.
+make_templates.py OUTPUT [--few] TEMPLATE.jinja ...
+    Writes OUTPUT/cases.jsonl: the conversations as {"case", "variables"} lines, then {"template", "of", "expected"}
+    lines, or {"refused": message} where Python raises. A path is relative to OUTPUT where the template lies in it.
+    --few takes a handful of the conversations.
 make_templates.py OUTPUT --snippets
     The same for small templates that exercise one thing each, from make_snippets.py.
 """
@@ -136,6 +137,13 @@ def cases():
             yield name, json.load(open(os.path.join(contexts, name)))
 
 
+FEW = "empty turns+ system two_users assistant_last parts+ tools_system+ call_result_after+ two_calls thinking+".split()
+
+
+def line(row):
+    return json.dumps(row, separators=(",", ":"), ensure_ascii=False) + "\n"
+
+
 def fixed_strftime(format):
     return datetime.datetime.fromtimestamp(NOW, datetime.timezone.utc).strftime(format)
 
@@ -159,18 +167,23 @@ def main():
         if arguments == ["--snippets"]:
             import make_snippets
 
+            out.write(line({"case": "snippets", "variables": make_snippets.VARIABLES}))
             for source in make_snippets.SNIPPETS:
-                row = {"source": source, "variables": make_snippets.VARIABLES}
-                out.write(json.dumps(row | render(source, make_snippets.VARIABLES)) + "\n")
+                row = {"source": source, "of": "snippets"}
+                out.write(line(row | render(source, make_snippets.VARIABLES)))
             return
         known = dict(cases())
+        if arguments[0] == "--few":
+            arguments = arguments[1:]
+            known = {name: known[name] for name in FEW}
         for name, variables in known.items():
-            out.write(json.dumps({"case": name, "variables": variables}) + "\n")
+            out.write(line({"case": name, "variables": variables}))
         for path in arguments:
             source = open(path, encoding="utf-8", newline="").read()
             shown = os.path.relpath(path, output) if os.path.abspath(path).startswith(os.path.abspath(output)) else os.path.abspath(path)
             for name, variables in known.items():
-                out.write(json.dumps({"template": shown, "of": name} | render(source, variables)) + "\n")
+                out.write(line({"template": shown, "of": name} | render(source, variables)))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,8 @@
 make_tokenizers.py OUTPUT NAME=tokenizer.json ... [--texts FILE ...]
     For each tokenizer OUTPUT/NAME.jsonl: a line with the file's path, then one line a text
     {"text", "ids", "plain" (ids without special tokens), "decoded", "shown" (with special tokens)}, then lines
-    {"random", "decoded", "shown"} of random ids. --texts adds lines and paragraphs of other files.
+    {"random", "decoded", "shown"} of random ids. A missing "plain" is the ids, a missing "decoded" the text, a missing
+    "shown" what is decoded. --texts adds lines and paragraphs of other files.
 make_tokenizers.py OUTPUT --small
     Trains one small tokenizer for each kind of pattern, normalizer and model, and writes it beside its vectors.
 """
@@ -79,7 +80,18 @@ def texts_of(tokenizer, generator):
     return out
 
 
-def write_vectors(tokenizer, path, tokenizer_path, texts, generator):
+def add_decoded(row, tokenizer, ids, text):
+    if not ids:  # some decoders of the library fail on nothing
+        return
+    decoded = tokenizer.decode(ids, skip_special_tokens=True)
+    shown = tokenizer.decode(ids, skip_special_tokens=False)
+    if decoded != text:
+        row["decoded"] = decoded
+    if shown != decoded:
+        row["shown"] = shown
+
+
+def write_vectors(tokenizer, path, tokenizer_path, texts, generator, randoms=200):
     tokenizer.no_truncation()
     tokenizer.no_padding()
     with open(path, "w") as out:
@@ -88,17 +100,17 @@ def write_vectors(tokenizer, path, tokenizer_path, texts, generator):
         for text in texts:
             row = {"text": text}
             row["ids"] = tokenizer.encode(text, add_special_tokens=True).ids
-            row["plain"] = tokenizer.encode(text, add_special_tokens=False).ids
-            if row["ids"]:
-                row["decoded"] = tokenizer.decode(row["ids"], skip_special_tokens=True)
-                row["shown"] = tokenizer.decode(row["ids"], skip_special_tokens=False)
-            out.write(json.dumps(row) + "\n")
+            plain = tokenizer.encode(text, add_special_tokens=False).ids
+            if plain != row["ids"]:
+                row["plain"] = plain
+            add_decoded(row, tokenizer, row["ids"], text)
+            out.write(json.dumps(row, separators=(",", ":"), ensure_ascii=False) + "\n")
         size = tokenizer.get_vocab_size(with_added_tokens=True)
-        for _ in range(200):
+        for _ in range(randoms):
             ids = [generator.randrange(size) for _ in range(generator.randint(1, 30))]
-            row = {"random": ids, "decoded": tokenizer.decode(ids, skip_special_tokens=True)}
-            row["shown"] = tokenizer.decode(ids, skip_special_tokens=False)
-            out.write(json.dumps(row) + "\n")
+            row = {"random": ids}
+            add_decoded(row, tokenizer, ids, None)
+            out.write(json.dumps(row, separators=(",", ":"), ensure_ascii=False) + "\n")
 
 
 def main():
@@ -112,8 +124,8 @@ def main():
             generator = random.Random(name)
             tokenizer.save(f"{output}/{name}.json", pretty=False)
             tokenizer = Tokenizer.from_file(f"{output}/{name}.json")
-            texts = texts_of(tokenizer, generator) + random_texts(generator, 40)
-            write_vectors(tokenizer, f"{output}/{name}.jsonl", f"{name}.json", texts, generator)
+            texts = [t for t in texts_of(tokenizer, generator) if len(t) <= 200] + random_texts(generator, 30)
+            write_vectors(tokenizer, f"{output}/{name}.jsonl", f"{name}.json", texts, generator, randoms=20)
         return
     extra = []
     if "--texts" in arguments:
@@ -129,4 +141,5 @@ def main():
         write_vectors(tokenizer, f"{output}/{name}.jsonl", os.path.abspath(path), texts, generator)
 
 
-main()
+if __name__ == "__main__":
+    main()

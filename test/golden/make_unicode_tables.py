@@ -4,6 +4,9 @@
 They are measured through the library itself, so that a tokenizer compiled here splits text where the library does,
 whatever version of Unicode each of its parts follows. Usage: make_unicode_tables.py OUTPUT
 """
+import base64
+import json
+import struct
 import sys
 
 import tokenizers
@@ -32,6 +35,21 @@ def split_off(pre_tokenizer):
 
 def removed(normalizer):
     return {c for c in ALL if normalizer.normalize_str("a" + chr(c)) == "a"}
+
+
+def grapheme_extending():
+    """Characters that stay in one grapheme with an "a" before them. The library's SentencePiece character maps work on
+    graphemes of less than six bytes: one that maps "a" to "X" takes the whole grapheme."""
+    units = [0] * 512  # a double array with the one key "a"
+    units[0] = 256 << 10
+    units[256 ^ 0x61] = 0x61 | 1 << 8 | ((0x161 ^ 0x162) << 10)
+    charsmap = struct.pack("<I", 4 * len(units)) + struct.pack(f"<{len(units)}I", *units) + b"X\0"
+    text = base64.b64encode(charsmap).decode()
+    tokenizer = {"version": "1.0", "normalizer": {"type": "Precompiled", "precompiled_charsmap": text}}
+    tokenizer["model"] = {"type": "BPE", "vocab": {}, "merges": []}
+    normalizer = tokenizers.Tokenizer.from_str(json.dumps(tokenizer)).normalizer
+    assert normalizer.normalize_str("ba") == "bX"
+    return {c for c in ALL if normalizer.normalize_str("a" + chr(c)) == "X"}
 
 
 def ranges(points):
@@ -110,6 +128,7 @@ def main():
         write_ranges(out, "bertRemovedRanges", removed(clean))
         write_ranges(out, "bertNonspacingRanges", removed(accents))
         write_ranges(out, "combiningMarkRanges", removed(normalizers.StripAccents()))
+        write_ranges(out, "graphemeExtendingRanges", grapheme_extending())
         out.write("\n// Lower case where it differs: {character, first, second or 0}.\n")
         out.write("constexpr LowercaseRow lowercaseRows[] = {\n")
         rows = []

@@ -60,7 +60,8 @@ CharSet CharSet::intersected(const CharSet &other) const {
 }
 
 bool CharSet::contains(uint32_t point) const {
-  return llvm::any_of(ranges(), [&](const Range &r) { return r.first <= point && point <= r.second; });
+  auto after = llvm::upper_bound(ranges(), Range{point, kLastPoint});
+  return after != ranges().begin() && point <= std::prev(after)->second;
 }
 
 std::optional<uint32_t> CharSet::single() const {
@@ -68,15 +69,26 @@ std::optional<uint32_t> CharSet::single() const {
   return std::nullopt;
 }
 
-CharSet CharSet::ignoringCase() const {
-  // Characters that fold to another one, by what they fold to.
-  llvm::DenseMap<uint32_t, std::vector<uint32_t>> folding;
+namespace {
+
+// Characters that fold to another one, by what they fold to.
+using Foldings = llvm::DenseMap<uint32_t, std::vector<uint32_t>>;
+
+Foldings makeFoldings() {
+  Foldings out;
   for (uint32_t c = 0; c <= kLastPoint; ++c) {
     uint32_t folded = uint32_t(llvm::sys::unicode::foldCharSimple(int(c)));
-    if (folded != c) folding[folded].push_back(c);
+    if (folded != c) out[folded].push_back(c);
   }
+  return out;
+}
+
+} // namespace
+
+CharSet CharSet::ignoringCase() const {
+  static const Foldings foldings = makeFoldings(); // constant, and too slow to make for every letter
   CharSet out = *this;
-  for (const auto &[folded, others] : folding) {
+  for (const auto &[folded, others] : foldings) {
     bool member = contains(folded) || llvm::any_of(others, [&](uint32_t c) { return contains(c); });
     if (!member) continue;
     out.add(folded, folded);

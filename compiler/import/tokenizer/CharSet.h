@@ -52,6 +52,9 @@ CharSet bertRemoved();     // control characters in BERT's sense, U+0000 and U+F
 CharSet bertNonspacing();  // marks that BERT's normalizer strips
 CharSet combiningMarks();  // marks that StripAccents strips
 CharSet chineseChars();    // BERT's CJK ideographs
+CharSet graphemeExtending();  // UAX 29: Extend, ZWJ, SpacingMark
+CharSet graphemeControl();    // Control
+CharSet graphemePrepending(); // Prepend
 
 struct LowercaseMapping {
   uint32_t from, first, second; // second 0: one character

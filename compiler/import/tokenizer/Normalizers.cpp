@@ -1,5 +1,7 @@
 #include "compiler/import/tokenizer/Tables.h"
 
+#include "llvm/Support/Base64.h"
+
 namespace llmc::tokenizer {
 
 using llmrt::schema::NormalizerOp;
@@ -72,6 +74,25 @@ llvm::Error importReplace(const Field &field, Tables &tables) {
   return llvm::Error::success();
 }
 
+llvm::Error importPrecompiled(const Field &field, Tables &tables) {
+  auto encoded = field.string("precompiled_charsmap");
+  if (!encoded) return encoded.takeError();
+  std::vector<char> bytes;
+  if (llvm::Error error = llvm::decodeBase64(*encoded, bytes)) {
+    llvm::consumeError(std::move(error));
+    return field.fail("precompiled_charsmap is not base64");
+  }
+  // Four bytes with the size of the trie, the trie, the strings.
+  uint32_t trie = 0;
+  for (size_t i = 0; i < 4 && bytes.size() >= 4; ++i) trie |= uint32_t(uint8_t(bytes[i])) << (8 * i);
+  if (bytes.size() < 4 || trie % 4 != 0 || trie > bytes.size() - 4)
+    return field.fail("precompiled_charsmap is damaged: its trie does not fit in");
+  tables.normalizer.push_back({NormalizerOp::Precompiled, tables.addClass(graphemeExtending()),
+                               tables.addClass(graphemeControl()), std::string(bytes.begin(), bytes.end()), "",
+                               tables.addClass(graphemePrepending())});
+  return llvm::Error::success();
+}
+
 llvm::Error importSequence(const Field &field, Tables &tables) {
   auto list = field.at("normalizers");
   if (!list) return list.takeError();
@@ -92,6 +113,7 @@ llvm::Error importNormalizer(const Field &field, Tables &tables) {
   if (*type == "BertNormalizer" || *type == "Bert") return importBert(field, tables);
   if (*type == "Strip" || *type == "StripNormalizer") return importStrip(field, tables);
   if (*type == "Replace") return importReplace(field, tables);
+  if (*type == "Precompiled") return importPrecompiled(field, tables);
   if (*type == "Prepend") {
     auto content = field.string("prepend");
     if (!content) return content.takeError();

@@ -101,7 +101,7 @@ flatbuffers::Offset<schema::Tokenizer> Tables::write(Builder &builder) const {
   std::vector<flatbuffers::Offset<schema::NormalizerStep>> normalizerSteps;
   for (const NormalizerStep &s : normalizer) {
     auto text = writeBytes(builder, s.text), content = writeBytes(builder, s.content);
-    normalizerSteps.push_back(schema::CreateNormalizerStep(builder, s.op, s.a, s.b, text, content));
+    normalizerSteps.push_back(schema::CreateNormalizerStep(builder, s.op, s.a, s.b, s.c, text, content));
   }
   std::vector<flatbuffers::Offset<schema::PreTokenizerStep>> preTokenizerSteps;
   for (const PreTokenizerStep &s : preTokenizer) {

@@ -16,6 +16,7 @@ struct NormalizerStep {
   llmrt::schema::NormalizerOp op;
   uint32_t a = 0, b = 0;
   std::string text = {}, content = {};
+  uint32_t c = 0;
 };
 
 struct PreTokenizerStep {

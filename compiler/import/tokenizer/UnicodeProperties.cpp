@@ -115,6 +115,18 @@ CharSet chineseChars() {
                       {0x2b920, 0x2ceaf}, {0xf900, 0xfaff}, {0x2f800, 0x2fa1f}});
 }
 
+CharSet graphemeExtending() { return setOf(graphemeExtendingRanges); }
+CharSet graphemePrepending() {
+  return CharSet::of({{0x600, 0x605}, {0x6dd, 0x6dd}, {0x70f, 0x70f}, {0x890, 0x891}, {0x8e2, 0x8e2}, {0xd4e, 0xd4e},
+                      {0x110bd, 0x110bd}, {0x110cd, 0x110cd}, {0x111c2, 0x111c3}, {0x113d1, 0x113d1},
+                      {0x1193f, 0x1193f}, {0x11941, 0x11941}, {0x11a84, 0x11a89}, {0x11d46, 0x11d46},
+                      {0x11f02, 0x11f02}});
+}
+CharSet graphemeControl() {
+  CharSet others = united({graphemeExtending(), graphemePrepending()});
+  return united({categories("Cc"), categories("Cf"), categories("Zl"), categories("Zp")}).intersected(others.inverted());
+}
+
 std::vector<LowercaseMapping> lowercaseMappings() {
   std::vector<LowercaseMapping> out;
   for (const LowercaseRow &row : lowercaseRows) out.push_back({row.from, row.first, row.second});

@@ -4,6 +4,7 @@
 #include "runtime/text/normal/bytes.h"
 #include "runtime/text/normal/normal_forms.h"
 #include "runtime/text/normal/pattern.h"
+#include "runtime/text/normal/precompiled.h"
 #include "runtime/text/normal/utf8.h"
 
 namespace llmrt {
@@ -111,7 +112,7 @@ Result<std::string> apply(const schema::Tokenizer &tables, const CharClasses &cl
   case NormalizerOp::Prepend: return std::string(text.empty() ? "" : bytes_of(step.content())).append(text);
   case NormalizerOp::Strip: return std::string(strip(classes, step.a(), step.b(), text));
   case NormalizerOp::ByteLevel: return bytes_to_chars(text);
-  case NormalizerOp::Precompiled: break;
+  case NormalizerOp::Precompiled: return apply_char_map(step, classes, text);
   }
   return Status(StatusCode::kCorrupt, "the tokenizer has an unknown normalizer step; compile the model again");
 }

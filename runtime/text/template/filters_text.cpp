@@ -78,11 +78,9 @@ Value filter_escape(Interpreter &, Call &call) {
 }
 
 Value filter_replace(Interpreter &, Call &call) {
+  if (!call.has(1, "old") || !call.has(2, "new")) refuse("replace takes what to replace and with what");
   const Value what = option(call, 0, "old", Value()), with = option(call, 1, "new", Value());
   const Value most = option(call, 2, "count", Value::none());
-  if (call.positional.size() < 3 && (what.is_undefined() || with.is_undefined())) {
-    if (!call.has(1, "old") && what.is_undefined()) refuse("replace takes what to replace and with what");
-  }
   call.finish("replace", 4);
   if (!most.is_none() && !most.is_integral()) refuse("replace's count must be an integer");
   return Value::string(replace(to_text(call.positional[0]), to_text(what), to_text(with),

@@ -261,6 +261,7 @@ Interpreter::Flow Interpreter::exec_for(const Node &node, ScopePointer &scope) {
 Value Interpreter::make_macro(const Node &node, const ScopePointer &scope) {
   auto function = std::make_shared<FunctionObject>();
   function->name = node.name;
+  function->is_macro = true;
   function->call = [&node, scope](Interpreter &interpreter, Call &call) {
     return interpreter.run_macro(node, scope, call);
   };

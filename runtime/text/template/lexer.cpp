@@ -122,6 +122,7 @@ private:
 
   void comment() {
     const size_t end = text_.find("#}", at_);
+    if (at_ == text_.size()) return; // Jinja takes no offence
     if (end == std::string_view::npos) fail("a comment without its '#}'");
     const char sign = end > at_ && (text_[end - 1] == '-' || text_[end - 1] == '+') ? text_[end - 1] : '\0';
     at_ = end + 2;
@@ -242,9 +243,9 @@ private:
     }
     std::string plain(text_.substr(at_, end - at_));
     std::erase(plain, '_');
-    if (!is_float && plain.size() > 1 && plain[0] == '0') { // Jinja reads the zeros alone
+    if (!is_float && plain.size() > 1 && plain[0] == '0') { // a number cannot begin with 0: the zeros stand alone
       plain = "0";
-      end = at_ + 1;
+      for (end = at_; end < text_.size() && text_[end] == '0';) ++end;
     }
     add_number(plain, end, is_float);
   }

@@ -208,7 +208,7 @@ std::vector<std::string> split_at_spaces(std::string_view text, int64_t most) {
     out.emplace_back(text.substr(0, end));
     text.remove_prefix(end);
   }
-  out.emplace_back(strip_right(text, nullptr));
+  out.emplace_back(text);
   return out;
 }
 
@@ -218,7 +218,7 @@ std::vector<std::string> split_at_spaces_from_right(std::string_view text, int64
     text = strip_right(text, nullptr);
     if (text.empty()) break;
     if (most >= 0 && static_cast<int64_t>(out.size()) == most) {
-      out.emplace_back(strip_left(text, nullptr));
+      out.emplace_back(text);
       break;
     }
     size_t begin = text.size();

@@ -38,7 +38,8 @@ bool has_case(const Value &v, bool upper) {
 }
 
 bool is_same(const Value &a, const Value &b) {
-  if (a.is_number() || a.is_string()) unsupported("sameas on numbers and strings");
+  if (a.type() == b.type() && (a.type() == Type::Int || a.type() == Type::Float || a.is_string()))
+    unsupported("sameas on numbers and strings");
   return a.is_same_object(b);
 }
 

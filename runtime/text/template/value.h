@@ -69,6 +69,7 @@ struct NamespaceObject {
 // Something that can be called, and the attributes some of them have (loop.index).
 struct FunctionObject {
   std::string name;
+  bool is_macro = false;
   std::function<Value(Interpreter &, Call &)> call;
   std::function<const Value *(std::string_view)> attribute; // may be empty
 };

@@ -86,6 +86,9 @@ std::string to_repr(const Value &value) {
   case Type::String: return value.is_safe() ? "Markup(" + quoted(value.text()) + ")" : quoted(value.text());
   case Type::Row: return row_repr(value.as_row());
   case Type::Dict: return dict_repr(value.as_dict());
+  case Type::Function:
+    if (value.as_function().is_macro) return "<Macro " + quoted(value.as_function().name) + ">";
+    [[fallthrough]];
   default: unsupported("printing a " + type_name(value));
   }
 }
