@@ -133,6 +133,7 @@ extern "C" llmrt_code llmrt_submit(llmrt_model *model, const llmrt_request_optio
     auto handle = std::make_unique<llmrt_request>();
     handle->model = model;
     handle->state = std::make_shared<RequestState>(model->model->tokenizer.get(), text);
+    handle->state->text.continue_after(spec.prompt);
     handle->state->prompt_tokens = static_cast<int64_t>(spec.prompt.size());
     std::vector<int32_t> ends = spec.stop_ids;
     if (!spec.ignore_eos)

@@ -89,7 +89,9 @@ int64_t KvCache::attach(int slot, std::span<const int32_t> tokens) {
       row(group, slot)[block] = page;
       if (page < 0) run[size_t(group)] = block + 1;
       if (page < 0 && options_.groups[size_t(group)].window <= 0) open = false;
-      serves &= run[size_t(group)] <= first_needed(group, (block + 1) * options_.page_tokens);
+      // The last page must be there even where a window of one token needs none: it is what proves that the prefix was
+      // ever computed.
+      serves &= run[size_t(group)] <= std::min(block, first_needed(group, (block + 1) * options_.page_tokens));
     }
     if (serves && open) hit = block + 1;
   }

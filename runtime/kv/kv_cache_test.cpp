@@ -102,6 +102,17 @@ TEST(KvCache, HitNeedsTheWindowsPagesAlone) {
   expect_sound(cache);
 }
 
+TEST(KvCache, AWindowOfOneTokenStillHasToHaveComputedThePrefix) {
+  KvCache cache(make_options({{"window", 1, 16}}));
+  const std::vector<int32_t> tokens = counting(13);
+  cache.begin(0, kRoot);
+  EXPECT_EQ(cache.attach(0, tokens), 0) << "nothing was ever computed";
+  compute(cache, 0, tokens);
+  cache.begin(1, kRoot);
+  EXPECT_EQ(cache.attach(1, tokens), 12);
+  expect_sound(cache);
+}
+
 TEST(KvCache, ForkSharesAndTheFirstWriterCopies) {
   KvCache cache(make_options({{"all", 0, 16}}));
   cache.begin(0, kRoot);

@@ -23,6 +23,7 @@ Generation::Generation(ServerContext &context, const Model &model, ReplyPtr repl
   for (size_t i = 0; i < count; ++i) {
     choices_.push_back(Choice{TextStream(model_.tokenizer.get(), request_.params.text), {}});
     choices_[i].pending.index = static_cast<int>(i);
+    choices_[i].stream.continue_after(request_.prompts[i / static_cast<size_t>(request_.params.n)]);
     if (!request_.echoes.empty())
       choices_[i].pending.text = request_.echoes[i / static_cast<size_t>(request_.params.n)];
   }

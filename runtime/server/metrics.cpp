@@ -94,48 +94,57 @@ void Metrics::http_request(const std::string &handler, const std::string &method
   ++http_requests_[{handler, is_known ? method : "other", status}];
 }
 
+void Metrics::render_model(const ModelInfo &model, const EngineStats &stats, std::string &out) const {
+  const std::string p = prefix_ + ":", labels = "engine=\"0\",model_name=\"" + escape_label(model.name) + "\"";
+  auto scalar = [&](const char *name, const char *type, const char *help, double value) {
+    head(out, p + name, type, help);
+    line(out, p + name, labels, value);
+  };
+  auto count = [](uint64_t value) { return static_cast<double>(value); };
+  scalar("num_requests_running", "gauge", "Requests in the running batch.", static_cast<double>(stats.running));
+  scalar("num_requests_waiting", "gauge", "Requests waiting to be run.", static_cast<double>(stats.waiting));
+  double used = stats.pages_total ? static_cast<double>(stats.pages_used) / static_cast<double>(stats.pages_total) : 0;
+  scalar("kv_cache_usage_perc", "gauge", "Part of the KV pages in use; 1 is all.", used);
+  scalar("prompt_tokens_total", "counter", "Prompt tokens run.", count(stats.prompt_tokens));
+  scalar("generation_tokens_total", "counter", "Tokens generated.", count(stats.generation_tokens));
+  scalar("num_preemptions_total", "counter", "Requests preempted for want of pages.", count(stats.preemptions));
+  scalar("prefix_cache_queries_total", "counter", "Prompt tokens looked up in the prefix cache.",
+         count(stats.prefix_queries));
+  scalar("prefix_cache_hits_total", "counter", "Prompt tokens found in the prefix cache.", count(stats.prefix_hits));
+  head(out, p + "request_success_total", "counter", "Requests finished, by reason.");
+  static constexpr const char *reasons[] = {"stop", "length", "abort", "error"};
+  for (size_t i = 0; i < outcomes.size(); ++i)
+    line(out, p + "request_success_total", labels + ",finished_reason=\"" + reasons[i] + "\"",
+         count(outcomes[i].load(std::memory_order_relaxed)));
+  head(out, p + "cache_config_info", "gauge", "How the KV cache is set up.");
+  line(out, p + "cache_config_info",
+       "engine=\"0\",block_size=\"" + std::to_string(model.page_tokens) + "\",cache_dtype=\"" +
+           escape_label(model.cache_dtype) + "\",enable_prefix_caching=\"" +
+           (model.prefix_caching ? "True" : "False") + "\",num_gpu_blocks=\"" + std::to_string(model.pages) + "\"",
+       1);
+}
+
+void Metrics::render_histograms(const ModelInfo &model, std::string &out) const {
+  const std::string p = prefix_ + ":", labels = "engine=\"0\",model_name=\"" + escape_label(model.name) + "\"";
+  auto histogram = [&](const char *name, const char *help, const Histogram &values) {
+    head(out, p + name, "histogram", help);
+    values.render(out, p + name, labels);
+  };
+  histogram("time_to_first_token_seconds", "From a request's arrival to its first token.", time_to_first_token);
+  histogram("inter_token_latency_seconds", "Between two tokens of a request.", inter_token_latency);
+  histogram("request_time_per_output_token_seconds", "A request's mean time a token after the first.",
+            time_per_output_token);
+  histogram("e2e_request_latency_seconds", "From a request's arrival to its end.", e2e_latency);
+  histogram("request_decode_time_seconds", "From a request's first token to its end.", decode_time);
+  histogram("request_prompt_tokens", "Prompt tokens of a request.", prompt_tokens);
+  histogram("request_generation_tokens", "Tokens generated for a request.", generation_tokens);
+}
+
 std::string Metrics::render(const ModelInfo *model, const EngineStats &stats) const {
-  std::string out, p = prefix_ + ":";
+  std::string out;
   if (model) {
-    std::string labels = "engine=\"0\",model_name=\"" + escape_label(model->name) + "\"";
-    auto scalar = [&](const char *name, const char *type, const char *help, double value) {
-      head(out, p + name, type, help);
-      line(out, p + name, labels, value);
-    };
-    auto count = [](uint64_t value) { return static_cast<double>(value); };
-    scalar("num_requests_running", "gauge", "Requests in the running batch.", static_cast<double>(stats.running));
-    scalar("num_requests_waiting", "gauge", "Requests waiting to be run.", static_cast<double>(stats.waiting));
-    double used = stats.pages_total ? static_cast<double>(stats.pages_used) / static_cast<double>(stats.pages_total) : 0;
-    scalar("kv_cache_usage_perc", "gauge", "Part of the KV pages in use; 1 is all.", used);
-    scalar("prompt_tokens_total", "counter", "Prompt tokens run.", count(stats.prompt_tokens));
-    scalar("generation_tokens_total", "counter", "Tokens generated.", count(stats.generation_tokens));
-    scalar("num_preemptions_total", "counter", "Requests preempted for want of pages.", count(stats.preemptions));
-    scalar("prefix_cache_queries_total", "counter", "Prompt tokens looked up in the prefix cache.",
-           count(stats.prefix_queries));
-    scalar("prefix_cache_hits_total", "counter", "Prompt tokens found in the prefix cache.", count(stats.prefix_hits));
-    head(out, p + "request_success_total", "counter", "Requests finished, by reason.");
-    static constexpr const char *reasons[] = {"stop", "length", "abort", "error"};
-    for (size_t i = 0; i < outcomes.size(); ++i)
-      line(out, p + "request_success_total", labels + ",finished_reason=\"" + reasons[i] + "\"",
-           count(outcomes[i].load(std::memory_order_relaxed)));
-    head(out, p + "cache_config_info", "gauge", "How the KV cache is set up.");
-    line(out, p + "cache_config_info",
-         "engine=\"0\",block_size=\"" + std::to_string(model->page_tokens) + "\",cache_dtype=\"" +
-             escape_label(model->cache_dtype) + "\",enable_prefix_caching=\"" +
-             (model->prefix_caching ? "True" : "False") + "\",num_gpu_blocks=\"" + std::to_string(model->pages) + "\"",
-         1);
-    auto histogram = [&](const char *name, const char *help, const Histogram &values) {
-      head(out, p + name, "histogram", help);
-      values.render(out, p + name, labels);
-    };
-    histogram("time_to_first_token_seconds", "From a request's arrival to its first token.", time_to_first_token);
-    histogram("inter_token_latency_seconds", "Between two tokens of a request.", inter_token_latency);
-    histogram("request_time_per_output_token_seconds", "A request's mean time a token after the first.",
-              time_per_output_token);
-    histogram("e2e_request_latency_seconds", "From a request's arrival to its end.", e2e_latency);
-    histogram("request_decode_time_seconds", "From a request's first token to its end.", decode_time);
-    histogram("request_prompt_tokens", "Prompt tokens of a request.", prompt_tokens);
-    histogram("request_generation_tokens", "Tokens generated for a request.", generation_tokens);
+    render_model(*model, stats, out);
+    render_histograms(*model, out);
   }
   {
     std::lock_guard lock(mutex_);

@@ -58,6 +58,9 @@ public:
   std::string render(const ModelInfo *model, const EngineStats &stats) const;
 
 private:
+  void render_model(const ModelInfo &model, const EngineStats &stats, std::string &out) const;
+  void render_histograms(const ModelInfo &model, std::string &out) const;
+
   std::string prefix_;
   double start_seconds_;
   mutable std::mutex mutex_;

@@ -1,5 +1,7 @@
 #include "runtime/session/text_stream.h"
 
+#include <algorithm>
+
 namespace llmrt {
 
 TextStream::TextStream(const Tokenizer *tokenizer, const TextOptions &options)
@@ -7,6 +9,14 @@ TextStream::TextStream(const Tokenizer *tokenizer, const TextOptions &options)
       min_tokens_(options.min_tokens) {
   if (tokenizer)
     decoder_.emplace(*tokenizer, options.skip_special);
+}
+
+void TextStream::continue_after(std::span<const int32_t> prompt) {
+  static constexpr size_t kContext = 6; // as many as vLLM looks at; decoders look back at one
+  if (!decoder_)
+    return;
+  for (int32_t id : prompt.last(std::min(prompt.size(), kContext)))
+    (void)decoder_->push(id);
 }
 
 std::string TextStream::push(int32_t id) {

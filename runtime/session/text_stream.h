@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ class TextStream {
 public:
   // `tokenizer` may be null: then there is no text. It must outlive the stream.
   TextStream(const Tokenizer *tokenizer, const TextOptions &options);
+
+  // The ids that stand before the text: what follows continues theirs, so that a space between the two is not lost.
+  // Before the first push().
+  void continue_after(std::span<const int32_t> prompt);
 
   // The text that this id adds; empty while a character or a stop string is incomplete.
   std::string push(int32_t id);

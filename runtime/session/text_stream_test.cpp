@@ -76,6 +76,24 @@ TEST(TextStream, TheIdThatStopsIsLeftOutUnlessWanted) {
   EXPECT_EQ(with.push_stop_id('!') + with.finish(), "!");
 }
 
+// Like SentencePiece's: the first space of a text is dropped.
+class StrippingTokenizer : public ByteTokenizer {
+public:
+  Result<std::string> decode(std::span<const int32_t> ids, bool skip_special) const override {
+    Result<std::string> text = ByteTokenizer::decode(ids, skip_special);
+    return text.ok() && !text->empty() && text->front() == ' ' ? Result<std::string>(text->substr(1)) : text;
+  }
+};
+
+TEST(TextStream, GoesOnWhereThePromptEnds) {
+  StrippingTokenizer tokenizer;
+  const std::vector<int32_t> prompt = {testing::kBegin, ' ', 'a', 'b'};
+  TextStream alone(&tokenizer, {}), after(&tokenizer, {});
+  after.continue_after(prompt);
+  EXPECT_EQ(push_all(alone, " cd") + alone.finish(), "cd");
+  EXPECT_EQ(push_all(after, " cd") + after.finish(), " cd");
+}
+
 TEST(TextStream, WithoutATokenizerThereIsNoText) {
   TextStream stream(nullptr, {});
   EXPECT_EQ(stream.push(3) + stream.finish(), "");

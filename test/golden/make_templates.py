@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Golden texts of chat templates: Jinja's, in the environment that transformers renders them in.
 
-make_templates.py OUTPUT [--few] TEMPLATE.jinja ...
+make_templates.py OUTPUT [--few | --contexts FOLDER] TEMPLATE.jinja ...
     Writes OUTPUT/cases.jsonl: the conversations as {"case", "variables"} lines, then {"template", "of", "expected"}
     lines, or {"refused": message} where Python raises. A path is relative to OUTPUT where the template lies in it.
-    --few takes a handful of the conversations.
+    --few takes a handful of the conversations; --contexts adds the variables in FOLDER's .json files.
 make_templates.py OUTPUT --snippets
     The same for small templates that exercise one thing each, from make_snippets.py.
 """
@@ -131,10 +131,6 @@ def cases():
             full = {"bos_token": "<s>", "eos_token": "</s>", "add_generation_prompt": prompt}
             full.update(variables)
             yield f"{name}{'+' if prompt else ''}", full
-    contexts = os.path.join(os.path.dirname(os.path.abspath(__file__)), "contexts")
-    if os.path.isdir(contexts):
-        for name in sorted(os.listdir(contexts)):
-            yield name, json.load(open(os.path.join(contexts, name)))
 
 
 FEW = "empty turns+ system two_users assistant_last parts+ tools_system+ call_result_after+ two_calls thinking+".split()
@@ -176,6 +172,11 @@ def main():
         if arguments[0] == "--few":
             arguments = arguments[1:]
             known = {name: known[name] for name in FEW}
+        elif arguments[0] == "--contexts":
+            for name in sorted(os.listdir(arguments[1])):
+                if name.endswith(".json"):
+                    known[name] = json.load(open(os.path.join(arguments[1], name)))
+            arguments = arguments[2:]
         for name, variables in known.items():
             out.write(line({"case": name, "variables": variables}))
         for path in arguments:

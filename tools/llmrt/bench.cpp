@@ -1,9 +1,9 @@
 // llmrt bench FILE -t 2 -p 512 -n 128 -d 0,4096 -s 1,8 -r 5
 #include "runtime/artifact/features.h"
 #include "runtime/base/os.h"
-#include "runtime/base/text.h"
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/device/cpu/limits.h"
+#include "tools/llmrt/bench_report.h"
 #include "tools/llmrt/bench_run.h"
 #include "tools/llmrt/bench_work.h"
 #include "tools/llmrt/common.h"
@@ -12,13 +12,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 namespace llmrt::tool {
 
 namespace {
-
-constexpr int64_t kFirstTokenPrompt = 16;
 
 struct BenchFlags {
   ModelFlags model;
@@ -27,27 +24,10 @@ struct BenchFlags {
   bool profile = false;
 };
 
-struct Test {
-  bool prompt = false;
-  int64_t tokens = 0, depth = 0, streams = 1;
-  std::string name() const { return (prompt ? "pp" : "tg") + std::to_string(tokens); }
-};
-
-struct Row {
-  Test test;
-  double mean = 0, deviation = 0, bytes = 0, ops = 0;
-};
-
-struct Report {
-  double load_ms = 0, first_token_ms = 0, read_gbps = 0, dot_gops = 0;
-  uint64_t rss_bytes = 0;
-  std::vector<Row> rows;
-};
-
 int64_t largest(const std::vector<int64_t> &values) { return *std::max_element(values.begin(), values.end()); }
 
-std::vector<Test> tests_of(const BenchFlags &flags) {
-  std::vector<Test> out;
+std::vector<BenchTest> tests_of(const BenchFlags &flags) {
+  std::vector<BenchTest> out;
   for (int64_t depth : flags.depths) {
     for (int64_t tokens : flags.prompts)
       if (tokens > 0)
@@ -88,8 +68,8 @@ ModelOptions engine_for(const BenchFlags &flags, ModelOptions options) {
 }
 
 // The least bytes and operations a token, by the program's own weights.
-void add_work(const StepWork &work, const Model &model, Row &row) {
-  const Test &test = row.test;
+void add_work(const StepWork &work, const Model &model, BenchRow &row) {
+  const BenchTest &test = row.test;
   double tokens = static_cast<double>(test.tokens);
   if (test.prompt) {
     int64_t budget = model.engine->limits().tokens;
@@ -107,11 +87,11 @@ void add_work(const StepWork &work, const Model &model, Row &row) {
   row.ops = work.token_ops + work.row_ops;
 }
 
-Result<Row> measure(BenchRunner &runner, const Test &test, int64_t repeat) {
+Result<BenchRow> measure(BenchRunner &runner, const BenchTest &test, int64_t repeat) {
   auto once = [&] {
     return test.prompt ? runner.prompt(test.tokens, test.depth) : runner.decode(test.tokens, test.depth, test.streams);
   };
-  Row row;
+  BenchRow row;
   row.test = test;
   if (Result<Sample> warm = once(); !warm.ok())
     return warm.status();
@@ -129,7 +109,7 @@ Result<Row> measure(BenchRunner &runner, const Test &test, int64_t repeat) {
   return row;
 }
 
-Status measure_limits(const Model &model, Report &report) {
+Status measure_limits(const Model &model, BenchReport &report) {
   uint64_t features = 0;
   for (const TierName &tier : known_tiers())
     if (tier.name == model.cpu_tier)
@@ -145,76 +125,15 @@ Status measure_limits(const Model &model, Report &report) {
   return ok_status();
 }
 
-double part_of(double value, double limit) { return limit > 0 ? value / 1e9 / limit : 0; }
-
-std::string json_of(const Model &model, const Report &report) {
-  std::string out = "{\"threads\":" + std::to_string(model.threads) + ",\"device\":\"" + model.device +
-                    "\",\"cpu_tier\":\"" + model.cpu_tier + "\",\"root_hash\":\"" + model.root_hash +
-                    "\",\"load_ms\":" + format_number(report.load_ms) +
-                    ",\"first_token_ms\":" + format_number(report.first_token_ms) +
-                    ",\"first_token_prompt\":" + std::to_string(kFirstTokenPrompt) +
-                    ",\"rss_bytes\":" + std::to_string(report.rss_bytes) +
-                    ",\"limits\":{\"read_gbps\":" + format_number(report.read_gbps) +
-                    ",\"dot_gops\":" + format_number(report.dot_gops) + "},\"results\":[";
-  for (size_t i = 0; i < report.rows.size(); ++i) {
-    const Row &row = report.rows[i];
-    out += (i ? "," : "") + ("{\"test\":\"" + row.test.name()) + "\",\"depth\":" + std::to_string(row.test.depth) +
-           ",\"streams\":" + std::to_string(row.test.streams) + ",\"tokens_per_s\":" + format_number(row.mean) +
-           ",\"tokens_per_s_stddev\":" + format_number(row.deviation) +
-           ",\"bytes_per_token\":" + format_number(row.bytes) + ",\"ops_per_token\":" + format_number(row.ops) +
-           ",\"fraction_of_read\":" + format_number(part_of(row.mean * row.bytes, report.read_gbps)) +
-           ",\"fraction_of_dot_peak\":" + format_number(part_of(row.mean * row.ops, report.dot_gops)) + "}";
-  }
-  return out + "]}\n";
-}
-
-std::string table_of(const Model &model, const Report &report) {
-  std::string out = model.id + " on " + model.device + " " + model.cpu_tier + ", " + std::to_string(model.threads) +
-                    " threads; loaded in " + format_fixed(report.load_ms, 1) + " ms, first token after " +
-                    format_fixed(report.first_token_ms, 1) + " ms\nlimits: " + format_fixed(report.read_gbps, 2) +
-                    " GB/s read, " + format_fixed(report.dot_gops, 1) + " Gop/s int8 dot\n" +
-                    "test      depth streams   tokens/s     +-  of read  of dot\n";
-  for (const Row &row : report.rows) {
-    char line[160];
-    snprintf(line, sizeof line, "%-8s %6lld %7lld %10.2f %6.2f %7.1f%% %6.1f%%\n", row.test.name().c_str(),
-             static_cast<long long>(row.test.depth), static_cast<long long>(row.test.streams), row.mean, row.deviation,
-             100 * part_of(row.mean * row.bytes, report.read_gbps), 100 * part_of(row.mean * row.ops, report.dot_gops));
-    out += line;
-  }
-  return out;
-}
-
-void print_profile(const CpuProfile &profile) {
-  std::map<std::string, std::pair<uint64_t, uint64_t>> kinds; // kernel: nanoseconds, runs
-  uint64_t total = 0;
-  for (const CpuProfile::Row &row : profile.rows) {
-    kinds[row.kernel].first += row.nanoseconds;
-    kinds[row.kernel].second += row.runs;
-    total += row.nanoseconds;
-  }
-  std::vector<std::pair<uint64_t, std::string>> order;
-  for (const auto &[kernel, times] : kinds)
-    order.emplace_back(times.first, kernel);
-  std::sort(order.rbegin(), order.rend());
-  fprintf(stderr, "%10s %6s %10s %10s  kernel\n", "ms", "part", "runs", "us a run");
-  for (const auto &[nanoseconds, kernel] : order) {
-    uint64_t runs = kinds[kernel].second;
-    fprintf(stderr, "%10.2f %5.1f%% %10llu %10.2f  %s\n", static_cast<double>(nanoseconds) / 1e6,
-            total ? 100.0 * static_cast<double>(nanoseconds) / static_cast<double>(total) : 0,
-            static_cast<unsigned long long>(runs),
-            runs ? static_cast<double>(nanoseconds) / 1e3 / static_cast<double>(runs) : 0, kernel.c_str());
-  }
-}
-
-int run_tests(const BenchFlags &flags, Model &model, Report &report) {
+int run_tests(const BenchFlags &flags, Model &model, BenchReport &report) {
   StepWork work = step_work(*model.artifact);
   BenchRunner runner(model);
-  std::vector<Test> tests = tests_of(flags);
+  std::vector<BenchTest> tests = tests_of(flags);
   Progress progress("bench", static_cast<double>(tests.size()), flags.model.quiet);
-  for (const Test &test : tests) {
+  for (const BenchTest &test : tests) {
     progress.show(static_cast<double>(report.rows.size()), test.name());
     uint64_t preemptions = model.engine->stats().preemptions;
-    Result<Row> row = measure(runner, test, flags.repeat);
+    Result<BenchRow> row = measure(runner, test, flags.repeat);
     if (!row.ok())
       return interrupted() ? kInterrupted : fail(row.status());
     if (model.engine->stats().preemptions > preemptions)
@@ -243,7 +162,7 @@ int bench(const BenchFlags &flags) {
   std::unique_ptr<Model> model;
   if (int code = open_model(sized, &model); code != kOk)
     return code;
-  Report report;
+  BenchReport report;
   report.load_ms = model->load_ms;
   Result<Sample> first = BenchRunner(*model).prompt(kFirstTokenPrompt, 0);
   if (!first.ok())
@@ -256,7 +175,7 @@ int bench(const BenchFlags &flags) {
     return fail(status);
   if (flags.profile)
     print_profile(profile);
-  return print(flags.model.json ? json_of(*model, report) : table_of(*model, report)) && flush_stdout() ? kOk : kError;
+  return print(flags.model.json ? bench_json(*model, report) : bench_table(*model, report)) && flush_stdout() ? kOk : kError;
 }
 
 } // namespace

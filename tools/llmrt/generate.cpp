@@ -47,6 +47,7 @@ int generate(Model &model, const Flags &flags, const GenerationFlags &options, s
   text.stop = options.stop;
   text.min_tokens = static_cast<int32_t>(options.min_tokens);
   TextStream stream(model.tokenizer.get(), text);
+  stream.continue_after(prompt);
   bool done = false, cancelled = false;
   std::string error;
   uint64_t start = os::monotonic_ns(), first = 0, last = 0;

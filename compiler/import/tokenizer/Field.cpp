@@ -5,7 +5,9 @@
 
 namespace llmc::tokenizer {
 
-llvm::Error Field::fail(const llvm::Twine &message) const { return importError("tokenizer.json: " + path, message); }
+llvm::Error Field::fail(const llvm::Twine &message) const {
+  return importError(path.empty() ? "tokenizer.json" : "tokenizer.json: " + path, message);
+}
 
 llvm::Error Field::typeError(llvm::StringRef wanted) const {
   return fail("expected " + wanted + ", found " + llvm::Twine(value->type_name()));

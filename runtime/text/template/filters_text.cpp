@@ -142,7 +142,8 @@ Value filter_wordcount(Interpreter &, Call &call) {
   call.finish("wordcount", 1);
   int64_t words = 0;
   bool inside = false;
-  for (std::string_view c : characters(to_text(call.positional[0]))) {
+  const std::string text = to_text(call.positional[0]);
+  for (std::string_view c : characters(text)) {
     const uint32_t point = utf8_first(c).point;
     const bool word = is_alphabetic(point) || is_digit(point) || point == '_';
     words += word && !inside;

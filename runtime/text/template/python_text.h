@@ -9,6 +9,7 @@
 namespace llmrt::chat {
 
 std::vector<std::string_view> characters(std::string_view text);
+std::vector<std::string_view> characters(std::string &&) = delete; // they would point into what is gone
 size_t count_characters(std::string_view text);
 
 bool is_space(uint32_t point);

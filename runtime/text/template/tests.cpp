@@ -29,7 +29,8 @@ bool is_sequence(const Value &v, const Value &) {
 
 bool has_case(const Value &v, bool upper) {
   bool any = false;
-  for (std::string_view c : characters(to_text(v))) {
+  const std::string text = to_text(v);
+  for (std::string_view c : characters(text)) {
     const uint32_t point = utf8_first(c).point;
     if (upper ? is_lower(point) : is_upper(point)) return false;
     any = any || is_cased(point);

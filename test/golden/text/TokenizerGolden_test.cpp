@@ -1,47 +1,16 @@
 // Compiled tokenizers against vectors of the Python library (test/golden/make_tokenizers.py). The environment variable
 // LLMC_GOLDEN_TOKENIZERS names a folder of further vectors, for tokenizers that are not in this repository.
-#include "compiler/import/tokenizer/Tokenizer.h"
-#include "runtime/text/tokenizer.h"
-#include "runtime/text/tokenizer_verify.h"
+#include "test/golden/text/TokenizerFixture.h"
 #include "gtest/gtest.h"
 
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 namespace {
 
 using nlohmann::json;
 using Ids = std::vector<int32_t>;
-
-std::string readFile(const std::filesystem::path &path) {
-  std::ifstream in(path, std::ios::binary);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-// The tokenizer and the flatbuffer it lives in.
-struct Compiled {
-  flatbuffers::FlatBufferBuilder builder;
-  std::unique_ptr<llmrt::Tokenizer> tokenizer;
-};
-
-void compile(const std::string &text, Compiled &out) {
-  auto offset = llmc::buildTokenizer(text, out.builder);
-  ASSERT_TRUE(bool(offset)) << llvm::toString(offset.takeError());
-  out.builder.Finish(*offset);
-  flatbuffers::Verifier verifier(out.builder.GetBufferPointer(), out.builder.GetSize(), 64, 10'000'000);
-  ASSERT_TRUE(verifier.VerifyBuffer<llmrt::schema::Tokenizer>(nullptr));
-  const auto *tables = flatbuffers::GetRoot<llmrt::schema::Tokenizer>(out.builder.GetBufferPointer());
-  llmrt::Status verified = llmrt::verify_tokenizer(*tables, 0);
-  ASSERT_TRUE(verified.ok()) << verified.message();
-  auto created = llmrt::Tokenizer::create(*tables);
-  ASSERT_TRUE(created.ok()) << created.status().message();
-  out.tokenizer = *std::move(created);
-}
+using namespace llmc::testing;
 
 class Checker {
 public:
@@ -101,9 +70,8 @@ void checkFile(const std::filesystem::path &vectors) {
   ASSERT_TRUE(std::getline(in, line));
   std::filesystem::path path = json::parse(line)["tokenizer"].get<std::string>();
   if (path.is_relative()) path = vectors.parent_path() / path;
-  Compiled compiled;
-  compile(readFile(path), compiled);
-  if (!compiled.tokenizer) return;
+  CompiledTokenizer compiled(readFile(path));
+  ASSERT_TRUE(compiled.tokenizer) << compiled.error;
   Checker checker(*compiled.tokenizer);
   while (std::getline(in, line)) checker.line(json::parse(line));
   std::printf("%-24s %d of %d strings agree\n", vectors.stem().c_str(), checker.agreeing, checker.lines);

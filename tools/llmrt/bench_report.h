@@ -1,0 +1,36 @@
+// What bench measured, as JSON and for people.
+#pragma once
+
+#include "runtime/session/model.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace llmrt::tool {
+
+inline constexpr int64_t kFirstTokenPrompt = 16; // tokens of the prompt whose first token is timed from the start
+
+struct BenchTest {
+  bool prompt = false;
+  int64_t tokens = 0, depth = 0, streams = 1;
+  std::string name() const { return (prompt ? "pp" : "tg") + std::to_string(tokens); }
+};
+
+struct BenchRow {
+  BenchTest test;
+  double mean = 0, deviation = 0, bytes = 0, ops = 0;
+};
+
+struct BenchReport {
+  double load_ms = 0, first_token_ms = 0, read_gbps = 0, dot_gops = 0;
+  uint64_t rss_bytes = 0;
+  std::vector<BenchRow> rows;
+};
+
+std::string bench_json(const Model &model, const BenchReport &report);
+std::string bench_table(const Model &model, const BenchReport &report);
+// Time by kind of kernel, on stderr.
+void print_profile(const CpuProfile &profile);
+
+} // namespace llmrt::tool
