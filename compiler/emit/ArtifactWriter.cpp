@@ -21,13 +21,20 @@ std::span<const std::byte> asBytes(const void *data, size_t bytes) {
 // A signal that ends the process removes the file first; a write beyond RLIMIT_FSIZE is an error like a full disk.
 class RemovedOnSignal {
 public:
-  explicit RemovedOnSignal(std::string path) : path(std::move(path)) {
-    llvm::sys::RemoveFileOnSignal(this->path);
+  RemovedOnSignal() {
 #ifdef SIGXFSZ
     std::signal(SIGXFSZ, SIG_IGN);
 #endif
   }
-  ~RemovedOnSignal() { llvm::sys::DontRemoveFileOnSignal(path); }
+  ~RemovedOnSignal() { watch(""); }
+  RemovedOnSignal(const RemovedOnSignal &) = delete;
+
+  // From now on this file, and not the one before.
+  void watch(const std::string &next) {
+    if (!path.empty()) llvm::sys::DontRemoveFileOnSignal(path);
+    path = next;
+    if (!path.empty()) llvm::sys::RemoveFileOnSignal(path);
+  }
 
 private:
   std::string path;
@@ -86,9 +93,9 @@ llvm::Expected<WrittenArtifact> writeArtifact(const ArtifactContents &contents, 
                                               const std::string &path, const WeightWriterOptions &options) {
   auto layout = layoutFile(contents);
   if (!layout) return layout.takeError();
-  auto file = llmrt::os::AtomicFile::create(path);
+  RemovedOnSignal guard;
+  auto file = llmrt::os::AtomicFile::create(path, [&](const std::string &temporary) { guard.watch(temporary); });
   if (!file) return toError(file.status());
-  RemovedOnSignal guard(file->temporary_path());
 
   auto hashes = writeSegments(*file, contents, *layout, tensors, options);
   if (!hashes) return hashes.takeError();

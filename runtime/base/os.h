@@ -44,7 +44,10 @@ Status make_directory(const std::string &path); // ok if it is there; parents mu
 // commit() nothing is left behind. Errors (a full disk, a read-only folder) name the path.
 class AtomicFile {
 public:
-  static Result<AtomicFile> create(const std::string &path);
+  // `announce` is told the temporary name before a file appears under it (and a next one, should the first be taken):
+  // a signal handler that cleans up then has no moment in which it does not know.
+  static Result<AtomicFile> create(const std::string &path,
+                                   const std::function<void(const std::string &)> &announce = {});
   AtomicFile(AtomicFile &&other) noexcept;
   AtomicFile &operator=(AtomicFile &&) = delete;
   ~AtomicFile();

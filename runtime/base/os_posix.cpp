@@ -130,9 +130,12 @@ AtomicFile::~AtomicFile() {
 
 Status AtomicFile::error(const char *what) const { return file_error(StatusCode::kExhausted, path_, what); }
 
-Result<AtomicFile> AtomicFile::create(const std::string &path) {
+Result<AtomicFile> AtomicFile::create(const std::string &path,
+                                      const std::function<void(const std::string &)> &announce) {
   for (int attempt = 0; attempt < 100; ++attempt) {
     std::string temporary = path + ".tmp" + std::to_string(::getpid()) + "-" + std::to_string(attempt);
+    if (announce)
+      announce(temporary);
     errno = 0;
     int descriptor = ::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor >= 0)

@@ -6,6 +6,7 @@
 #include "runtime/session/model.h"
 #include "runtime/session/text_stream.h"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
@@ -49,22 +50,26 @@ llmrt_code code_of(StatusCode code);
 llmrt_code report(const Status &status, llmrt_error *error);
 llmrt_code report(llmrt_code code, std::string_view message, llmrt_error *error);
 
+inline constexpr size_t kLargestStruct = 1 << 20; // more is a size that was never set
+
 // Copies as much of a caller's struct as both sides know; the rest keeps its defaults. False: its size is nonsense.
 template <typename T> bool read_struct(const T *from, T *to) {
   if (!from)
     return true;
-  if (from->size < sizeof(size_t) || from->size > (1u << 20))
+  const size_t size = from->size;
+  if (size < sizeof(size_t) || size > kLargestStruct)
     return false;
-  size_t known = from->size < sizeof(T) ? from->size : sizeof(T);
+  const size_t known = std::min(size, sizeof(T));
   std::memcpy(static_cast<void *>(to), from, known);
   return true;
 }
 
 // The other way round; the caller's size stays.
 template <typename T> bool write_struct(const T &from, T *to) {
-  if (!to || to->size < sizeof(size_t) || to->size > (1u << 20))
+  const size_t size = to ? to->size : 0;
+  if (size < sizeof(size_t) || size > kLargestStruct)
     return false;
-  size_t size = to->size, known = size < sizeof(T) ? size : sizeof(T);
+  const size_t known = std::min(size, sizeof(T));
   std::memcpy(static_cast<void *>(to), &from, known);
   to->size = size;
   return true;

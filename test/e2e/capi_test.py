@@ -44,6 +44,18 @@ class CApi(ArtifactTest):
             if os.path.exists(path):
                 self.assertLessEqual(needed(path), LIBC, path)
 
+    @unittest.skipUnless(os.environ.get("LLMC_BUILD_TYPE") == "MinSizeRel", "sizes are those of what is shipped")
+    def test_sizes(self):
+        def stripped(path):
+            copy = self.path("stripped")
+            subprocess.run(["strip", "-o", copy, path], check=True)
+            return os.path.getsize(copy)
+
+        source = self.write("empty.c", "int main(void) { return 0; }\n")
+        subprocess.run(["cc", "-Os", source, "-o", self.path("empty")], check=True)
+        self.assertLessEqual(stripped(LLMRT), 3 << 20)
+        self.assertLessEqual(stripped(os.path.join(BIN, "complete")), stripped(self.path("empty")) + (1 << 20))
+
     @unittest.skipUnless(shutil.which("nm"), "needs nm")
     def test_the_shared_library_exports_its_api_alone(self):
         library = os.path.join(LIB, "libllmrt.so")

@@ -18,6 +18,16 @@ std::unique_ptr<RegexNode> makeNode(Kind kind) {
   return node;
 }
 
+// Letters like the German sharp s, whose full case folding (Unicode's CaseFolding.txt, status F) has several letters.
+CharSet foldsToSeveral() {
+  return CharSet::of({{0xdf, 0xdf},     {0x130, 0x130},   {0x149, 0x149},   {0x1f0, 0x1f0},   {0x390, 0x390},
+                      {0x3b0, 0x3b0},   {0x587, 0x587},   {0x1e96, 0x1e9a}, {0x1e9e, 0x1e9e}, {0x1f50, 0x1f50},
+                      {0x1f52, 0x1f52}, {0x1f54, 0x1f54}, {0x1f56, 0x1f56}, {0x1f80, 0x1faf}, {0x1fb2, 0x1fb4},
+                      {0x1fb6, 0x1fb7}, {0x1fbc, 0x1fbc}, {0x1fc2, 0x1fc4}, {0x1fc6, 0x1fc7}, {0x1fcc, 0x1fcc},
+                      {0x1fd2, 0x1fd3}, {0x1fd6, 0x1fd7}, {0x1fe2, 0x1fe4}, {0x1fe6, 0x1fe7}, {0x1ff2, 0x1ff4},
+                      {0x1ff6, 0x1ff7}, {0x1ffc, 0x1ffc}, {0xfb00, 0xfb06}, {0xfb13, 0xfb17}});
+}
+
 std::unique_ptr<RegexNode> makeAssert(PatternOp op) {
   auto node = makeNode(Kind::Assert);
   node->assertion = op;
@@ -197,11 +207,10 @@ llvm::Expected<bool> RegexParser::parseQuantifier(Node &atom) {
   if (braces && least == most && peek() == '?') return fail("unsupported: '?' after {n}");
   if (take('?')) repeat->mode = RegexNode::Mode::Lazy;
   else if (!braces && take('+')) repeat->mode = RegexNode::Mode::Possessive;
-  if (atom->canBeEmpty() && most > 1 && atom->kind != Kind::Assert && atom->kind != Kind::Look &&
-      atom->kind != Kind::Empty)
-    return fail("unsupported: a repeat of something that may be empty");
-  if (atom->kind == Kind::Assert || atom->kind == Kind::Look || atom->kind == Kind::Empty)
-    repeat->least = repeat->most = std::min(least, 1u); // once says it all
+  bool holds = atom->kind == Kind::Assert || atom->kind == Kind::Look || atom->kind == Kind::Empty;
+  if (atom->canBeEmpty() && most == kNoLimit && !holds)
+    return fail("unsupported: an endless repeat of something that may be empty");
+  if (holds) repeat->least = repeat->most = std::min(least, 1u); // once says it all
   repeat->children.push_back(std::move(atom));
   atom = std::move(repeat);
   return true;
@@ -226,8 +235,14 @@ RegexParser::ExpectedNode RegexParser::parseAtom() {
   default: break;
   }
   ++at;
-  CharSet set = CharSet::one(c);
-  return setNode(flags.ignoreCase ? set.ignoringCase() : set);
+  return parseLiteral(c);
+}
+
+RegexParser::ExpectedNode RegexParser::parseLiteral(uint32_t point) {
+  CharSet set = CharSet::one(point);
+  if (!flags.ignoreCase) return setNode(std::move(set));
+  if (foldsToSeveral().contains(point)) return fail("unsupported: ignoring the case of a letter that folds to several");
+  return setNode(set.ignoringCase());
 }
 
 RegexParser::ExpectedNode RegexParser::parseBody(Kind kind, bool behind, bool negated) {
@@ -307,8 +322,7 @@ RegexParser::ExpectedNode RegexParser::parseEscape() {
     return fail("unsupported: \\" + llvm::Twine(char(peek(1))));
   auto point = parseCharEscape();
   if (!point) return point.takeError();
-  CharSet one = CharSet::one(*point);
-  return setNode(flags.ignoreCase ? one.ignoringCase() : one);
+  return parseLiteral(*point);
 }
 
 } // namespace llmc::tokenizer

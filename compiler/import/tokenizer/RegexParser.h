@@ -42,6 +42,7 @@ private:
   ExpectedNode parseSequence();
   ExpectedNode parseQuantified();
   ExpectedNode parseAtom();
+  ExpectedNode parseLiteral(uint32_t point);
   ExpectedNode parseGroup();
   ExpectedNode parseOptions();
   ExpectedNode parseBody(RegexNode::Kind kind, bool behind, bool negated);

@@ -11,7 +11,7 @@ namespace {
 constexpr uint32_t kNoSlot = 0xffffffff;
 constexpr uint32_t kNoLimit = 0xffffffff;
 constexpr uint64_t kPlainStepsPerByte = 64, kPlainSteps = 100'000;
-constexpr uint64_t kMostStepsPerByte = 20'000, kMostSteps = 10'000'000;
+constexpr uint64_t kMostStepsPerByte = 4'000, kMostSteps = 10'000'000;
 constexpr size_t kMostFailedBytes = size_t(256) << 20;
 } // namespace
 
@@ -45,7 +45,7 @@ Status PatternMatcher::find_all(std::string_view text, std::vector<Span> &matche
 
 Result<PatternMatcher::Outcome> PatternMatcher::match_at(size_t start) {
   stack_.clear();
-  looks_ = 0;
+  enclosed_ = 0;
   uint32_t pc = 0;
   size_t pos = start;
   while (true) {
@@ -102,7 +102,10 @@ bool PatternMatcher::step(uint32_t &pc, size_t &pos) {
     break;
   case PatternOp::Look: return enter_look(pc, pos);
   case PatternOp::LookEnd: return leave_look(pc, pos);
-  case PatternOp::Atomic: stack_.push_back({Mark::Atomic, pc, pos, 0}); break;
+  case PatternOp::Atomic:
+    stack_.push_back({Mark::Atomic, pc, pos, 0});
+    ++enclosed_;
+    break;
   case PatternOp::AtomicEnd: leave_atomic(); break;
   default:
     if (!assertion(op, pos)) return false;
@@ -132,8 +135,9 @@ bool PatternMatcher::backtrack(uint32_t &pc, size_t &pos) {
       pos = top.pos;
       return true;
     }
+    if (top.mark == Mark::Atomic) --enclosed_;
     if (top.mark == Mark::Look) {
-      --looks_;
+      --enclosed_;
       if (program_.Get(top.pc)->b() == 1) { // negated: its body failed, so it holds
         pc = program_.Get(top.pc)->a();
         pos = top.pos;
@@ -158,7 +162,7 @@ bool PatternMatcher::enter_look(uint32_t &pc, size_t &pos) {
     return true;
   }
   stack_.push_back({Mark::Look, pc, pos, 0});
-  ++looks_;
+  ++enclosed_;
   ++pc;
   pos = start;
   return true;
@@ -168,8 +172,9 @@ bool PatternMatcher::leave_look(uint32_t &pc, size_t &pos) {
   while (!stack_.empty()) {
     const Frame top = stack_.back();
     stack_.pop_back();
+    if (top.mark == Mark::Atomic) --enclosed_;
     if (top.mark != Mark::Look) continue;
-    --looks_;
+    --enclosed_;
     const PatternInstruction &op = *program_.Get(top.pc);
     pc = op.a();
     pos = top.pos;
@@ -183,7 +188,9 @@ void PatternMatcher::leave_atomic() {
     const Mark mark = stack_.back().mark;
     if (mark == Mark::Look) return; // only a malformed program gets here
     stack_.pop_back();
-    if (mark == Mark::Atomic) return;
+    if (mark != Mark::Atomic) continue;
+    --enclosed_;
+    return;
   }
 }
 
@@ -277,10 +284,11 @@ bool PatternMatcher::assertion(const PatternInstruction &op, size_t pos) const {
 }
 
 // Whether what follows an instruction can match depends on (pc, position) alone, for there are no captures and a group
-// or an atomic body always continues at the same place; only a lookaround's body is left out, since a success inside it
-// need not fail outside. So a state that failed once fails again, whatever start a later attempt has.
+// always continues at the same place. So a state that failed once fails again, whatever start a later attempt has. The
+// bodies of lookarounds and atomic groups are left out: a state in them may have led to the body's end and failed only
+// behind it, which is another failure than that of the body.
 bool PatternMatcher::seen(uint32_t pc, size_t pos) {
-  if (!remembering_ || looks_ > 0) return false;
+  if (!remembering_ || enclosed_ > 0) return false;
   const size_t bit = pos * slots_ + slot_of_[pc];
   uint64_t &word = failed_[bit >> 6];
   const uint64_t mask = uint64_t(1) << (bit & 63);

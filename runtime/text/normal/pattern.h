@@ -22,7 +22,7 @@ public:
   // All matches from left to right, without overlap; an empty match right after another one does not count. `text` is
   // UTF-8. Plain backtracking at first; after about 64 steps a byte, positions that failed are remembered, which makes
   // the whole scan linear in |text| x |program| (kExhausted where that memory would pass 256 MiB, or where a nested
-  // lookaround alone takes too long).
+  // lookaround or atomic group alone takes too long).
   Status find_all(std::string_view text, std::vector<Span> &matches);
 
 private:
@@ -59,7 +59,7 @@ private:
   const CharClasses &classes_;
   std::string_view text_;
   std::vector<Frame> stack_;
-  uint32_t looks_ = 0; // Look frames on the stack
+  uint32_t enclosed_ = 0; // Look and Atomic frames on the stack
   uint64_t steps_ = 0;
   bool remembering_ = false;
   std::vector<uint32_t> slot_of_; // of instructions that are remembered; kNoSlot for others

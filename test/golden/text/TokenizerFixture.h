@@ -33,6 +33,7 @@ struct CompiledTokenizer {
   flatbuffers::FlatBufferBuilder builder;
   std::unique_ptr<llmrt::Tokenizer> tokenizer; // null where it could not be compiled
   std::string error;
+  bool contradicts = false; // llmc wrote it and the verifier refuses it: our own mistake
 
   explicit CompiledTokenizer(const std::string &json) {
     auto offset = buildTokenizer(json, builder);
@@ -43,7 +44,8 @@ struct CompiledTokenizer {
     builder.Finish(*offset);
     auto opened = openTables(builder.GetBufferPointer(), builder.GetSize());
     if (opened.ok()) tokenizer = *std::move(opened);
-    else error = "what llmc wrote does not pass the verifier: " + opened.status().message();
+    else error = opened.status().message();
+    contradicts = !tokenizer;
   }
 };
 
