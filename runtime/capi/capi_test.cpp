@@ -67,8 +67,9 @@ protected:
     event.size = sizeof event;
     for (;;) {
       int32_t worked = 0;
-      if (manual)
+      if (manual) {
         EXPECT_EQ(llmrt_step(model, &worked, &error), LLMRT_OK);
+      }
       EXPECT_EQ(llmrt_poll(request, manual ? 0 : -1, &event, &error), LLMRT_OK);
       if (event.type == LLMRT_EVENT_TOKEN)
         out.push_back(event.token);

@@ -23,9 +23,11 @@ public:
   static Result<std::unique_ptr<ChatTemplate>> parse(std::string_view source);
   virtual ~ChatTemplate() = default;
 
-  // `variables` is an object: messages, tools, add_generation_prompt, bos_token, ... raise_exception in the template
-  // is kInvalidArgument with its message.
-  virtual Result<std::string> render(const nlohmann::ordered_json &variables, const RenderLimits &limits = {}) const = 0;
+  // `variables` is an object: messages, tools, add_generation_prompt, bos_token, ... raise_exception in the template is
+  // kInvalidArgument with its message; so is whatever Python refuses. What Python can and this cannot is kUnsupported,
+  // a limit kExhausted. Takes at most 512 KiB of stack. May be called by several threads at once.
+  virtual Result<std::string> render(const nlohmann::ordered_json &variables,
+                                     const RenderLimits &limits = {}) const = 0;
 };
 
 } // namespace llmrt

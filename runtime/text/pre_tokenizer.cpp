@@ -56,8 +56,8 @@ void find_lengths(std::string_view piece, uint32_t length, std::vector<Span> &ma
   }
 }
 
-// The library's rules: which neighbours are joined. The first and the last rule remember only whether the cut before
-// was a match, so two matches in a row stay apart.
+// The library's rules for joining neighbours. They look at the one cut before: of two matches in a row the second stays
+// alone, unless like is joined with like (contiguous).
 std::vector<Cut> merge_previous(const std::vector<Cut> &cuts, bool contiguous) {
   std::vector<Cut> out;
   bool previous = false;

@@ -12,8 +12,8 @@ struct Tokenizer;
 }
 
 // The flatbuffer itself has passed flatbuffers::Verifier. `vocabulary`, the model's rows of logits, is no bound: some
-// checkpoints have tokens above it, and whoever runs the model checks ids, which come from users as well. kCorrupt names
-// the table.
+// checkpoints have tokens above it, and whoever runs the model checks ids, which come from users as well. kCorrupt
+// names the table.
 Status verify_tokenizer(const schema::Tokenizer &tables, uint32_t vocabulary);
 
 } // namespace llmrt

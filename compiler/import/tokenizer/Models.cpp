@@ -1,3 +1,4 @@
+#include "compiler/import/tokenizer/Scores.h"
 #include "compiler/import/tokenizer/Tables.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -134,7 +135,7 @@ llvm::Error importWordPiece(const Field &field, ModelTables &model) {
   return llvm::Error::success();
 }
 
-llvm::Error importUnigram(const Field &field, ModelTables &model) {
+llvm::Error importUnigram(const Field &field, llvm::StringRef text, ModelTables &model) {
   model.kind = ModelKind::Unigram;
   model.fuseUnknown = true;
   auto bytes = field.boolean("byte_fallback", false);
@@ -145,7 +146,6 @@ llvm::Error importUnigram(const Field &field, ModelTables &model) {
   auto entries = vocabulary->elements();
   if (!entries) return entries.takeError();
   if (entries->size() > maxId) return vocabulary->fail("too many tokens");
-  double lowest = std::numeric_limits<double>::infinity();
   for (const Field &entry : *entries) {
     auto pair = entry.elements();
     if (!pair) return pair.takeError();
@@ -155,9 +155,12 @@ llvm::Error importUnigram(const Field &field, ModelTables &model) {
     if (!token) return token.takeError();
     if (!score) return score.takeError();
     if (llvm::Error error = placeToken(*vocabulary, *token, uint32_t(model.spellings.size()), model)) return error;
-    model.scores.push_back(*score);
-    lowest = std::min(lowest, *score);
   }
+  model.scores = readScores(text);
+  // A repeated key, say a second "vocab", leaves one of two in the parsed file.
+  if (model.scores.size() != entries->size()) return vocabulary->fail("the file has it twice");
+  double lowest = std::numeric_limits<double>::infinity();
+  for (double score : model.scores) lowest = std::min(lowest, score);
   model.vocabularySize = uint32_t(entries->size());
   model.unknownScore = lowest - 10.0; // the library's penalty
   auto unknown = field.find("unk_id");
@@ -189,7 +192,7 @@ llvm::Error importModel(const Field &field, Tables &tables) {
   if (!type) return type.takeError();
   if (*type == "BPE") return importBpe(field, tables.model);
   if (*type == "WordPiece") return importWordPiece(field, tables.model);
-  if (*type == "Unigram") return importUnigram(field, tables.model);
+  if (*type == "Unigram") return importUnigram(field, tables.text, tables.model);
   return field.fail("unsupported: the model \"" + *type + "\"");
 }
 

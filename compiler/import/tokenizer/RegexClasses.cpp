@@ -132,8 +132,8 @@ llvm::Error RegexParser::parseClassItems(CharSet &items, bool &intersects) {
     auto item = parseClassItem(low);
     if (!item) return item.takeError();
     items.add(*item);
-    bool isRange = low && peek() == '-' && peek(1) != ']' && at + 1 < points.size() && !(peek(1) == '&' && peek(2) == '&');
-    if (!isRange) continue;
+    bool isEdge = peek(1) == ']' || at + 1 >= points.size() || (peek(1) == '&' && peek(2) == '&');
+    if (!low || peek() != '-' || isEdge) continue;
     ++at;
     auto end = parseClassItem(high);
     if (!end) return end.takeError();

@@ -89,7 +89,8 @@ flatbuffers::Offset<schema::Tokenizer> Tables::write(Builder &builder) const {
     classTables.push_back(schema::CreateCharClass(builder, builder.CreateVectorOfStructs(ranges)));
   }
   std::vector<flatbuffers::Offset<schema::CharMap>> mapTables;
-  for (const auto &rows : maps) mapTables.push_back(schema::CreateCharMap(builder, builder.CreateVectorOfStructs(rows)));
+  for (const auto &rows : maps)
+    mapTables.push_back(schema::CreateCharMap(builder, builder.CreateVectorOfStructs(rows)));
   std::vector<flatbuffers::Offset<schema::TextPattern>> patternTables;
   for (const Pattern &p : patterns) {
     auto source = builder.CreateString(p.source);

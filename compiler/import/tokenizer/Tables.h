@@ -67,6 +67,7 @@ public:
 
   flatbuffers::Offset<llmrt::schema::Tokenizer> write(flatbuffers::FlatBufferBuilder &builder) const;
 
+  llvm::StringRef text; // of the file, while it is imported
   ModelTables model;
   std::vector<NormalizerStep> normalizer;
   std::vector<PreTokenizerStep> preTokenizer;

@@ -47,7 +47,9 @@ compileTokenizer(llvm::StringRef json) {
   auto parsed = parseJsonObject(json, "tokenizer.json");
   if (!parsed) return parsed.takeError();
   auto tables = std::make_shared<Tables>();
+  tables->text = json;
   if (llvm::Error error = importAll(Field(*parsed, ""), *tables)) return std::move(error);
+  tables->text = "";
   return [tables](flatbuffers::FlatBufferBuilder &builder) { return tables->write(builder); };
 }
 

@@ -124,7 +124,8 @@ CharSet graphemePrepending() {
 }
 CharSet graphemeControl() {
   CharSet others = united({graphemeExtending(), graphemePrepending()});
-  return united({categories("Cc"), categories("Cf"), categories("Zl"), categories("Zp")}).intersected(others.inverted());
+  CharSet all = united({categories("Cc"), categories("Cf"), categories("Zl"), categories("Zp")});
+  return all.intersected(others.inverted());
 }
 
 std::vector<LowercaseMapping> lowercaseMappings() {

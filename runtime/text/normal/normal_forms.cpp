@@ -100,7 +100,8 @@ void compose(const schema::NormalForms &tables, std::vector<Point> &points) {
   for (const Point p : points) {
     // Blocked: something of the same or a higher class, or a starter, stands between.
     const bool adjacent = has_starter && out == starter + 1;
-    const bool open = has_starter && (adjacent || (points[out - 1].combining < p.combining && points[out - 1].combining));
+    const uint32_t before = out > 0 ? points[out - 1].combining : 0;
+    const bool open = has_starter && (adjacent || (before < p.combining && before != 0));
     const uint32_t joined = open ? composed(tables, points[starter].point, p.point) : 0;
     if (joined) {
       points[starter].point = joined;

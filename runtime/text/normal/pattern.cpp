@@ -15,8 +15,8 @@ constexpr uint64_t kMostStepsPerByte = 4'000, kMostSteps = 10'000'000;
 constexpr size_t kMostFailedBytes = size_t(256) << 20;
 } // namespace
 
-PatternMatcher::PatternMatcher(const schema::TextPattern &pattern, const CharClasses &classes)
-    : program_(*pattern.program()), classes_(classes) {}
+PatternMatcher::PatternMatcher(const schema::TextPattern &pattern, const CharClasses &classes, bool remembers_at_once)
+    : program_(*pattern.program()), classes_(classes), remembers_at_once_(remembers_at_once) {}
 
 Status PatternMatcher::find_all(std::string_view text, std::vector<Span> &matches) {
   text_ = text;
@@ -49,7 +49,8 @@ Result<PatternMatcher::Outcome> PatternMatcher::match_at(size_t start) {
   uint32_t pc = 0;
   size_t pos = start;
   while (true) {
-    if (++steps_ > kPlainStepsPerByte * text_.size() + kPlainSteps && !remembering_)
+    const bool many = ++steps_ > kPlainStepsPerByte * text_.size() + kPlainSteps || remembers_at_once_;
+    if (many && !remembering_)
       if (Status s = start_remembering(); !s.ok()) return s;
     if (steps_ > kMostStepsPerByte * text_.size() + kMostSteps)
       return Status(StatusCode::kExhausted, "the tokenizer's pattern takes too long on this text; send less text");

@@ -17,7 +17,8 @@ struct Span {
 // One pattern over one text. The program has been verified (tokenizer_verify.h).
 class PatternMatcher {
 public:
-  PatternMatcher(const schema::TextPattern &pattern, const CharClasses &classes);
+  // `remembers_at_once` is for tests: find_all() does from its first step what it else does after many.
+  PatternMatcher(const schema::TextPattern &pattern, const CharClasses &classes, bool remembers_at_once = false);
 
   // All matches from left to right, without overlap; an empty match right after another one does not count. `text` is
   // UTF-8. Plain backtracking at first; after about 64 steps a byte, positions that failed are remembered, which makes
@@ -61,6 +62,7 @@ private:
   std::vector<Frame> stack_;
   uint32_t enclosed_ = 0; // Look and Atomic frames on the stack
   uint64_t steps_ = 0;
+  const bool remembers_at_once_;
   bool remembering_ = false;
   std::vector<uint32_t> slot_of_; // of instructions that are remembered; kNoSlot for others
   uint32_t slots_ = 0;

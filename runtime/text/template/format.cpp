@@ -176,7 +176,7 @@ Value field_value(const std::string &field, const Call &call, size_t &next) {
   const size_t end = std::min(field.find_first_of(".["), field.size());
   const std::string first = field.substr(0, end);
   if (end < field.size()) unsupported("attributes in a format string");
-  const bool numbered = !first.empty() && std::all_of(first.begin(), first.end(), [](char c) { return c >= '0' && c <= '9'; });
+  const bool numbered = first.find_first_not_of("0123456789") == std::string::npos;
   if (first.empty() || numbered) {
     const size_t place = first.empty() ? next++ : first.size() > 6 ? SIZE_MAX : std::stoul(first);
     if (place >= call.positional.size()) refuse("a format's index is out of range");

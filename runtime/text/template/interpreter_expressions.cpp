@@ -110,7 +110,7 @@ Value Interpreter::eval_binary(const Node &node, ScopePointer &scope) {
     const Value &what = left.is_integral() ? right : left, &times = left.is_integral() ? left : right;
     const size_t one = what.is_string() ? what.text().size() : what.is_row() ? what.as_row().items.size() * 16 : 0;
     const uint64_t most = one > 0 && times.as_int() > 0 ? SIZE_MAX / 4 / one : 0;
-    charge(one * static_cast<size_t>(std::min<uint64_t>(most, static_cast<uint64_t>(std::max<int64_t>(times.as_int(), 0)))));
+    charge(one * std::min(most, static_cast<uint64_t>(std::max<int64_t>(times.as_int(), 0))));
   }
   Value result = node.kind == Kind::Add ? add(left, right) : arithmetic(node.kind, left, right);
   if (result.is_string() && !repeats) charge(result.text().size());

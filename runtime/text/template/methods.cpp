@@ -1,5 +1,5 @@
-// The methods of Python's str, list and dict that templates may call. Those that change a list or a dict are refused, as
-// transformers' sandbox refuses them.
+// The methods of Python's str, list and dict that templates may call. Those that change a list or a dict are refused,
+// as transformers' sandbox refuses them.
 #include "runtime/text/normal/utf8.h"
 #include "runtime/text/template/interpreter.h"
 #include "runtime/text/template/python_text.h"
@@ -140,7 +140,8 @@ Value join_method(const std::string &text, Call &call) {
 // True if there is at least one character and all pass.
 Value all_characters(const std::string &text, bool (*test)(uint32_t)) {
   const std::vector<std::string_view> all = characters(text);
-  const bool passes = std::all_of(all.begin(), all.end(), [&](std::string_view c) { return test(utf8_first(c).point); });
+  const auto pass = [&](std::string_view c) { return test(utf8_first(c).point); };
+  const bool passes = std::all_of(all.begin(), all.end(), pass);
   return Value::boolean(!all.empty() && passes);
 }
 
@@ -185,7 +186,8 @@ Value partition_method(const std::string &name, const std::string &text, Call &c
   const bool backwards = name == "rpartition";
   const size_t at = backwards ? text.rfind(separator) : text.find(separator);
   const auto row = [](std::string a, std::string b, std::string c) {
-    return Value::row(RowKind::Tuple, {Value::string(std::move(a)), Value::string(std::move(b)), Value::string(std::move(c))});
+    return Value::row(RowKind::Tuple,
+                      {Value::string(std::move(a)), Value::string(std::move(b)), Value::string(std::move(c))});
   };
   if (at == std::string::npos) return backwards ? row("", "", text) : row(text, "", "");
   return row(text.substr(0, at), separator, text.substr(at + separator.size()));
@@ -219,7 +221,7 @@ Value plain_method(const std::string &name, const std::string &text, Call &call)
   if (name == "isspace") return all_characters(text, is_space);
   if (name == "isalnum") return all_characters(text, [](uint32_t p) { return is_alphabetic(p) || is_digit(p); });
   if (name == "isascii")
-    return Value::boolean(std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; }));
+    return Value::boolean(std::all_of(text.begin(), text.end(), [](char c) { return (c & 0x80) == 0; }));
   if (name == "isupper" || name == "islower") return cased_method(text, name == "isupper");
   unsupported("the string method " + name);
 }

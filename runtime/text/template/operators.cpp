@@ -237,7 +237,8 @@ Value get_slice(const Value &object, const Value &start, const Value &stop, cons
     return std::clamp<int64_t>(at, by < 0 ? -1 : 0, by < 0 ? size - 1 : size);
   };
   const int64_t first = clip(start, by < 0 ? size - 1 : 0), last = clip(stop, by < 0 ? -1 : size);
-  const std::vector<std::string_view> text = object.is_string() ? characters(object.text()) : std::vector<std::string_view>();
+  std::vector<std::string_view> text;
+  if (object.is_string()) text = characters(object.text());
   std::string out;
   Items items;
   for (int64_t i = first; by > 0 ? i < last : i > last;) {

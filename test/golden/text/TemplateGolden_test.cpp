@@ -61,11 +61,13 @@ private:
     if (row.contains("refused") ? !text.ok() : text.ok() && *text == row["expected"].get<std::string>()) return true;
     if (++shown > 20) return false;
     std::string got = text.ok() ? ordered_json(*text).dump() : "refused: " + text.status().message();
-    std::string wanted = row.contains("refused") ? "refused: " + row["refused"].get<std::string>() : row["expected"].dump();
+    bool refused = row.contains("refused");
+    std::string wanted = refused ? "refused: " + row["refused"].get<std::string>() : row["expected"].dump();
     size_t at = 0;
     while (at < got.size() && at < wanted.size() && got[at] == wanted[at]) ++at;
     at = at > 60 ? at - 60 : 0;
-    ADD_FAILURE() << name << "\n  gives     ..." << got.substr(at, 300) << "\n  should be ..." << wanted.substr(at, 300);
+    ADD_FAILURE() << name << "\n  gives     ..." << got.substr(at, 300) << "\n  should be ..."
+                  << wanted.substr(at, 300);
     return false;
   }
 

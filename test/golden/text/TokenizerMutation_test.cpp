@@ -1,7 +1,10 @@
 // Damaged tokenizer.json files and damaged tables: an error or a tokenizer that runs, never anything worse.
+#include "compiler/import/tokenizer/Scores.h"
 #include "test/golden/text/TokenizerFixture.h"
 #include "gtest/gtest.h"
 
+#include <cstdlib>
+#include <limits>
 #include <random>
 
 namespace {
@@ -107,10 +110,22 @@ TEST(TokenizerErrors, SayWhere) {
             "tokenizer.json: model.merges[0]: a token of the merge is not in the vocabulary");
   EXPECT_EQ(error("{" + model + R"(,"normalizer":{"type":"Sequence","normalizers":[{"type":"Magic"}]}})"),
             "tokenizer.json: normalizer.normalizers[0]: unsupported: the normalizer \"Magic\"");
-  EXPECT_EQ(error("{" + model +
-                  R"(,"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a"},"behavior":"Isolated","invert":false}})"),
+  std::string split = R"({"type":"Split","pattern":{"Regex":"(a"},"behavior":"Isolated","invert":false})";
+  EXPECT_EQ(error("{" + model + ",\"pre_tokenizer\":" + split + "}"),
             "tokenizer.json: pre_tokenizer.pattern: regular expression: a group without its ')' at character 3");
   EXPECT_EQ(error("{" + model + R"(,"version":"2.0"})"), "tokenizer.json: unsupported: the version \"2.0\"");
+}
+
+// Values of serde_json without its float_roundtrip.
+TEST(UnigramScores, AreReadAsTheLibraryReadsThem) {
+  using llmc::tokenizer::readScore;
+  EXPECT_EQ(readScore("0"), 0.0);
+  EXPECT_EQ(readScore("-2.5"), -2.5);
+  EXPECT_EQ(readScore("-2.0122928619384766"), -20122928619384766.0 / 1e16);
+  EXPECT_EQ(readScore("123456789012345678901234.5"), 12345678901234567890.0 * 1e4);
+  EXPECT_EQ(readScore("1.5e-7"), 15.0 / 1e8);
+  EXPECT_EQ(readScore("1e400"), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(readScore("1e-400"), 0.0);
 }
 
 TEST(Tokenizer, Reproducible) {
@@ -132,6 +147,19 @@ TEST(Tokenizer, RefusesWhatIsNoText) {
   EXPECT_EQ(compiled.tokenizer->decode(negative, true).status().code(), llmrt::StatusCode::kInvalidArgument);
   std::vector<int32_t> padded{1'000'000};
   EXPECT_EQ(*compiled.tokenizer->decode(padded, true), "");
+}
+
+// For a new version of the format: LLMC_WRITE_TABLES names the folder that the tables of the golden tokenizers go to.
+TEST(Tokenizer, WritesTables) {
+  const char *folder = std::getenv("LLMC_WRITE_TABLES");
+  if (!folder) GTEST_SKIP() << "LLMC_WRITE_TABLES is not set";
+  for (const auto &entry : std::filesystem::directory_iterator(LLMC_SOURCE_DIR "/test/golden/tokenizers")) {
+    if (entry.path().extension() != ".json") continue;
+    CompiledTokenizer compiled(readFile(entry.path()));
+    std::ofstream out(folder / entry.path().stem().concat(".tables"), std::ios::binary);
+    out.write(reinterpret_cast<const char *>(compiled.builder.GetBufferPointer()), compiled.builder.GetSize());
+    EXPECT_TRUE(out.good());
+  }
 }
 
 // What takes other tokenizers seconds: one letter, one space, marks that all combine, a million times.
