@@ -38,7 +38,7 @@ struct CodeSegment {
 void loadCodegenDialects(mlir::MLIRContext &context);
 
 // Emits, lowers and links all variants of `kernels` for one tier. Same input, same bytes. Several threads may call it
-// for different tiers at once.
+// at once if their kernels lie in contexts of their own: the pass manager loads dialects.
 llvm::Expected<CodeSegment> buildCpuSegment(llvm::ArrayRef<exec::KernelOp> kernels, const CpuTier &tier);
 
 } // namespace llmc::codegen
