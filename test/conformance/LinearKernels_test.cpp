@@ -126,7 +126,7 @@ TEST(LinearKernels, OneOrderForEveryRowCountAndTier) {
       std::vector<float> all = runLinear(c, weight, x, n, tier);
       if (first.empty()) first = all;
       EXPECT_EQ(all, first) << c.scheme << " differs on " << tier;
-      for (int64_t rows : {1, 2, 5, 16}) {
+      for (int64_t rows : {1, 2, 4, 5, 8, 9, 16}) {
         std::vector<float> some(x.begin(), x.begin() + rows * c.K);
         std::vector<float> y = runLinear(c, weight, some, rows, tier);
         EXPECT_TRUE(std::equal(y.begin(), y.end(), all.begin())) << c.scheme << " with " << rows << " rows on " << tier;

@@ -168,7 +168,8 @@ void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const VariantI
   Int8Linear linear{k, config, d, scheme, k.mul(d.chunks, scheme.chunkBytes())};
 
   if (variant.lastRows < kTileRows) { // one tile
-    Value rows = variant.lastRows <= 1 ? k.i64(1) : d.n;
+    bool known = variant.lastRows <= 1 || variant.firstRows == variant.lastRows;
+    Value rows = known ? k.i64(variant.lastRows) : d.n;
     k.loop(k.begin(), k.end(), 1,
            [&](Value item) { linear.tileOf(item, linear.tileAt(k.i64(0), rows), variant.width); });
     return;
