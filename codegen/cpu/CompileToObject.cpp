@@ -117,7 +117,8 @@ llvm::Expected<llvm::SmallVector<char, 0>> compileToObject(mlir::ModuleOp module
   if ((*machine)->addPassesToEmitFile(emission, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
     return llvm::createStringError("tier " + llvm::Twine(tier.name) + " cannot emit object files");
   emission.run(*code);
-  if (!complaints.empty()) return llvm::createStringError("compiling kernels for " + llvm::Twine(tier.name) + ": " + complaints);
+  if (!complaints.empty())
+    return llvm::createStringError("compiling kernels for " + llvm::Twine(tier.name) + ": " + complaints);
   return object;
 }
 

@@ -82,9 +82,7 @@ TEST(AttentionKernels, AgreeWithTheOracle) {
       std::vector<int32_t> positions = {0, 15, 16, int32_t(c.length) - 1};
       std::vector<float> queries = randomFloats(positions.size() * c.heads * c.dim, 4, 3);
       std::vector<double> k = toDouble(keys), v = toDouble(values);
-      auto element = c.element == std::string("bf16")  ? reference::Element::BF16
-                     : c.element == std::string("f16") ? reference::Element::F16
-                                                       : reference::Element::F32;
+      auto element = elementOf(c.element);
       reference::roundAll(element, k);
       reference::roundAll(element, v);
       reference::AttentionSpec spec{c.heads, c.kvHeads, c.dim, c.dim, 0.25, c.softCap, c.window};

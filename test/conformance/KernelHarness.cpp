@@ -1,5 +1,6 @@
 #include "test/conformance/KernelHarness.h"
 
+#include "codegen/schemes/Scheme.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
 
@@ -123,6 +124,27 @@ std::vector<float> randomFloats(size_t count, uint32_t seed, float scale) {
 }
 
 std::vector<double> toDouble(const std::vector<float> &values) { return {values.begin(), values.end()}; }
+
+std::vector<char> packRows(const std::string &scheme, const std::string &element, const std::vector<float> &matrix,
+                           int64_t rows, int64_t columns) {
+  const Scheme *s = findScheme(scheme);
+  int64_t blockBytes = s ? s->chunks(columns) * s->chunkBytes() : 16 * columns * (element == "f32" ? 4 : 2);
+  std::vector<char> bytes(ceilDiv(rows, 16) * blockBytes);
+  for (int64_t block = 0; block * 16 < rows; ++block) {
+    std::vector<float> tile(16 * columns);
+    int64_t first = block * 16 * columns, count = std::min(rows * columns - first, 16 * columns);
+    std::copy_n(matrix.begin() + first, count, tile.begin());
+    llvm::MutableArrayRef<char> out(bytes.data() + block * blockBytes, blockBytes);
+    PackStatus status = s ? packBlock(*s, tile, columns, out) : packBlockPlain(element, tile, columns, out);
+    if (status != PackStatus::Ok) abort();
+  }
+  return bytes;
+}
+
+reference::Element elementOf(const std::string &name) {
+  if (name == "f16") return reference::Element::F16;
+  return name == "bf16" ? reference::Element::BF16 : reference::Element::F32;
+}
 
 double relativeError(const std::vector<float> &actual, const std::vector<double> &expected) {
   double largest = 1e-30, difference = 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "codegen/Codegen.h"
+#include "codegen/reference/Oracle.h"
 #include "runtime/abi/kernel.h"
 #include "test/conformance/GuardedBuffer.h"
 
@@ -61,6 +62,11 @@ template <typename T> std::vector<T> valuesOf(const std::vector<char> &bytes) {
 std::vector<float> randomFloats(size_t count, uint32_t seed, float scale = 1);
 std::vector<double> toDouble(const std::vector<float> &values);
 inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// A matrix [rows, columns] in the rows16 layout of docs/kernels.md; `element` counts where `scheme` is "none".
+std::vector<char> packRows(const std::string &scheme, const std::string &element, const std::vector<float> &matrix,
+                           int64_t rows, int64_t columns);
+reference::Element elementOf(const std::string &name); // "f32", "bf16", "f16"
 
 // The largest difference over the largest size of `expected`.
 double relativeError(const std::vector<float> &actual, const std::vector<double> &expected);

@@ -33,22 +33,10 @@ struct PackedWeight {
 };
 
 PackedWeight packWeight(const Case &c, int64_t rows, uint32_t seed) {
-  int64_t blocks = ceilDiv(rows, 16);
   std::vector<float> weight = randomFloats(rows * c.K, seed);
   PackedWeight packed;
-  const Scheme *scheme = findScheme(c.scheme);
-  int64_t blockBytes = scheme ? scheme->chunks(c.K) * scheme->chunkBytes() : 16 * c.K * (c.element == "f32" ? 4 : 2);
-  packed.bytes.resize(blocks * blockBytes);
-  for (int64_t block = 0; block < blocks; ++block) {
-    std::vector<float> tile(16 * c.K);
-    for (int64_t i = 0; i < 16 * c.K && block * 16 * c.K + i < rows * c.K; ++i) tile[i] = weight[block * 16 * c.K + i];
-    llvm::MutableArrayRef<char> out(packed.bytes.data() + block * blockBytes, blockBytes);
-    scheme ? packBlock(*scheme, tile, c.K, out) : packBlockPlain(c.element, tile, c.K, out);
-  }
-  auto element = c.element == "f16"    ? reference::Element::F16
-                 : c.element == "bf16" ? reference::Element::BF16
-                                       : reference::Element::F32;
-  packed.values = reference::roundWeight(c.scheme, element, weight, rows, c.K);
+  packed.bytes = packRows(c.scheme, c.element, weight, rows, c.K);
+  packed.values = reference::roundWeight(c.scheme, elementOf(c.element), weight, rows, c.K);
   return packed;
 }
 

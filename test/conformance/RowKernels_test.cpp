@@ -11,21 +11,6 @@ namespace {
 
 using Scalars = std::vector<int64_t>;
 
-std::vector<char> packRows(const std::string &scheme, const std::string &element, const std::vector<float> &table,
-                           int64_t rows, int64_t columns) {
-  const Scheme *s = findScheme(scheme);
-  int64_t blockBytes = s ? s->chunks(columns) * s->chunkBytes() : 16 * columns * (element == "f32" ? 4 : 2);
-  std::vector<char> bytes(ceilDiv(rows, 16) * blockBytes);
-  for (int64_t block = 0; block * 16 < rows; ++block) {
-    std::vector<float> tile(16 * columns);
-    for (int64_t i = 0; i < 16 * columns && block * 16 * columns + i < rows * columns; ++i)
-      tile[i] = table[block * 16 * columns + i];
-    llvm::MutableArrayRef<char> out(bytes.data() + block * blockBytes, blockBytes);
-    s ? packBlock(*s, tile, columns, out) : packBlockPlain(element, tile, columns, out);
-  }
-  return bytes;
-}
-
 TEST(RowKernels, EmbedFindsRowsInEveryLayout) {
   for (const std::string &tier : runnableTiers())
     for (auto [scheme, element] : {std::pair{"none", "f32"}, {"none", "bf16"}, {"none", "f16"}, {"q8_g32", "f32"},
@@ -39,10 +24,7 @@ TEST(RowKernels, EmbedFindsRowsInEveryLayout) {
       std::vector<int32_t> ids = {0, 36, 17, 16, 31};
       std::vector<char> idBytes = bytesOf(ids);
       kernel.run({&idBytes, &packed, &out}, {n, K, V, ceilDiv(V, 16), s ? s->chunks(K) : K, K}, Guard::Start, 2);
-      auto e = element == std::string("bf16")  ? reference::Element::BF16
-               : element == std::string("f16") ? reference::Element::F16
-                                               : reference::Element::F32;
-      std::vector<double> rounded = reference::roundWeight(scheme, e, table, V, K), expected;
+      std::vector<double> rounded = reference::roundWeight(scheme, elementOf(element), table, V, K), expected;
       for (int32_t id : ids)
         for (int64_t i = 0; i < K; ++i) expected.push_back(2 * rounded[id * K + i]);
       EXPECT_LT(relativeError(valuesOf<float>(out), expected), 1e-6) << scheme << " " << element << " on " << tier;

@@ -1,10 +1,10 @@
 """What the end-to-end tests share: programs, the made-up model's rule, npy files."""
-import ast
 import os
-import struct
 import subprocess
 import tempfile
 import unittest
+
+import npy
 
 BIN = os.environ["LLMC_BIN"]
 LLMRT = os.path.join(BIN, "llmrt")
@@ -26,14 +26,7 @@ def greedy(ids, count):
 
 
 def read_npy(path):
-    with open(path, "rb") as file:
-        data = file.read()
-    assert data[:8] == b"\x93NUMPY\x01\x00", data[:8]
-    (length,) = struct.unpack("<H", data[8:10])
-    header = ast.literal_eval(data[10:10 + length].decode())
-    assert header["descr"] == "<f4" and header["fortran_order"] is False
-    rows, columns = header["shape"]
-    values = struct.unpack("<%df" % (rows * columns), data[10 + length:])
+    (rows, columns), values = npy.read(path)
     return [list(values[i * columns:(i + 1) * columns]) for i in range(rows)]
 
 

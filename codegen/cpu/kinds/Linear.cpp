@@ -46,7 +46,9 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   int few = std::min(many, 8);
   info.variants = {{0, 1, 1}, {2, 15, few}, {16, INT64_MAX, many}};
   // With a known row count every address within a tile is a constant: 4 and 8 rows are what small batches decode.
-  if (c.int8) info.variants = {{0, 1, 1}, {2, 3, few}, {4, 4, 4}, {5, 7, few}, {8, 8, few}, {9, 15, few}, {16, INT64_MAX, many}};
+  if (c.int8)
+    info.variants = {{0, 1, 1},    {2, 3, few},   {4, 4, 4},           {5, 7, few},
+                     {8, 8, few},  {9, 15, few},  {16, INT64_MAX, many}};
   return info;
 }
 
