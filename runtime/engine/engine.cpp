@@ -42,7 +42,10 @@ EngineImpl::~EngineImpl() {
     delete request;
   }
   while (RequestState *request = scheduler_.any()) {
+    if (request->first_beam) request = request->first_beam;
     scheduler_.remove(request);
+    for (auto &beam : request->followers)
+      if (request->is_beam_search()) scheduler_.remove(beam.get());
     delete request;
   }
 }
@@ -83,6 +86,7 @@ Status EngineImpl::check(const RequestState &request) const {
     return invalid("min_tokens must be between 0 and max_tokens (" + std::to_string(spec.max_tokens) + "), not " +
                    std::to_string(spec.min_tokens));
   if (Status status = check_sampling(spec.sampling, vocabulary_); !status.ok()) return status;
+  if (Status status = check_branches(spec); !status.ok()) return status;
   return scheduler_.check(request); // reads nothing that changes
 }
 
@@ -92,15 +96,23 @@ Result<RequestId> EngineImpl::submit(RequestSpec spec) {
   request->spec.prompt.shrink_to_fit(); // the queue's memory is counted by tokens
   request->prompt_length = request->token_count = int64_t(request->spec.prompt.size());
   if (Status status = check(*request); !status.ok()) return status;
+  add_followers(request.get());
+  // Beams hold no prompt of their own; branches do, until they are forked.
+  const int64_t branches = request->is_beam_search() ? 1 : 1 + int64_t(request->followers.size());
+  const int64_t tokens = branches * request->prompt_length;
   std::lock_guard lock(mutex_);
   if (stopping_) return Status(StatusCode::kCancelled, "the engine is shutting down and takes no more requests");
-  if (queued_ >= sizing_.max_queue || queued_tokens_ + request->prompt_length > sizing_.max_queue_tokens)
+  if (queued_ + branches > sizing_.max_queue || queued_tokens_ + tokens > sizing_.max_queue_tokens)
     return Status(StatusCode::kExhausted, "the queue is full: " + std::to_string(queued_) + " requests with " +
                                               std::to_string(queued_tokens_) + " prompt tokens wait; try again later");
   request->id = request->arrival = ++last_id_;
   live_.emplace(request->id, request.get());
-  ++queued_;
-  queued_tokens_ += request->prompt_length;
+  for (auto &follower : request->followers) {
+    follower->id = follower->arrival = ++last_id_;
+    if (!request->is_beam_search()) live_.emplace(follower->id, follower.get());
+  }
+  queued_ += branches;
+  queued_tokens_ += tokens;
   inbox_.insert(nullptr, request.get());
   wake_.notify_one();
   return request.release()->id;

@@ -41,9 +41,20 @@ private:
   bool drop_cancelled();
   void finish_entry(const PlannedRequest &entry);
   void deliver_prompt_logits(const PlannedRequest &entry);
-  void sample(const PlannedRequest &entry);
+  void deliver_prompt_logprobs(RequestState *request, int64_t first, int64_t end, int64_t first_row);
+  void sample(RequestState *request, std::span<const float> logits);
   FinishReason reason_to_stop(const RequestState &request, int32_t token) const;
   void emit(RequestState *request, Event &&event);
+  void tell(const RequestState &request, Event &&event);
+  Status check_branches(const RequestSpec &spec) const;
+  void add_followers(RequestState *request) const;
+  void sample_branches(const PlannedRequest &entry);
+  void let_go_of_followers(RequestState *request);
+  void score_beam(const PlannedRequest &entry);
+  void advance_beams(RequestState *first);
+  void end_beams(RequestState *first, FinishReason reason, const std::string &error);
+  void drop_later(RequestState *request, const std::string &error);
+  void end_request(RequestState *request, FinishReason reason, const std::string &error);
   void end_all(FinishReason reason, const std::string &error);
   void publish_stats();
 
@@ -59,6 +70,7 @@ private:
   Executor executor_;
   Sampler sampler_;
   EngineStats counts_; // as far as this step is
+  int64_t held_ = 0, held_tokens_ = 0; // branches that wait for their prompt, which are in no list
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

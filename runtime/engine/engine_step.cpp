@@ -1,6 +1,7 @@
 #include "runtime/engine/engine_impl.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 namespace llmrt {
@@ -9,22 +10,59 @@ void EngineImpl::take_new() {
   std::lock_guard lock(mutex_);
   while (RequestState *request = inbox_.front()) {
     inbox_.remove(request);
+    if (!request->is_beam_search()) {
+      held_ += int64_t(request->followers.size());
+      held_tokens_ += int64_t(request->followers.size()) * request->prompt_length;
+    }
     scheduler_.add(request);
   }
 }
 
+// Ending one may take others out of the scheduler's lists, so they are looked for first.
 bool EngineImpl::drop_cancelled() {
   {
     std::lock_guard lock(mutex_);
     if (!std::exchange(any_cancelled_, false)) return false;
   }
-  scheduler_.for_each([this](RequestState *request) {
-    if (!request->cancelled) return;
-    Event event;
-    event.finish = FinishReason::kCancelled;
-    emit(request, std::move(event));
+  RequestState *dropped = nullptr;
+  scheduler_.for_each([this, &dropped](RequestState *request) {
+    auto drop = [&dropped](RequestState *one) {
+      if (!one->cancelled) return false;
+      one->next_dropped = dropped;
+      dropped = one;
+      return true;
+    };
+    drop(request);
+    if (request->is_beam_search()) return;
+    std::erase_if(request->followers, [&](std::unique_ptr<RequestState> &follower) {
+      if (!drop(follower.get())) return false;
+      --held_;
+      held_tokens_ -= follower->prompt_length;
+      return follower.release() != nullptr;
+    });
   });
+  while (RequestState *request = dropped) {
+    dropped = request->next_dropped;
+    const std::string error = std::move(request->error);
+    end_request(request, error.empty() ? FinishReason::kCancelled : FinishReason::kError, error);
+  }
   return true;
+}
+
+// For a request that others of this step still refer to.
+void EngineImpl::drop_later(RequestState *request, const std::string &error) {
+  request->error = error;
+  request->cancelled = true;
+  std::lock_guard lock(mutex_);
+  any_cancelled_ = true;
+}
+
+void EngineImpl::end_request(RequestState *request, FinishReason reason, const std::string &error) {
+  if (request->first_beam) return end_beams(request->first_beam, reason, error);
+  Event event;
+  event.finish = reason;
+  event.error = error;
+  emit(request, std::move(event));
 }
 
 Result<bool> EngineImpl::step() {
@@ -56,8 +94,10 @@ void EngineImpl::finish_entry(const PlannedRequest &entry) {
   if (request->computed >= request->prompt_length && !std::exchange(request->prompt_counted, true))
     counts_.prompt_tokens += uint64_t(request->prompt_length);
   deliver_prompt_logits(entry);
-  if (entry.samples) {
-    sample(entry);
+  if (entry.samples && request->first_beam) {
+    score_beam(entry);
+  } else if (entry.samples) {
+    sample_branches(entry);
   } else if (request->spec.max_tokens == 0 && request->pending() == 0) {
     Event event;
     event.finish = FinishReason::kLength;
@@ -78,10 +118,29 @@ void EngineImpl::deliver_prompt_logits(const PlannedRequest &entry) {
            device_->logits(entry.first_row + position + count - entry.first_position).data() ==
                first.data() + count * vocabulary_)
       ++count;
-    request.spec.on_prompt_logits(position, {first.data(), size_t(count * vocabulary_)});
+    if (request.spec.on_prompt_logits)
+      request.spec.on_prompt_logits(position, {first.data(), size_t(count * vocabulary_)});
     position += count;
   }
+  if (request.spec.prompt_logprobs >= 0)
+    deliver_prompt_logprobs(&request, entry.first_position, end, entry.first_row);
   request.logits_delivered = std::max(request.logits_delivered, end);
+}
+
+// Rows of positions [first, end): each says how likely the token behind it was.
+void EngineImpl::deliver_prompt_logprobs(RequestState *request, int64_t first, int64_t end, int64_t first_row) {
+  end = std::min(end, request->prompt_length - 1); // the last row is the answer's
+  if (first >= end || !request->spec.on_event) return;
+  Event event;
+  event.prompt.resize(size_t(end - first));
+  for (int64_t position = first; position < end; ++position) {
+    NewToken &token = event.prompt[size_t(position - first)];
+    token.id = request->tokens[position + 1];
+    const std::span<const float> row = device_->logits(first_row + position - first);
+    if (Status status = sampler_.score(row, request->spec.prompt_logprobs, &token); !status.ok())
+      return drop_later(request, status.message());
+  }
+  tell(*request, std::move(event));
 }
 
 FinishReason EngineImpl::reason_to_stop(const RequestState &request, int32_t token) const {
@@ -96,14 +155,14 @@ FinishReason EngineImpl::reason_to_stop(const RequestState &request, int32_t tok
   return FinishReason::kNone;
 }
 
-void EngineImpl::sample(const PlannedRequest &entry) {
-  RequestState *request = entry.request;
+void EngineImpl::sample(RequestState *request, std::span<const float> logits) {
   SamplerInput input;
-  input.logits = device_->logits(entry.first_row + entry.rows - 1);
+  input.logits = logits;
   input.params = &request->spec.sampling;
   input.prompt = request->prompt();
   input.generated = request->new_tokens();
   input.index = uint64_t(request->generated());
+  input.branch = uint32_t(request->branch);
   if (request->generated() < request->spec.min_tokens) input.banned = {end_ids_, request->spec.stop_ids};
   NewToken token;
   Event event;
@@ -123,29 +182,32 @@ void EngineImpl::sample(const PlannedRequest &entry) {
 
 // Hands the event out; if it is the last one the request and its pages are gone before.
 void EngineImpl::emit(RequestState *request, Event &&event) {
-  event.id = request->id;
-  event.cached_tokens = request->cached_tokens;
   std::unique_ptr<RequestState> ended;
   if (event.finish != FinishReason::kNone) {
     scheduler_.remove(request);
     ended.reset(request);
-    counts_.finished_stop += event.finish == FinishReason::kStop;
-    counts_.finished_length += event.finish == FinishReason::kLength;
-    counts_.finished_cancelled += event.finish == FinishReason::kCancelled;
-    counts_.finished_error += event.finish == FinishReason::kError;
-    std::lock_guard lock(mutex_);
-    live_.erase(request->id);
+    {
+      std::lock_guard lock(mutex_);
+      live_.erase(request->id);
+    }
+    let_go_of_followers(request);
   }
-  if (request->spec.on_event) request->spec.on_event(std::move(event));
+  event.branch = request->branch;
+  tell(*request, std::move(event));
+}
+
+void EngineImpl::tell(const RequestState &request, Event &&event) {
+  event.id = request.id + uint64_t(request.first_beam ? event.branch : 0);
+  event.cached_tokens = request.cached_tokens;
+  counts_.finished_stop += event.finish == FinishReason::kStop;
+  counts_.finished_length += event.finish == FinishReason::kLength;
+  counts_.finished_cancelled += event.finish == FinishReason::kCancelled;
+  counts_.finished_error += event.finish == FinishReason::kError;
+  if (request.spec.on_event) request.spec.on_event(std::move(event));
 }
 
 void EngineImpl::end_all(FinishReason reason, const std::string &error) {
-  while (RequestState *request = scheduler_.any()) {
-    Event event;
-    event.finish = reason;
-    event.error = error;
-    emit(request, std::move(event));
-  }
+  while (RequestState *request = scheduler_.any()) end_request(request, reason, error);
 }
 
 void EngineImpl::publish_stats() {
@@ -160,12 +222,15 @@ void EngineImpl::publish_stats() {
     counts_.pages_cached += cache_.pool(group).cached();
     counts_.pages_used += cache_.pool(group).used();
   }
-  int64_t inbox_tokens = 0;
+  int64_t inbox = 0, inbox_tokens = 0;
   std::lock_guard lock(mutex_);
-  for (const RequestState *request = inbox_.front(); request; request = request->next)
-    inbox_tokens += request->prompt_length;
-  queued_ = inbox_.size() + scheduler_.waiting();
-  queued_tokens_ = inbox_tokens + scheduler_.waiting_tokens();
+  for (const RequestState *request = inbox_.front(); request; request = request->next) {
+    const int64_t branches = request->is_beam_search() ? 1 : 1 + int64_t(request->followers.size());
+    inbox += branches;
+    inbox_tokens += branches * request->prompt_length;
+  }
+  queued_ = inbox + held_ + scheduler_.waiting();
+  queued_tokens_ = inbox_tokens + held_tokens_ + scheduler_.waiting_tokens();
   stats_ = counts_;
 }
 

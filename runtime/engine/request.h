@@ -40,9 +40,18 @@ struct NewToken {
 
 enum class FinishReason { kNone, kStop, kLength, kCancelled, kError };
 
+// Beam search instead of sampling (docs/sampling.md): the sampling parameters but for `logprobs` are not used. All
+// beams share the prompt's pages; the answers come at the end, as events of the branches 0, 1, ..., best first.
+struct BeamOptions {
+  int32_t width = 0; // 0: no beam search
+  float length_penalty = 1;
+};
+
 // One event of a request: tokens that are new since the last one, or its end, or both.
 struct Event {
   RequestId id = 0;
+  int32_t branch = 0;              // which of RequestSpec::branches
+  std::vector<NewToken> prompt;    // with prompt_logprobs: the prompt's tokens from the second on, in order
   std::vector<NewToken> tokens;
   FinishReason finish = FinishReason::kNone;
   std::string error;         // with kError
@@ -59,11 +68,18 @@ struct RequestSpec {
   std::vector<int32_t> prompt; // at least one id
   int32_t max_tokens = 16;     // 0: the prompt is run (for its logits) and nothing is sampled
   int32_t min_tokens = 0;
+  // Answers to the one prompt, which share its pages until they write to them. The k-th draws as branch k of the seed
+  // and has the id that submit() returned plus k.
+  int32_t branches = 1;
+  BeamOptions beams;
   std::vector<int32_t> stop_ids; // ends the request; the id is reported
   bool ignore_eos = false;       // the model's end ids do not stop
   int32_t priority = 0;          // lower runs first under --scheduling-policy priority
   std::string cache_salt;        // requests share pages only under the same salt
   SamplingParams sampling;
+  // Log probabilities of the prompt's tokens with that many alternatives; -1: none. The prefix cache is not read then:
+  // rows that it serves have no logits.
+  int32_t prompt_logprobs = -1;
   EventSink on_event;
   LogitsSink on_prompt_logits; // set: the logits of every prompt row that is computed (not of cached ones)
 };

@@ -2,11 +2,15 @@
 // alone touches it, but for `cancelled`.
 #pragma once
 
+#include "runtime/engine/beams.h"
 #include "runtime/engine/request.h"
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
+#include <vector>
 
 namespace llmrt {
 
@@ -15,6 +19,7 @@ struct RequestState {
   RequestSpec spec; // its prompt is moved into `tokens` once the request has a slot
   uint64_t arrival = 0;
   std::atomic<bool> cancelled = false;
+  std::string error; // why the engine itself drops it, as one that was cancelled
 
   // A slot (0 .. max_num_seqs - 1) holds the request's tokens and page tables. It is given once, when the request is
   // first considered for admission, and kept to the end, through preemption too: the tokens it has made need a place.
@@ -25,10 +30,19 @@ struct RequestState {
   int64_t computed = 0;         // tokens whose keys and values are in pages
   int64_t logits_delivered = 0; // prompt positions before it have had their logits delivered (or never will)
   int32_t cached_tokens = 0;    // of the prompt, when first admitted
-  bool running = false, admitted = false, prompt_counted = false;
+  bool running = false, waiting = false, admitted = false, prompt_counted = false;
+
+  // The other branches of the request, until each is forked from this one or waits by itself; with beam search all
+  // beams but the first, to the end.
+  std::vector<std::unique_ptr<RequestState>> followers;
+  int32_t branch = 0;
+  std::unique_ptr<BeamSearch> search; // of a beam search's first beam
+  RequestState *first_beam = nullptr; // of every beam
+  int beam = 0;
 
   // Place in the scheduler's lists.
   RequestState *previous = nullptr, *next = nullptr;
+  RequestState *next_dropped = nullptr; // while cancelled ones are being dropped
   int64_t planned = -1; // entry of the step being planned
 
   int64_t generated() const { return token_count - prompt_length; }
@@ -36,7 +50,15 @@ struct RequestState {
   std::span<const int32_t> known() const { return {tokens, size_t(token_count)}; }
   std::span<const int32_t> prompt() const { return {tokens, size_t(prompt_length)}; }
   std::span<const int32_t> new_tokens() const { return {tokens + prompt_length, size_t(generated())}; }
-  bool wants_prompt_logits() const { return spec.on_prompt_logits && logits_delivered < prompt_length; }
+  bool wants_prompt_logits() const {
+    return (spec.on_prompt_logits || spec.prompt_logprobs >= 0) && logits_delivered < prompt_length;
+  }
+  bool is_beam_search() const { return spec.beams.width > 0; }
+  // Requests that will be forked from this one and hold nothing yet.
+  int64_t to_fork() const {
+    if (is_beam_search()) return search && search->live() == 1 ? spec.beams.width - 1 : 0;
+    return int64_t(followers.size());
+  }
   // Tokens whose keys and values are needed when the request ends as late as it may: the last one's are not.
   int64_t peak_length(int64_t max_model_len) const;
 };

@@ -85,8 +85,7 @@ Status Sampler::sample(const SamplerInput &input, NewToken *token) {
     if (token->id < 0 || logits_[size_t(token->id)] == kMinusInfinity)
       return Status(StatusCode::kInvalidArgument, "bias, penalties and bans leave no token that may come next");
   }
-  report(input, token);
-  return ok_status();
+  return input.params->logprobs < 0 ? ok_status() : score(input.logits, input.params->logprobs, token);
 }
 
 // logits_ becomes what temperature applies to; false, and logits_ untouched, if that is the input itself.
@@ -240,22 +239,21 @@ void Sampler::sort_by_key(size_t count) {
   }
 }
 
-// Log probabilities of the model itself: the softmax of the logits as they came.
-void Sampler::report(const SamplerInput &input, NewToken *token) {
-  const int32_t wanted = input.params->logprobs;
-  if (wanted < 0) return;
-  const std::span<const float> logits = input.logits;
+Status Sampler::score(std::span<const float> logits, int64_t wanted, NewToken *token) {
+  if (argmax(logits) < 0)
+    return Status(StatusCode::kInternal, "the model gave a logit that is not a finite number");
   const double largest = *std::max_element(logits.begin(), logits.end());
   for (size_t i = 0; i < logits.size(); ++i) weights_[i] = double(logits[i]) - largest;
   portable_exp(weights_.data(), weights_.size());
   const double normalizer = largest + portable_log(std::accumulate(weights_.begin(), weights_.end(), 0.0));
   auto logprob = [&](int32_t id) { return float(double(logits[size_t(id)]) - normalizer); };
   token->logprob = logprob(token->id);
-  if (wanted == 0) return;
+  if (wanted == 0) return ok_status();
   for (size_t i = 0; i < logits.size(); ++i) entries_[i] = {descending_key(logits[i]), int32_t(i)};
   select(logits.size(), size_t(wanted));
   token->top.resize(size_t(wanted));
   for (size_t i = 0; i < size_t(wanted); ++i) token->top[i] = {entries_[i].id, logprob(entries_[i].id)};
+  return ok_status();
 }
 
 } // namespace llmrt

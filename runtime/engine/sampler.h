@@ -33,6 +33,10 @@ public:
   // kInternal if a logit is NaN or +infinity; kInvalidArgument if everything is banned.
   Status sample(const SamplerInput &input, NewToken *token);
 
+  // Log probabilities of the row itself: token->logprob of token->id, and token->top, the `wanted` best. kInternal if a
+  // logit is NaN or +infinity.
+  Status score(std::span<const float> logits, int64_t wanted, NewToken *token);
+
   static constexpr int64_t kBytesPerId = 4 + 4 + 1 + 4 + 8 + 16; // of scratch, for each id of the vocabulary
 
 private:
@@ -50,7 +54,6 @@ private:
   size_t keep_min_p(size_t count, double min_p);
   size_t keep_top_p(size_t count, double top_p);
   void sort_by_key(size_t count);
-  void report(const SamplerInput &input, NewToken *token);
 
   std::vector<float> logits_;
   std::vector<int32_t> counts_; // of generated ids, 0 between calls

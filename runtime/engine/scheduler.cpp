@@ -26,7 +26,10 @@ Status Scheduler::check(const RequestState &request) const {
                             : ": shorten the prompt or raise --max-model-len"));
   const int64_t length = request.peak_length(options_.max_model_len);
   for (int group = 0; group < cache_.group_count(); ++group) {
-    const int64_t needed = cache_.pages_for(group, length, 1), total = cache_.pool(group).total();
+    int64_t needed = cache_.pages_for(group, length, 1);
+    const int64_t total = cache_.pool(group).total();
+    if (request.is_beam_search()) // all beams at once, each with a page to copy
+      needed = request.spec.beams.width * (cache_.pages_for(group, length, options_.chunk_tokens) + 1);
     if (needed > total)
       return Status(StatusCode::kInvalidArgument,
                     "the request needs " + std::to_string(needed) + " pages of cache group '" +
@@ -57,6 +60,7 @@ void Scheduler::enqueue(RequestState *request) {
     while (place && outranks(*place, *request)) place = place->next;
   }
   waiting_.insert(place, request);
+  request->waiting = true;
 }
 
 void Scheduler::add(RequestState *request) {
@@ -65,14 +69,12 @@ void Scheduler::add(RequestState *request) {
 }
 
 void Scheduler::remove(RequestState *request) {
-  if (request->running) {
-    running_.erase(std::find(running_.begin(), running_.end(), request));
-    request->running = false;
-  } else {
-    waiting_.remove(request);
-  }
+  const bool waited = request->waiting;
+  if (request->running) running_.erase(std::find(running_.begin(), running_.end(), request));
+  if (waited) waiting_.remove(request);
+  request->running = request->waiting = false;
   if (request->slot < 0) {
-    waiting_tokens_ -= request->prompt_length;
+    if (waited) waiting_tokens_ -= request->prompt_length;
     return;
   }
   cache_.release(request->slot);
@@ -95,8 +97,17 @@ const StepPlan &Scheduler::plan() {
   for (size_t i = 0; i < running_.size(); ++i)
     if (running_[i]->planned < 0) place(running_[i]);
   if (!preempted_) admit(); // else what was just given back would be taken at once
+  make_room();
   close_plan();
   return plan_;
+}
+
+// Beams wait for one another: where all that run wait for one that does not, those of the lowest rank make room for it.
+void Scheduler::make_room() {
+  while (tokens_left_ == options_.limits.tokens && !waiting_.empty() && !running_.empty()) {
+    preempt(running_.back());
+    admit();
+  }
 }
 
 // Tokens of the request that the step's budgets allow.
@@ -185,16 +196,26 @@ void Scheduler::close_plan() {
 // The first that waits; if no slot is free for it, the first that has one.
 RequestState *Scheduler::candidate() {
   RequestState *request = waiting_.front();
-  while (request && request->slot < 0 && free_slots_.empty()) request = request->next;
+  while (request && request->slot < 0 && free_slots_.size() < slots_needed(*request)) request = request->next;
   return request;
+}
+
+size_t Scheduler::slots_needed(const RequestState &request) const {
+  return request.is_beam_search() ? 1 + request.followers.size() : 1;
+}
+
+void Scheduler::give_slot(RequestState *request) {
+  request->slot = free_slots_.back();
+  free_slots_.pop_back();
+  request->tokens = token_store_.data() + int64_t(request->slot) * slot_tokens_;
 }
 
 void Scheduler::take_slot(RequestState *request) {
   if (request->slot >= 0) return;
-  request->slot = free_slots_.back();
-  free_slots_.pop_back();
   waiting_tokens_ -= request->prompt_length;
-  request->tokens = token_store_.data() + int64_t(request->slot) * slot_tokens_;
+  give_slot(request);
+  if (request->is_beam_search()) // all at once: two searches that had half of theirs would wait for ever
+    for (auto &beam : request->followers) give_slot(beam.get());
   std::copy(request->spec.prompt.begin(), request->spec.prompt.end(), request->tokens);
   std::vector<int32_t>().swap(request->spec.prompt);
   cache_.begin(request->slot,
@@ -204,6 +225,7 @@ void Scheduler::take_slot(RequestState *request) {
 // A request that was preempted in the middle of its prompt still gets the logits of the rest of it, whoever may have
 // cached those pages meanwhile.
 int64_t Scheduler::attachable(const RequestState &request) const {
+  if (!request.admitted && request.spec.prompt_logprobs >= 0) return 1;
   if (!request.admitted || !request.wants_prompt_logits()) return request.token_count;
   return std::min(request.token_count, request.logits_delivered + 1);
 }
@@ -249,8 +271,8 @@ bool Scheduler::fits_at_peak(const RequestState &request) const {
     auto peak = [&](const RequestState &r) {
       return cache_.pages_for(group, r.peak_length(options_.max_model_len), options_.chunk_tokens);
     };
-    int64_t needed = peak(request);
-    for (const RequestState *other : running_) needed += peak(*other);
+    int64_t needed = peak(request) * (1 + request.to_fork());
+    for (const RequestState *other : running_) needed += peak(*other) * (1 + other->to_fork());
     if (needed > cache_.pool(group).total()) return false;
   }
   return true;
@@ -258,7 +280,7 @@ bool Scheduler::fits_at_peak(const RequestState &request) const {
 
 void Scheduler::start(RequestState *request, int64_t cached) {
   waiting_.remove(request);
-  request->running = true;
+  request->waiting = false;
   request->computed = cached;
   if (!request->admitted) {
     request->admitted = true;
@@ -267,6 +289,11 @@ void Scheduler::start(RequestState *request, int64_t cached) {
     prefix_queries_ += uint64_t(request->prompt_length);
     prefix_hits_ += uint64_t(cached);
   }
+  run(request);
+}
+
+void Scheduler::run(RequestState *request) {
+  request->running = true;
   auto place = std::upper_bound(running_.begin(), running_.end(), request,
                                 [this](const RequestState *a, const RequestState *b) { return outranks(*a, *b); });
   running_.insert(place, request);
@@ -284,6 +311,28 @@ void Scheduler::commit(const PlannedRequest &entry) {
 void Scheduler::append(RequestState *request, int32_t token) {
   assert(request->token_count < slot_tokens_);
   request->tokens[request->token_count++] = token;
+}
+
+bool Scheduler::fork(const RequestState &from, RequestState *to) {
+  if (free_slots_.empty()) return false;
+  give_slot(to);
+  std::vector<int32_t>().swap(to->spec.prompt);
+  to->cached_tokens = from.cached_tokens;
+  to->prompt_counted = from.prompt_counted;
+  take_over(from, to);
+  return true;
+}
+
+void Scheduler::take_over(const RequestState &from, RequestState *to) {
+  assert(from.running && from.pending() == 0 && !to->waiting);
+  cache_.release(to->slot);
+  cache_.fork(from.slot, to->slot);
+  std::copy_n(from.tokens, from.token_count, to->tokens);
+  to->token_count = from.token_count;
+  to->computed = from.computed;
+  to->logits_delivered = from.logits_delivered;
+  to->admitted = true;
+  if (!to->running) run(to);
 }
 
 } // namespace llmrt

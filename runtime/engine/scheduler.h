@@ -57,6 +57,11 @@ public:
   void commit(const PlannedRequest &entry);
   // The request has a new token.
   void append(RequestState *request, int32_t token);
+  // Between a step and the next: `to`, which waits nowhere, runs from where `from` is, on the same pages. False if there
+  // is no slot for it.
+  bool fork(const RequestState &from, RequestState *to);
+  // Likewise for a beam, which has its slot: gives up what it had.
+  void take_over(const RequestState &from, RequestState *to);
 
   int64_t running() const { return int64_t(running_.size()); }
   int64_t waiting() const { return waiting_.size(); }
@@ -68,14 +73,10 @@ public:
 
   // Any request, for ending them all; null if there is none.
   RequestState *any() const { return running_.empty() ? waiting_.front() : running_.back(); }
-  // Calls visit(RequestState *) for all; it may remove() the one it is given.
+  // Calls visit(RequestState *) for all, which may not add or remove any.
   template <typename Visit> void for_each(Visit visit) {
-    for (size_t i = running_.size(); i-- > 0;) visit(running_[i]);
-    for (RequestState *request = waiting_.front(); request;) {
-      RequestState *next = request->next;
-      visit(request);
-      request = next;
-    }
+    for (RequestState *request : running_) visit(request);
+    for (RequestState *request = waiting_.front(); request; request = request->next) visit(request);
   }
 
 private:
@@ -89,6 +90,10 @@ private:
   void admit();
   RequestState *candidate();
   void take_slot(RequestState *request);
+  void give_slot(RequestState *request);
+  void run(RequestState *request);
+  void make_room();
+  size_t slots_needed(const RequestState &request) const;
   int64_t attachable(const RequestState &request) const;
   bool admissible(const RequestState &request) const;
   bool fits_now(const RequestState &request) const;
