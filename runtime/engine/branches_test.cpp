@@ -183,7 +183,9 @@ std::vector<Hypothesis> reference(const FakeModel &model, const std::vector<int3
       const std::vector<float> row = log_softmax(run_alone(model, spec, true, 128).prompt_rows.back());
       std::vector<int32_t> order(row.size());
       for (size_t i = 0; i < order.size(); ++i) order[i] = int32_t(i);
-      std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return row[size_t(a)] > row[size_t(b)]; });
+      std::sort(order.begin(), order.end(), [&](int a, int b) {
+        return row[size_t(a)] != row[size_t(b)] ? row[size_t(a)] > row[size_t(b)] : a < b;
+      });
       for (int rank = 0; rank < 2 * width; ++rank) {
         Hypothesis one = beam;
         one.ids.push_back(order[size_t(rank)]);
@@ -193,12 +195,12 @@ std::vector<Hypothesis> reference(const FakeModel &model, const std::vector<int3
         (ended ? done : next).push_back(std::move(one));
       }
     }
-    std::stable_sort(next.begin(), next.end(), [](const auto &a, const auto &b) { return a.sum > b.sum; });
+    std::sort(next.begin(), next.end(), [](const auto &a, const auto &b) { return a.sum > b.sum; });
     next.resize(size_t(width));
     beams = std::move(next);
   }
   done.insert(done.end(), beams.begin(), beams.end());
-  std::stable_sort(done.begin(), done.end(), [](const auto &a, const auto &b) { return a.score > b.score; });
+  std::sort(done.begin(), done.end(), [](const auto &a, const auto &b) { return a.score > b.score; });
   done.resize(size_t(width));
   return done;
 }
