@@ -73,6 +73,18 @@ int64_t Kernel::extent(int index, const std::vector<int64_t> &scalars) const {
   return evaluate(operands_[variant(scalars[0]).first_operand + index].extent, scalars);
 }
 
+llmrt_kernel Kernel::function(int64_t rows) const {
+  return reinterpret_cast<llmrt_kernel>(reinterpret_cast<uintptr_t>(image_) + variant(rows).entry);
+}
+
+int64_t Kernel::items(const std::vector<int64_t> &scalars) const {
+  return evaluate(variant(scalars[0]).items, scalars);
+}
+
+int64_t Kernel::scratchBytes(const std::vector<int64_t> &scalars) const {
+  return ceilDiv(evaluate(variant(scalars[0]).scratch, scalars), 64) * 64;
+}
+
 void Kernel::run(std::vector<std::vector<char> *> operands, const std::vector<int64_t> &scalars, Guard guard,
                  int64_t piece) const {
   const llmrt_kernel_entry &entry = variant(scalars[0]);
@@ -94,15 +106,13 @@ void Kernel::run(std::vector<std::vector<char> *> operands, const std::vector<in
     buffers.back().fill(*operands[i]);
     pointers.push_back(buffers.back().data());
   }
-  int64_t scratchBytes = ceilDiv(evaluate(entry.scratch, scalars), 64) * 64;
-  int64_t items = evaluate(entry.items, scalars);
-  auto code = reinterpret_cast<llmrt_kernel>(reinterpret_cast<uintptr_t>(image_) + entry.entry);
-  for (int64_t begin = 0; begin < items; begin += std::min(piece, items)) {
-    GuardedBuffer scratch(scratchBytes, guard);
+  int64_t count = items(scalars);
+  for (int64_t begin = 0; begin < count; begin += std::min(piece, count)) {
+    GuardedBuffer scratch(scratchBytes(scalars), guard);
     std::memset(scratch.data(), 0xff, scratch.size()); // NaN: nobody may count on what was there
-    llmrt_dispatch dispatch{pointers.data(), scalars.data(), begin, std::min(begin + std::min(piece, items), items),
+    llmrt_dispatch dispatch{pointers.data(), scalars.data(), begin, std::min(begin + std::min(piece, count), count),
                             scratch.data()};
-    code(&dispatch);
+    function(scalars[0])(&dispatch);
   }
   for (size_t i = 0; i < operands.size(); ++i)
     std::memcpy(operands[i]->data(), buffers[i].data(), buffers[i].size());

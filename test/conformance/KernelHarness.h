@@ -30,6 +30,11 @@ public:
   void run(std::vector<std::vector<char> *> operands, const std::vector<int64_t> &scalars, Guard guard = Guard::End,
            int64_t piece = INT64_MAX) const;
 
+  // For measuring, on the caller's own buffers: the variant for scalars[0] rows, its items, a thread's scratch bytes.
+  llmrt_kernel function(int64_t rows) const;
+  int64_t items(const std::vector<int64_t> &scalars) const;
+  int64_t scratchBytes(const std::vector<int64_t> &scalars) const;
+
 private:
   const llmrt_code_header &header() const { return *static_cast<const llmrt_code_header *>(image_); }
   const llmrt_kernel_entry &variant(int64_t rows) const;

@@ -99,6 +99,7 @@ struct Int8Linear {
       for (auto [i, state] : llvm::enumerate(states))
         state = GroupDot::State(llvm::ArrayRef<Value>(flat).slice(i * width, width));
     }
+    if (parts.size() > 2) k.prefetchL2(k.at(chunk, kPrefetchAhead));
     Value scales = k.loadElements("f16", k.at(chunk, k.mul(half, 2 * kLanes)));
     Values next;
     for (auto [state, part] : llvm::zip(states, parts))
