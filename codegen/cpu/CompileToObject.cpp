@@ -63,7 +63,7 @@ void setAttributes(llvm::Module &module, const codegen::CpuTier &tier) {
 // reach, and a loop unrolled further spills.
 constexpr const char *kPipeline =
     "function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),"
-    "instcombine<no-verify-fixpoint>,gvn,adce,simplifycfg)";
+    "instcombine<no-verify-fixpoint>,gvn<no-pre;no-load-pre;no-split-backedge-load-pre>,adce,simplifycfg)";
 
 llvm::Error optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::LoopAnalysisManager loops;

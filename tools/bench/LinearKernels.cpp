@@ -110,7 +110,7 @@ void registerAll() {
   static std::unique_ptr<Linear> shared;
   for (const char *name : {"q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g128"})
     for (Shape shape : {Shape{14336, 4096}, Shape{2048, 2048}, Shape{8192, 2048}, Shape{4096, 14336}})
-      for (int64_t rows : {1, 2, 4, 8, 16, 64, 512}) {
+      for (int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 11, 16, 64, 512}) {
         std::string label = std::string(name) + "/" + std::to_string(shape.outputs) + "x" + std::to_string(shape.columns) +
                             "/" + std::to_string(rows);
         auto *registered = benchmark::RegisterBenchmark(label.c_str(), [=](benchmark::State &state) {

@@ -41,14 +41,16 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   info.writesRows(s(kRows), s(kOutputs), s(kLdOut));
   if (c.int8) info.scratch = Expression(2 * 16 * 4 * kLanes); // accumulators of a tile on their way to the epilogue
   // Rows computed together: what the tier's registers hold.
-  bool vnni = tier.features & LLMRT_FEATURE_AVX512_VNNI;
-  int many = tier.vectorBits < 512 ? 4 : c.int8 && vnni ? 16 : 8;
-  int few = std::min(many, 8);
-  info.variants = {{0, 1, 1}, {2, 15, few}, {16, INT64_MAX, many}};
-  // With a known row count every address within a tile is a constant: 4 and 8 rows are what small batches decode.
-  if (c.int8)
-    info.variants = {{0, 1, 1},    {2, 3, few},   {4, 4, 4},           {5, 7, few},
-                     {8, 8, few},  {9, 15, few},  {16, INT64_MAX, many}};
+  int width = tier.vectorBits < 512 ? 4 : 8;
+  if (!c.int8) {
+    info.variants = {{0, 1, 1}, {2, INT64_MAX, width}};
+    return info;
+  }
+  // With a known row count every address within a tile is a constant: what small batches decode with.
+  info.variants = {{0, 1, 1}};
+  for (int rows = 2; rows <= 8; ++rows) info.variants.push_back({rows, rows, std::min(rows, width)});
+  info.variants.push_back({9, 15, width});
+  info.variants.push_back({16, INT64_MAX, width});
   return info;
 }
 

@@ -1,5 +1,5 @@
 // The linear on int8 inputs: an exact int32 dot in each weight group, an fma chain over the weight scales of the groups
-// that share an activation scale, an fma chain over those. One vector of outputs by up to 16 rows of the step.
+// that share an activation scale, an fma chain over those. One vector of outputs by up to 8 rows of the step: their dots, parts and sums fill the registers.
 #include "codegen/cpu/Dot.h"
 #include "codegen/cpu/kinds/Linear.h"
 
@@ -109,31 +109,24 @@ struct Int8Linear {
 
   Values zeros(int64_t count) { return Values(count, k.splat(0)); }
 
-  // The sums over activation scales live in scratch, not in registers: they are touched once for 128 columns, and the
-  // registers are full with the groups' parts and dots.
+  // Where row `row`'s sums of the item's block `block` wait for the epilogue.
   Value saved(Value row, int64_t block) {
     return k.at(k.scratch(), k.add(k.mul(row, 64), block * 64 * kTileRows));
   }
-  void applyScale(Value index, const Tile &tile, Value t, int64_t block, ValueRange parts) {
-    Values factors = splats(k.f32Type(), tile.scale, index, tile, t, parts.size());
-    for (auto [row, part] : llvm::enumerate(parts)) {
-      Value place = saved(k.i64(row), block);
-      k.store(k.fma(part, factors[row], k.load(k.f32Vec(), place, 64)), place, 64);
-    }
-  }
 
-  // The dot products of one row block with `count` rows of the tile, into saved(.., index).
-  void accumulate(Value block, int64_t index, const Tile &tile, Value t, int64_t count) {
-    for (int64_t row = 0; row < count; ++row) k.store(k.splat(0), saved(k.i64(row), index), 64);
+  // The dot products of one row block with `count` rows of the tile.
+  Values dots(Value block, const Tile &tile, Value t, int64_t count) {
     int64_t groupsPerScale = kScaleColumns / scheme.group;
     Value groups = k.mul(d.chunks, 2);
-    k.loop(k.i64(0), d.scales, 1, [&](Value a) {
+    return k.loop(k.i64(0), d.scales, 1, zeros(count), [&](Value a, ValueRange sums) {
       Value first = k.mul(a, groupsPerScale), last = k.min(k.add(first, groupsPerScale), groups);
       // One group an iteration: two side by side would need twice the registers.
       Values parts = k.loop(first, last, 1, zeros(count), [&](Value g, ValueRange carried) {
         return group(block, g, tile, t, carried);
       });
-      applyScale(a, tile, t, index, parts);
+      Values factors = splats(k.f32Type(), tile.scale, a, tile, t, count), next;
+      for (auto [part, factor, sum] : llvm::zip(parts, factors, sums)) next.push_back(k.fma(part, factor, sum));
+      return next;
     });
   }
 
@@ -141,7 +134,8 @@ struct Int8Linear {
   void rowsOf(Value item, const Tile &tile, Value t, int64_t count) {
     for (int64_t i = 0; i < config.blocksPerItem(); ++i) {
       Value block = k.add(k.mul(item, config.blocksPerItem()), i);
-      accumulate(k.at(d.weight, k.mul(block, blockBytes)), i, tile, t, count);
+      Values sums = dots(k.at(d.weight, k.mul(block, blockBytes)), tile, t, count);
+      for (auto [row, sum] : llvm::enumerate(sums)) k.store(sum, saved(k.i64(row), i), 64);
     }
     k.loop(k.i64(0), k.i64(count), 1, [&](Value row) {
       Values own;
@@ -150,14 +144,13 @@ struct Int8Linear {
     });
   }
 
-  // A tile's rows in runs of `width`, then of each smaller power of two.
+  // A tile's rows in runs of `width`, and the rest at once: each run reads all of the item's weights.
   void tileOf(Value item, const Tile &tile, int64_t width) {
-    Value start = k.i64(0);
-    for (; width >= 1; width /= 2) {
-      Value end = k.add(start, k.mul(k.div(k.sub(tile.rows, start), width), width));
-      k.loop(start, end, width, [&](Value t) { rowsOf(item, tile, t, width); });
-      start = end;
-    }
+    Value whole = k.mul(k.div(tile.rows, width), width), rest = k.sub(tile.rows, whole);
+    k.loop(k.i64(0), whole, width, [&](Value t) { rowsOf(item, tile, t, width); });
+    for (int64_t count = 1; count < width; ++count)
+      k.ifThen(arith::CmpIOp::create(k.b, arith::CmpIPredicate::eq, rest, k.i64(count)),
+               [&] { rowsOf(item, tile, whole, count); });
   }
 };
 
@@ -170,9 +163,12 @@ void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const VariantI
 
   if (variant.lastRows < kTileRows) { // one tile
     bool known = variant.lastRows <= 1 || variant.firstRows == variant.lastRows;
-    Value rows = known ? k.i64(variant.lastRows) : d.n;
-    k.loop(k.begin(), k.end(), 1,
-           [&](Value item) { linear.tileOf(item, linear.tileAt(k.i64(0), rows), variant.width); });
+    k.loop(k.begin(), k.end(), 1, [&](Value item) {
+      if (!known) return linear.tileOf(item, linear.tileAt(k.i64(0), d.n), variant.width);
+      for (int64_t t = 0; t < variant.lastRows; t += variant.width)
+        linear.rowsOf(item, linear.tileAt(k.i64(0), k.i64(variant.lastRows)), k.i64(t),
+                      std::min<int64_t>(variant.width, variant.lastRows - t));
+    });
     return;
   }
   Value itemBytes = k.max(k.mul(linear.blockBytes, config.blocksPerItem()), k.i64(1));
@@ -191,7 +187,7 @@ void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const VariantI
     });
     k.loop(whole, d.n, kTileRows, [&](Value row) {
       Int8Linear::Tile tile = linear.tileAt(row, k.sub(d.n, row));
-      k.loop(first, last, 1, [&](Value item) { linear.tileOf(item, tile, std::min(variant.width, 8)); });
+      k.loop(first, last, 1, [&](Value item) { linear.tileOf(item, tile, variant.width); });
     });
   });
 }
