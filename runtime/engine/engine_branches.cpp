@@ -142,7 +142,7 @@ void EngineImpl::end_beams(RequestState *first, FinishReason reason, const std::
       event.finish = answer.stopped ? FinishReason::kStop : FinishReason::kLength;
       event.tokens.resize(answer.ids.size());
       for (size_t i = 0; i < answer.ids.size(); ++i)
-        event.tokens[i] = {answer.ids[i], answer.logprobs[i], {}};
+        event.tokens[i] = {answer.ids[i], answer.logprobs[i], {}, 0};
       counts_.generation_tokens += answer.ids.size();
     }
     event.branch = branch;

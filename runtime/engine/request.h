@@ -36,6 +36,7 @@ struct NewToken {
   int32_t id = 0;
   float logprob = 0;             // with SamplingParams::logprobs >= 0
   std::vector<TokenLogprob> top; // likewise, best first
+  int32_t rank = 0;              // likewise: 1 + how many ids are more likely
 };
 
 enum class FinishReason { kNone, kStop, kLength, kCancelled, kError };

@@ -248,6 +248,8 @@ Status Sampler::score(std::span<const float> logits, int64_t wanted, NewToken *t
   const double normalizer = largest + portable_log(std::accumulate(weights_.begin(), weights_.end(), 0.0));
   auto logprob = [&](int32_t id) { return float(double(logits[size_t(id)]) - normalizer); };
   token->logprob = logprob(token->id);
+  const float own = logits[size_t(token->id)];
+  token->rank = 1 + int32_t(std::count_if(logits.begin(), logits.end(), [own](float other) { return other > own; }));
   if (wanted == 0) return ok_status();
   for (size_t i = 0; i < logits.size(); ++i) entries_[i] = {descending_key(logits[i]), int32_t(i)};
   select(logits.size(), size_t(wanted));

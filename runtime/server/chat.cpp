@@ -3,18 +3,16 @@
 #include "runtime/server/endpoints.h"
 #include "runtime/server/generation.h"
 
-#include <ctime>
-
 namespace llmrt::server {
 
 namespace {
 
-class ChatFormat : public AnswerFormat {
+class ChatFormat : public OpenAiFormat {
 public:
-  ChatFormat(const Model &model, std::string name, const std::string &request_id)
-      : model_(model), id_("chatcmpl-" + request_id), name_(std::move(name)), created_(std::time(nullptr)) {}
+  ChatFormat(const Model &model, std::string name, const std::string &request_id, const GenerationParams &params)
+      : OpenAiFormat(model, "chat.completion.chunk", "chatcmpl-" + request_id, std::move(name), params) {}
 
-  Json whole(const std::vector<Delta> &choices, const Usage &usage) const override {
+  Json whole(const std::vector<Delta> &choices, const Usage &usage, const Json &prompt_logprobs) override {
     Json out = head("chat.completion");
     out["choices"] = Json::array();
     for (const Delta &delta : choices) {
@@ -25,55 +23,33 @@ public:
       out["choices"].push_back(std::move(choice));
     }
     out["usage"] = usage_json(usage);
+    out["prompt_logprobs"] = prompt_logprobs[0];
     return out;
   }
+
+private:
   Json opening(int index) const override {
     Json choice;
     choice["index"] = index;
     choice["delta"] = Json{{"role", "assistant"}, {"content", ""}};
     choice["logprobs"] = nullptr;
     choice["finish_reason"] = nullptr;
-    Json out = head("chat.completion.chunk");
-    out["choices"] = Json::array({std::move(choice)});
-    return out;
+    return choice;
   }
-  Json chunk(const Delta &delta) const override {
+  Json choice_of(const Delta &delta) const override {
     Json choice;
     choice["index"] = delta.index;
     choice["delta"] = Json::object();
     if (!delta.text.empty() || delta.finish_reason.empty())
       choice["delta"]["content"] = delta.text;
     finish(choice, delta);
-    Json out = head("chat.completion.chunk");
-    out["choices"] = Json::array({std::move(choice)});
-    return out;
-  }
-  Json usage_chunk(const Usage &usage) const override {
-    Json out = head("chat.completion.chunk");
-    out["choices"] = Json::array();
-    out["usage"] = usage_json(usage);
-    return out;
-  }
-
-private:
-  Json head(const char *object) const {
-    Json out;
-    out["id"] = id_;
-    out["object"] = object;
-    out["created"] = created_;
-    out["model"] = name_;
-    out["system_fingerprint"] = model_.root_hash;
-    return out;
+    return choice;
   }
   void finish(Json &choice, const Delta &delta) const {
     choice["logprobs"] = delta.tokens.empty() ? Json(nullptr) : chat_logprobs(model_, delta.tokens);
     choice["finish_reason"] = delta.finish_reason.empty() ? Json(nullptr) : Json(delta.finish_reason);
     choice["stop_reason"] = delta.stop_reason;
   }
-
-  const Model &model_;
-  std::string id_, name_;
-  int64_t created_;
 };
 
 void read_logprobs(FieldReader &fields, SamplingParams &sampling) {
@@ -102,12 +78,10 @@ void read_tool_fields(FieldReader &fields) {
 
 void handle_chat_completions(ServerContext &context, const Model &model, const HttpRequest &http,
                              const ReplyPtr &reply) {
-  Result<Json> body = parse_json(http.body);
-  if (!body.ok())
-    return reply->send(error_response(error_of_status(body.status())));
-  FieldReader fields(*body);
-  if (auto error = check_model_field(fields, model, context))
-    return reply->send(error_response(*error));
+  OpenedBody body;
+  if (!open_body(http, model, context, reply, body))
+    return;
+  FieldReader &fields = *body.fields;
   GenerationRequest request;
   request.params = read_generation_params(fields, model, context);
   auto max_tokens = fields.integer("max_tokens", 0, INT32_MAX);
@@ -129,7 +103,8 @@ void handle_chat_completions(ServerContext &context, const Model &model, const H
   if (!ids.ok())
     return reply->send(error_response(error_of_status(ids.status())));
   request.prompts.push_back(std::move(*ids));
-  request.format = std::make_shared<ChatFormat>(model, context.model_name(model), http.request_id);
+  request.format = std::make_shared<ChatFormat>(model, context.model_name(model), http.request_id,
+                                                request.params);
   std::make_shared<Generation>(context, model, reply, std::move(request))->start();
 }
 

@@ -2,8 +2,6 @@
 #include "runtime/server/endpoints.h"
 #include "runtime/server/generation.h"
 
-#include <ctime>
-
 namespace llmrt::server {
 
 namespace {
@@ -11,56 +9,36 @@ namespace {
 constexpr int64_t kDefaultMaxTokens = 16;
 constexpr size_t kMaxPrompts = 256;
 
-class CompletionFormat : public AnswerFormat {
+class CompletionFormat : public OpenAiFormat {
 public:
-  CompletionFormat(const Model &model, std::string name, const std::string &request_id)
-      : model_(model), id_("cmpl-" + request_id), name_(std::move(name)), created_(std::time(nullptr)) {}
+  CompletionFormat(const Model &model, std::string name, const std::string &request_id, const GenerationParams &params)
+      : OpenAiFormat(model, "text_completion", "cmpl-" + request_id, std::move(name), params), n_(params.n) {}
 
-  Json whole(const std::vector<Delta> &choices, const Usage &usage) const override {
-    Json out = head();
+  Json whole(const std::vector<Delta> &choices, const Usage &usage, const Json &prompt_logprobs) override {
+    Json out = head("text_completion");
     out["choices"] = Json::array();
-    for (const Delta &delta : choices)
-      out["choices"].push_back(choice(delta));
-    out["usage"] = usage_json(usage);
-    return out;
-  }
-  Json opening(int) const override { return nullptr; }
-  Json chunk(const Delta &delta) const override {
-    Json out = head();
-    out["choices"] = Json::array({choice(delta)});
-    return out;
-  }
-  Json usage_chunk(const Usage &usage) const override {
-    Json out = head();
-    out["choices"] = Json::array();
+    for (const Delta &delta : choices) {
+      Json choice = choice_of(delta);
+      choice["prompt_logprobs"] = prompt_logprobs[static_cast<size_t>(delta.index / n_)];
+      out["choices"].push_back(std::move(choice));
+    }
     out["usage"] = usage_json(usage);
     return out;
   }
 
 private:
-  Json head() const {
-    Json out;
-    out["id"] = id_;
-    out["object"] = "text_completion";
-    out["created"] = created_;
-    out["model"] = name_;
-    out["system_fingerprint"] = model_.root_hash;
-    return out;
-  }
-  Json choice(const Delta &delta) const {
+  Json choice_of(const Delta &delta) const override {
     Json out;
     out["index"] = delta.index;
     out["text"] = delta.text;
-    out["logprobs"] =
-        delta.tokens.empty() ? Json(nullptr) : completion_logprobs(model_, delta.tokens, delta.text_offset);
+    bool scored = !delta.tokens.empty() || !delta.prompt.empty();
+    out["logprobs"] = scored ? completion_logprobs(model_, delta) : Json(nullptr);
     out["finish_reason"] = delta.finish_reason.empty() ? Json(nullptr) : Json(delta.finish_reason);
     out["stop_reason"] = delta.stop_reason;
     return out;
   }
 
-  const Model &model_;
-  std::string id_, name_;
-  int64_t created_;
+  int n_;
 };
 
 // One text prompt to ids; false: the reader has the reason.
@@ -113,8 +91,6 @@ void read_prompts(FieldReader &fields, const Model &model, std::vector<std::vect
 void read_echo(FieldReader &fields, const Model &model, GenerationRequest &out) {
   if (!fields.boolean("echo").value_or(false))
     return;
-  if (out.params.sampling.logprobs >= 0)
-    return fields.fail("echo", "together with logprobs is not supported yet by this server");
   if (Status status = model.need_tokenizer(); !status.ok())
     return fields.fail("echo", status.message());
   for (const auto &prompt : out.prompts) {
@@ -128,12 +104,10 @@ void read_echo(FieldReader &fields, const Model &model, GenerationRequest &out) 
 } // namespace
 
 void handle_completions(ServerContext &context, const Model &model, const HttpRequest &http, const ReplyPtr &reply) {
-  Result<Json> body = parse_json(http.body);
-  if (!body.ok())
-    return reply->send(error_response(error_of_status(body.status())));
-  FieldReader fields(*body);
-  if (auto error = check_model_field(fields, model, context))
-    return reply->send(error_response(*error));
+  OpenedBody body;
+  if (!open_body(http, model, context, reply, body))
+    return;
+  FieldReader &fields = *body.fields;
   GenerationRequest request;
   request.params = read_generation_params(fields, model, context);
   request.params.max_tokens = fields.integer("max_tokens", 0, INT32_MAX).value_or(kDefaultMaxTokens);
@@ -141,10 +115,11 @@ void handle_completions(ServerContext &context, const Model &model, const HttpRe
     request.params.sampling.logprobs = static_cast<int32_t>(*logprobs);
   read_prompts(fields, model, request.prompts);
   read_echo(fields, model, request);
-  fields.refuse_unless("suffix", "");
+  fields.refuse_unless("suffix", ""); // text in the middle needs a model made for it
   if (auto error = fields.finish())
     return reply->send(error_response(*error));
-  request.format = std::make_shared<CompletionFormat>(model, context.model_name(model), http.request_id);
+  request.format = std::make_shared<CompletionFormat>(model, context.model_name(model), http.request_id,
+                                                      request.params);
   std::make_shared<Generation>(context, model, reply, std::move(request))->start();
 }
 

@@ -7,25 +7,19 @@
 
 namespace llmrt::server {
 
-Json usage_json(const Usage &usage) {
-  Json out;
-  out["prompt_tokens"] = usage.prompt;
-  out["total_tokens"] = usage.prompt + usage.completion;
-  out["completion_tokens"] = usage.completion;
-  out["prompt_tokens_details"] = Json{{"cached_tokens", usage.cached}};
-  return out;
-}
+static double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
 Generation::Generation(ServerContext &context, const Model &model, ReplyPtr reply, GenerationRequest request)
     : context_(context), model_(model), reply_(std::move(reply)), request_(std::move(request)) {
-  size_t count = request_.prompts.size() * static_cast<size_t>(request_.params.n);
+  prompts_.resize(request_.prompts.size());
+  size_t count = prompts_.size() * branches();
   choices_.reserve(count);
   for (size_t i = 0; i < count; ++i) {
     choices_.push_back(Choice{TextStream(model_.tokenizer.get(), request_.params.text), {}});
     choices_[i].pending.index = static_cast<int>(i);
-    choices_[i].stream.continue_after(request_.prompts[i / static_cast<size_t>(request_.params.n)]);
+    choices_[i].stream.continue_after(request_.prompts[i / branches()]);
     if (!request_.echoes.empty())
-      choices_[i].pending.text = request_.echoes[i / static_cast<size_t>(request_.params.n)];
+      choices_[i].pending.text = request_.echoes[i / branches()];
   }
   context_.in_flight.fetch_add(1, std::memory_order_relaxed);
 }
@@ -53,24 +47,37 @@ std::optional<ApiError> Generation::check_lengths() const {
   return std::nullopt;
 }
 
-RequestSpec Generation::spec_for(int index) {
+int Generation::scored_alternatives() const {
+  bool echoed = !request_.echoes.empty() && request_.params.sampling.logprobs >= 0;
+  return std::max(request_.params.prompt_logprobs, echoed ? request_.params.sampling.logprobs : -1);
+}
+
+RequestSpec Generation::spec_for(size_t prompt) {
   const GenerationParams &params = request_.params;
-  size_t n = static_cast<size_t>(params.n), at = static_cast<size_t>(index);
   RequestSpec spec;
-  spec.prompt = request_.prompts[at / n];
+  spec.prompt = request_.prompts[prompt];
   int64_t room = model_.engine->max_model_len() - static_cast<int64_t>(spec.prompt.size());
   int64_t tokens = params.max_tokens < 0 ? room : params.max_tokens;
   spec.max_tokens = static_cast<int32_t>(std::min<int64_t>(tokens, std::numeric_limits<int32_t>::max()));
   spec.min_tokens = std::min(params.min_tokens, spec.max_tokens);
+  spec.branches = params.best_of;
+  if (params.beam_search) {
+    spec.beams = {params.best_of, params.length_penalty};
+    spec.branches = params.n;
+  }
   spec.stop_ids = params.stop_ids;
   spec.ignore_eos = params.ignore_eos;
   spec.priority = params.priority;
   spec.cache_salt = params.cache_salt;
   spec.sampling = params.sampling;
-  spec.sampling.seed += at % n; // as vLLM: choices of one prompt differ, a seed reproduces them all
-  spec.on_event = [self = shared_from_this(), reply = reply_, index](Event &&event) {
+  spec.prompt_logprobs = scored_alternatives();
+  if (params.best_of > params.n || request_.format->wants_every_token())
+    spec.sampling.logprobs = std::max(spec.sampling.logprobs, 0);
+  int first = static_cast<int>(prompt * branches());
+  spec.on_event = [self = shared_from_this(), reply = reply_, first](Event &&event) {
     Clock::time_point when = Clock::now();
-    reply->post([self, index, when, event = std::move(event)]() mutable {
+    reply->post([self, first, when, event = std::move(event)]() mutable {
+      int index = first + event.branch;
       self->on_event(index, std::move(event), when);
     });
   };
@@ -78,12 +85,12 @@ RequestSpec Generation::spec_for(int index) {
 }
 
 Status Generation::submit_all() {
-  for (size_t i = 0; i < choices_.size(); ++i) {
-    Result<RequestId> id = model_.engine->submit(spec_for(static_cast<int>(i)));
+  for (size_t i = 0; i < prompts_.size(); ++i) {
+    Result<RequestId> id = model_.engine->submit(spec_for(i));
     if (!id.ok())
       return id.status();
-    choices_[i].id = *id;
-    choices_[i].submitted = true;
+    prompts_[i].id = *id;
+    prompts_[i].submitted = true;
   }
   return ok_status();
 }
@@ -93,6 +100,14 @@ void Generation::start() {
     return fail(*error);
   if (context_.draining.load())
     return fail({503, "the server is shutting down", {}, 1});
+  if (request_.params.beam_search) { // the engine gives the best n alone
+    request_.params.best_of = std::max(request_.params.best_of, request_.params.n);
+    for (Choice &choice : choices_)
+      if (choice.pending.index % request_.params.best_of >= request_.params.n) {
+        choice.done = true;
+        ++done_;
+      }
+  }
   if (Status status = submit_all(); !status.ok())
     return fail(error_of_status(status));
   reply_->on_disconnect([weak = weak_from_this()] {
@@ -102,13 +117,14 @@ void Generation::start() {
   if (!request_.params.stream)
     return;
   begun_ = true;
-  reply_->begin({200, kSseContentType, {}, {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}});
-  for (Choice &choice : choices_) {
-    Json opening = request_.format->opening(choice.pending.index);
-    if (!opening.is_null())
-      reply_->write(sse_event(opening));
-    flush(choice);
-  }
+  reply_->begin(
+      {200, request_.format->stream_type(), {}, {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}}});
+  std::string opening = request_.format->begin(static_cast<int>(choices_.size()), usage());
+  if (!opening.empty())
+    reply_->write(opening);
+  if (scored_alternatives() < 0)
+    for (Choice &choice : choices_)
+      flush(choice);
 }
 
 bool Generation::is_stop_id(int32_t id) const {
@@ -117,7 +133,6 @@ bool Generation::is_stop_id(int32_t id) const {
 }
 
 void Generation::count_token(Choice &choice, Clock::time_point when) {
-  auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
   if (choice.generated++ == 0) {
     choice.first_token = when;
     context_.metrics.time_to_first_token.observe(seconds(when - arrival_));
@@ -130,11 +145,25 @@ void Generation::count_token(Choice &choice, Clock::time_point when) {
 void Generation::take_token(Choice &choice, NewToken token) {
   int32_t id = token.id;
   choice.pending.text += is_stop_id(id) ? choice.stream.push_stop_id(id) : choice.stream.push(id);
+  choice.logprob_sum += static_cast<double>(token.logprob);
   if (std::find(request_.params.stop_ids.begin(), request_.params.stop_ids.end(), id) !=
       request_.params.stop_ids.end())
     choice.pending.stop_reason = id;
-  if (request_.params.sampling.logprobs >= 0)
+  if (request_.params.sampling.logprobs >= 0 || request_.format->wants_every_token())
     choice.pending.tokens.push_back(std::move(token));
+}
+
+// The echoed prompt's tokens come before the choice's first own token; all of them have been scored by then.
+void Generation::add_echo(Choice &choice) {
+  size_t prompt = prompt_of(choice);
+  if (request_.echoes.empty() || scored_alternatives() < 0 || choice.echoed)
+    return;
+  choice.echoed = true;
+  NewToken first;
+  first.id = request_.prompts[prompt].front();
+  first.logprob = std::numeric_limits<float>::quiet_NaN();
+  choice.pending.prompt = prompts_[prompt].scored;
+  choice.pending.prompt.insert(choice.pending.prompt.begin(), first);
 }
 
 void Generation::on_event(int index, Event event, Clock::time_point when) {
@@ -146,12 +175,17 @@ void Generation::on_event(int index, Event event, Clock::time_point when) {
   if (event.finish == FinishReason::kCancelled)
     return fail({503, "the request was cancelled: the server is shutting down", {}, 1});
   choice.cached = std::max(choice.cached, event.cached_tokens);
+  Prompt &prompt = prompts_[prompt_of(choice)];
+  std::move(event.prompt.begin(), event.prompt.end(), std::back_inserter(prompt.scored));
+  if (event.tokens.empty() && event.finish == FinishReason::kNone)
+    return;
+  add_echo(choice);
   for (NewToken &token : event.tokens) {
     count_token(choice, when);
     take_token(choice, std::move(token));
     if (choice.stream.stopped()) {
       choice.pending.stop_reason = choice.stream.stop_string();
-      model_.engine->cancel(choice.id);
+      cancel_choice(choice);
       return finish_choice(choice, FinishReason::kStop);
     }
   }
@@ -159,6 +193,12 @@ void Generation::on_event(int index, Event event, Clock::time_point when) {
     return finish_choice(choice, event.finish);
   if (request_.params.stream)
     flush(choice);
+}
+
+void Generation::cancel_choice(const Choice &choice) {
+  const Prompt &prompt = prompts_[prompt_of(choice)];
+  if (prompt.submitted)
+    model_.engine->cancel(prompt.id + static_cast<size_t>(choice.pending.index) % branches());
 }
 
 void Generation::finish_choice(Choice &choice, FinishReason reason) {
@@ -172,72 +212,97 @@ void Generation::finish_choice(Choice &choice, FinishReason reason) {
   choice.pending.finish_reason = reason == FinishReason::kStop ? "stop" : "length";
   choice.done = true;
   ++done_;
-  auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
-  Metrics &metrics = context_.metrics;
-  size_t prompt = static_cast<size_t>(choice.pending.index) / static_cast<size_t>(request_.params.n);
-  metrics.outcomes[static_cast<size_t>(reason == FinishReason::kStop ? Outcome::kStop : Outcome::kLength)]++;
-  metrics.prompt_tokens.observe(static_cast<double>(request_.prompts[prompt].size()));
-  metrics.generation_tokens.observe(static_cast<double>(choice.generated));
-  metrics.e2e_latency.observe(seconds(Clock::now() - arrival_));
-  if (choice.generated > 0) {
-    double decode = seconds(choice.last_token - choice.first_token);
-    metrics.decode_time.observe(decode);
-    if (choice.generated > 1)
-      metrics.time_per_output_token.observe(decode / static_cast<double>(choice.generated - 1));
-  }
+  count_choice(choice, reason);
   if (request_.params.stream)
     flush(choice);
   if (done_ == choices_.size())
     finish_all();
 }
 
+void Generation::count_choice(const Choice &choice, FinishReason reason) {
+  Metrics &metrics = context_.metrics;
+  metrics.outcomes[static_cast<size_t>(reason == FinishReason::kStop ? Outcome::kStop : Outcome::kLength)]++;
+  metrics.prompt_tokens.observe(static_cast<double>(request_.prompts[prompt_of(choice)].size()));
+  metrics.generation_tokens.observe(static_cast<double>(choice.generated));
+  metrics.e2e_latency.observe(seconds(Clock::now() - arrival_));
+  if (choice.generated == 0)
+    return;
+  double decode = seconds(choice.last_token - choice.first_token);
+  metrics.decode_time.observe(decode);
+  if (choice.generated > 1)
+    metrics.time_per_output_token.observe(decode / static_cast<double>(choice.generated - 1));
+}
+
 // Streams what is pending of a choice, if there is anything to say.
 void Generation::flush(Choice &choice) {
   Delta &pending = choice.pending;
-  if (pending.text.empty() && pending.finish_reason.empty())
+  bool tokens = request_.format->wants_every_token() && !pending.tokens.empty();
+  if (pending.text.empty() && pending.finish_reason.empty() && !tokens)
     return;
   pending.text_offset = choice.text_bytes;
   choice.text_bytes += pending.text.size();
-  Json chunk = request_.format->chunk(pending);
-  if (request_.params.continuous_usage)
-    chunk["usage"] = usage_json(usage());
-  else if (request_.params.include_usage)
-    chunk["usage"] = nullptr;
-  reply_->write(sse_event(chunk));
+  reply_->write(request_.format->delta(pending, usage()));
   Delta next;
   next.index = pending.index;
   pending = std::move(next);
 }
 
+// The n best of each prompt's choices, numbered anew.
+std::vector<Delta> Generation::best_deltas() {
+  std::vector<Delta> out;
+  size_t wanted = static_cast<size_t>(request_.params.n);
+  auto mean = [](const Choice *choice) {
+    return choice->generated ? choice->logprob_sum / static_cast<double>(choice->generated) : 0;
+  };
+  for (size_t prompt = 0; prompt < prompts_.size(); ++prompt) {
+    std::vector<Choice *> order;
+    for (size_t i = 0; i < branches(); ++i)
+      order.push_back(&choices_[prompt * branches() + i]);
+    if (branches() > wanted && !request_.params.beam_search)
+      std::sort(order.begin(), order.end(), [&](const Choice *a, const Choice *b) {
+        return mean(a) != mean(b) ? mean(a) > mean(b) : a->pending.index < b->pending.index;
+      });
+    for (size_t i = 0; i < wanted; ++i) {
+      out.push_back(std::move(order[i]->pending));
+      out.back().index = static_cast<int>(prompt * wanted + i);
+    }
+  }
+  return out;
+}
+
+Json Generation::prompt_logprobs() const {
+  Json out = Json::array();
+  for (const Prompt &prompt : prompts_)
+    out.push_back(request_.params.prompt_logprobs < 0 ? Json(nullptr) : prompt_logprobs_json(model_, prompt.scored));
+  return out;
+}
+
 void Generation::finish_all() {
   over_ = true;
   if (!request_.params.stream) {
-    std::vector<Delta> deltas;
-    for (Choice &choice : choices_)
-      deltas.push_back(std::move(choice.pending));
-    reply_->send(json_response(request_.format->whole(deltas, usage())));
+    std::vector<Delta> deltas = best_deltas();
+    reply_->send(json_response(request_.format->whole(deltas, usage(), prompt_logprobs())));
     return;
   }
-  if (request_.params.include_usage)
-    reply_->write(sse_event(request_.format->usage_chunk(usage())));
-  reply_->write(kSseDone);
+  std::string last = request_.format->end(usage());
+  if (!last.empty())
+    reply_->write(last);
   reply_->end();
 }
 
 // Before the stream has begun the client gets a status; after that, an event.
 void Generation::fail(const ApiError &error) {
   for (Choice &choice : choices_)
-    if (!choice.done && choice.submitted)
-      model_.engine->cancel(choice.id);
+    if (!choice.done)
+      cancel_choice(choice);
   over_ = true;
   if (error.status >= 500)
     context_.metrics.outcomes[static_cast<size_t>(Outcome::kError)] += choices_.size() - done_;
   if (!begun_) {
-    reply_->send(error_response(error));
+    reply_->send(request_.format->error(error));
     return;
   }
-  reply_->write(sse_event(error_json(error)));
-  reply_->write(kSseDone);
+  reply_->write(request_.format->stream_error(error));
   reply_->end();
 }
 
@@ -247,7 +312,7 @@ void Generation::cancel() {
   over_ = true;
   for (Choice &choice : choices_)
     if (!choice.done)
-      model_.engine->cancel(choice.id);
+      cancel_choice(choice);
   context_.metrics.outcomes[static_cast<size_t>(Outcome::kAbort)] += choices_.size() - done_;
 }
 
@@ -258,7 +323,7 @@ Usage Generation::usage() const {
   for (const Choice &choice : choices_)
     out.completion += choice.generated;
   // Choices of one prompt share its pages; what the first found is what was saved for the client's prompt.
-  for (size_t i = 0; i < choices_.size(); i += static_cast<size_t>(request_.params.n))
+  for (size_t i = 0; i < choices_.size(); i += branches())
     out.cached += choices_[i].cached;
   return out;
 }

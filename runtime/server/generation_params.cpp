@@ -86,23 +86,50 @@ void read_stream(FieldReader &fields, GenerationParams &params) {
 
 // Everything of the conventions that would change the output and is not there yet.
 void refuse_what_is_not_there(FieldReader &fields) {
-  fields.refuse_unless("use_beam_search", false);
   fields.refuse_unless("typical_p", 1);
   fields.refuse_unless("dry_multiplier", 0);
   fields.refuse_unless("xtc_probability", 0);
   fields.refuse_unless("mirostat", 0);
   fields.refuse_unless("mirostat_mode", 0);
-  fields.refuse_unless("length_penalty", 1);
   fields.refuse_unless("early_stopping", false);
   fields.refuse_unless("spaces_between_special_tokens", true);
   fields.refuse_unless("return_tokens_as_token_ids", false);
   fields.refuse_unless("return_token_ids", false);
   fields.refuse_unless("response_format", Json{{"type", "text"}});
-  fields.refuse({"prompt_logprobs", "truncate_prompt_tokens", "structured_outputs", "guided_json", "guided_regex",
+  fields.refuse({"truncate_prompt_tokens", "structured_outputs", "guided_json", "guided_regex",
                  "guided_choice", "guided_grammar", "bad_words", "allowed_token_ids", "logits_processors",
                  "kv_transfer_params", "vllm_xargs", "dry_base", "dry_allowed_length", "dry_penalty_last_n",
                  "dry_sequence_breakers", "xtc_threshold", "mirostat_tau", "mirostat_eta", "grammar", "json_schema"});
   fields.ignore({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "request_id"});
+}
+
+// vLLM: `n` is the width of a beam search. Its beams rank by the model's own probabilities, so that what changes those
+// would be without effect.
+void read_beam_search(FieldReader &fields, GenerationParams &params) {
+  static constexpr const char *kUnused[] = {"stop",          "stop_token_ids",   "logit_bias",
+                                            "min_p",         "top_p",            "top_k",
+                                            "presence_penalty", "frequency_penalty", "repetition_penalty"};
+  for (const char *name : kUnused)
+    if (fields.value(name))
+      fields.fail(name, "has no effect on beam search; leave it out");
+}
+
+void read_branches(FieldReader &fields, GenerationParams &params) {
+  params.best_of = static_cast<int>(fields.integer("best_of", 1, kMaxChoices).value_or(params.n));
+  params.beam_search = fields.boolean("use_beam_search").value_or(false);
+  auto penalty = fields.number("length_penalty", -100, 100);
+  params.length_penalty = static_cast<float>(penalty.value_or(1));
+  if (params.best_of < params.n)
+    fields.fail("best_of", "must be at least n, which is " + std::to_string(params.n));
+  if (params.beam_search)
+    read_beam_search(fields, params);
+  else if (penalty && *penalty != 1)
+    fields.fail("length_penalty", "is for use_beam_search: true");
+  if (params.best_of > params.n && params.stream)
+    fields.fail("best_of", "cannot be more than n in a stream: which answers are best is known at the end");
+  params.prompt_logprobs = static_cast<int>(fields.integer("prompt_logprobs", 0, 20).value_or(-1));
+  if (params.prompt_logprobs >= 0 && params.stream)
+    fields.fail("prompt_logprobs", "is not available in a stream");
 }
 
 } // namespace
@@ -119,9 +146,7 @@ GenerationParams read_generation_params(FieldReader &fields, const Model &model,
   params.priority = static_cast<int32_t>(fields.integer("priority", -kMaxInt, kMaxInt).value_or(0));
   params.cache_salt = fields.string("cache_salt").value_or("");
   params.n = static_cast<int>(fields.integer("n", 1, kMaxChoices).value_or(1));
-  auto best_of = fields.integer("best_of", 1, kMaxChoices);
-  if (best_of && *best_of != params.n)
-    fields.fail("best_of", "is not supported yet by this server except equal to n; leave it out");
+  read_branches(fields, params);
   refuse_what_is_not_there(fields);
   return params;
 }

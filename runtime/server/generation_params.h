@@ -20,7 +20,10 @@ struct GenerationParams {
   bool ignore_eos = false;
   int32_t priority = 0;
   std::string cache_salt;
-  int n = 1;
+  int n = 1, best_of = 1; // best_of >= n answers are made, the n with the best mean log probability are given
+  bool beam_search = false;
+  float length_penalty = 1;
+  int prompt_logprobs = -1;
   bool stream = false, include_usage = false, continuous_usage = false;
 };
 

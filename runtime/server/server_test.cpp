@@ -152,6 +152,66 @@ TEST(Server, Logprobs) {
   EXPECT_EQ(content[0]["top_logprobs"].size(), 1u);
 }
 
+TEST(Server, EchoWithLogprobsShowsThePromptsToo) {
+  RunningServer running;
+  const std::string fields = R"("prompt":"ab","n":2,"max_tokens":2,"logprobs":1,"echo":true,"add_special_tokens":false)";
+  Json json = json_of(post(running.port(), "/v1/completions", "{" + fields + "}"));
+  for (int i : {0, 1}) {
+    const Json &choice = json["choices"][i];
+    EXPECT_EQ(choice["text"], "abab");
+    EXPECT_EQ(choice["logprobs"]["tokens"], Json::parse(R"(["a","b","a","b"])"));
+    EXPECT_EQ(choice["logprobs"]["token_logprobs"][0], nullptr);
+    EXPECT_EQ(choice["logprobs"]["token_logprobs"][1], -1.0);
+    EXPECT_EQ(choice["logprobs"]["top_logprobs"][1], Json::parse(R"({"Z":-0.25,"b":-1.0})"));
+    EXPECT_EQ(choice["logprobs"]["text_offset"], Json::parse("[0,1,2,3]"));
+  }
+  std::vector<std::string> events =
+      sse_data(post(running.port(), "/v1/completions", "{" + fields + R"(,"stream":true})").body);
+  ASSERT_EQ(events.size(), 5u); // two for each choice, [DONE]
+  json = Json::parse(events[0]);
+  EXPECT_EQ(json["choices"][0]["text"], "aba");
+  EXPECT_EQ(json["choices"][0]["logprobs"]["tokens"], Json::parse(R"(["a","b","a"])"));
+}
+
+TEST(Server, PromptLogprobs) {
+  RunningServer running;
+  const char *rest = R"("prompt_logprobs":1,"max_tokens":1,"n":2,"add_special_tokens":false)";
+  Json json = json_of(post(running.port(), "/v1/completions", std::string(R"({"prompt":"ab",)") + rest + "}"));
+  EXPECT_EQ(json["choices"][1]["prompt_logprobs"],
+            Json::parse(R"([null,{"98":{"logprob":-1.0,"rank":2,"decoded_token":"b"},)"
+                        R"("90":{"logprob":-0.25,"rank":1,"decoded_token":"Z"}}])"));
+  json = json_of(post(running.port(), "/v1/chat/completions",
+                      std::string(R"({"messages":[{"role":"user","content":"a"}],)") + rest + "}"));
+  EXPECT_EQ(json["prompt_logprobs"].size(), std::string("user: a;assistant: ").size());
+}
+
+TEST(Server, BestOfGivesThoseWithTheBestMeanLogprob) {
+  RunningServer running;
+  Json json = json_of(post(running.port(), "/v1/completions",
+                           R"({"prompt":["ab","cd"],"n":2,"best_of":4,"max_tokens":2,"logprobs":0,)"
+                           R"("add_special_tokens":false})"));
+  ASSERT_EQ(json["choices"].size(), 4u);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(json["choices"][i]["index"], i);
+    EXPECT_EQ(json["choices"][i]["text"], i < 2 ? "ab" : "cd");
+    EXPECT_EQ(json["choices"][i]["logprobs"]["token_logprobs"][0], i % 2 ? -0.5f / 3 : -0.5f / 4);
+  }
+  EXPECT_EQ(json["usage"]["completion_tokens"], 2 * 4 * 2) << "all that were made count";
+  json = json_of(post(running.port(), "/v1/completions", R"({"prompt":"a","n":1,"best_of":3,"max_tokens":1})"));
+  EXPECT_EQ(json["choices"].size(), 1u);
+  EXPECT_EQ(json["choices"][0]["logprobs"], nullptr);
+}
+
+TEST(Server, BeamSearchAsksTheEngineForItsBest) {
+  RunningServer running;
+  Json json = json_of(post(running.port(), "/v1/completions",
+                           R"({"prompt":["ab","cd"],"n":2,"best_of":4,"max_tokens":2,"use_beam_search":true,)"
+                           R"("length_penalty":0.5,"add_special_tokens":false})"));
+  ASSERT_EQ(json["choices"].size(), 4u);
+  EXPECT_EQ(json["choices"][3]["index"], 3);
+  EXPECT_EQ(json["choices"][3]["text"], "cd");
+}
+
 TEST(Server, Chats) {
   RunningServer running;
   Json json = json_of(post(running.port(), "/v1/chat/completions",
@@ -228,12 +288,13 @@ TEST(Server, RefusesWhatWouldChangeTheOutput) {
   RunningServer running;
   for (const char *field :
        {R"("typo_temperature":1)", R"("temperature":"hot")", R"("temperature":-1)", R"("top_p":0)", R"("top_k":-2)",
-        R"("n":0)", R"("best_of":3)", R"("use_beam_search":true)", R"("response_format":{"type":"json_object"})",
+        R"("n":0)", R"("best_of":129)", R"("length_penalty":2)", R"("response_format":{"type":"json_object"})",
         R"("structured_outputs":{"regex":"a"})", R"("suffix":"x")", R"("logit_bias":{"x":1})",
         R"("logit_bias":{"97":"x"})", R"("stop":[""])", R"("stop":5)", R"("stop_token_ids":["a"])",
         R"("stream_options":{"include_usage":true})", R"("logprobs":true)", R"("logprobs":21)", R"("seed":1.5)",
-        R"("stream":"yes")", R"("prompt_logprobs":1)", R"("max_tokens":-1)", R"("min_p":2)", R"("priority":"high")",
-        R"("cache_salt":1)", R"("mirostat":2)", R"("echo":true,"logprobs":1)"}) {
+        R"("stream":"yes")", R"("prompt_logprobs":21)", R"("max_tokens":-1)", R"("min_p":2)", R"("priority":"high")",
+        R"("cache_salt":1)", R"("mirostat":2)", R"("top_p":0.5,"use_beam_search":true)",
+        R"("best_of":2,"n":3)", R"("best_of":3,"stream":true)", R"("prompt_logprobs":1,"stream":true)"}) {
     HttpAnswer answer = post(running.port(), "/v1/completions", std::string(R"({"prompt":"a",)") + field + "}");
     EXPECT_EQ(answer.status, 400) << field << answer.body;
     std::string name = field;

@@ -33,9 +33,12 @@ Result<RequestId> FakeEngine::submit(RequestSpec spec) {
   if (static_cast<int64_t>(running_.size()) >= options_.max_queue)
     return Status(StatusCode::kExhausted, "the queue is full");
   prompt_tokens_ += spec.prompt.size();
-  running_[next_id_] = Running{std::move(spec)};
+  const RequestId first = next_id_;
+  const int32_t branches = spec.branches;
+  for (int32_t branch = 0; branch < branches; ++branch)
+    running_[next_id_++] = Running{spec, branch};
   changed_.notify_all();
-  return next_id_++;
+  return first;
 }
 
 void FakeEngine::cancel(RequestId id) {
@@ -44,10 +47,26 @@ void FakeEngine::cancel(RequestId id) {
     ++cancelled_;
 }
 
+// Every token of the prompt is half as likely as the one before.
+void FakeEngine::score_prompt(const RequestSpec &spec, Event &event) {
+  for (size_t i = 1; i < spec.prompt.size(); ++i) {
+    NewToken token;
+    token.id = spec.prompt[i];
+    token.logprob = -static_cast<float>(i);
+    token.rank = 2;
+    if (spec.prompt_logprobs > 0)
+      token.top.push_back({'Z', -0.25f});
+    event.prompt.push_back(std::move(token));
+  }
+}
+
 bool FakeEngine::advance(RequestId id, Running &running) {
   Event event;
   event.id = id;
+  event.branch = running.branch;
   const RequestSpec &spec = running.spec;
+  if (running.made == 0 && running.branch == 0 && spec.prompt_logprobs >= 0)
+    score_prompt(spec, event);
   event.cached_tokens = static_cast<int32_t>(spec.prompt.size() / 2);
   if (running.made == options_.fail_at_token) {
     event.finish = FinishReason::kError;
@@ -58,7 +77,8 @@ bool FakeEngine::advance(RequestId id, Running &running) {
   if (spec.max_tokens > 0) {
     NewToken token;
     token.id = spec.prompt[static_cast<size_t>(running.made) % spec.prompt.size()];
-    token.logprob = -0.5f;
+    token.logprob = -0.5f / static_cast<float>(1 + running.branch); // later branches are better
+    token.rank = 1;
     for (int32_t i = 0; i < spec.sampling.logprobs; ++i)
       token.top.push_back({i == 0 ? token.id : 'A' + i, -0.5f - static_cast<float>(i)});
     event.tokens.push_back(token);

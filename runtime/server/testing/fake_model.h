@@ -38,8 +38,10 @@ public:
 private:
   struct Running {
     RequestSpec spec;
+    int32_t branch = 0;
     int32_t made = 0;
   };
+  static void score_prompt(const RequestSpec &spec, Event &event);
   // False when the request has ended.
   bool advance(RequestId id, Running &running);
 
