@@ -163,6 +163,7 @@ void EngineImpl::sample(RequestState *request, std::span<const float> logits) {
   input.generated = request->new_tokens();
   input.index = uint64_t(request->generated());
   input.branch = uint32_t(request->branch);
+  input.mirostat_mu = &request->mirostat_mu;
   if (request->generated() < request->spec.min_tokens) input.banned = {end_ids_, request->spec.stop_ids};
   NewToken token;
   Event event;

@@ -19,10 +19,10 @@ inline std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::
 }
 
 // Uniform in [0, 1), a multiple of 2^-53: the draw for new token `index` of a request with `seed`. `branch` tells the
-// samples of one request apart (0 where there is one).
-inline double uniform_draw(uint64_t seed, uint64_t index, uint32_t branch = 0) {
+// samples of one request apart (0 where there is one), `stream` the draws for one token.
+inline double uniform_draw(uint64_t seed, uint64_t index, uint32_t branch = 0, uint32_t stream = 0) {
   const std::array<uint32_t, 4> bits =
-      philox4x32({uint32_t(index), uint32_t(index >> 32), branch, 0}, {uint32_t(seed), uint32_t(seed >> 32)});
+      philox4x32({uint32_t(index), uint32_t(index >> 32), branch, stream}, {uint32_t(seed), uint32_t(seed >> 32)});
   return double((uint64_t(bits[1]) << 32 | bits[0]) >> 11) * 0x1p-53;
 }
 

@@ -13,15 +13,23 @@ namespace llmrt {
 
 using RequestId = uint64_t;
 
-// Applied to a row of logits in this order (as vLLM and transformers do): bias, repetition penalty, presence and
-// frequency penalties, min_tokens' ban of end ids, mask; then temperature 0 takes the largest (lowest id on a tie);
-// else temperature, top_k, min_p, top_p, and a draw from the request's own counter-based generator.
+// Applied to a row of logits in this order: bias, repetition penalty, presence and frequency penalties, DRY, min_tokens'
+// ban of end ids, mask; then temperature 0 takes the largest (lowest id on a tie); else temperature, top_k, typical_p,
+// min_p, top_p, XTC, and a draw from the request's own counter-based generator. With mirostat, temperature and it alone
+// stand before the draw.
 struct SamplingParams {
   float temperature = 1;
   float top_p = 1;
   int32_t top_k = -1; // -1 or 0: off
   float min_p = 0;
   float repetition_penalty = 1, presence_penalty = 0, frequency_penalty = 0;
+  float typical_p = 1;
+  float dry_multiplier = 0, dry_base = 1.75f; // 0: off
+  int32_t dry_allowed_length = 2, dry_penalty_last_n = -1; // -1: the whole text
+  std::vector<int32_t> dry_breakers;                       // no repeat goes across these ids
+  float xtc_probability = 0, xtc_threshold = 0.1f;         // 0: off; the threshold is at most 0.5
+  int32_t mirostat = 0;                                    // 1 or 2; 0: off
+  float mirostat_tau = 5, mirostat_eta = 0.1f;
   uint64_t seed = 0;
   std::vector<std::pair<int32_t, float>> logit_bias;
   int32_t logprobs = -1; // of each new token, with that many alternatives; -1: none

@@ -36,6 +36,7 @@ struct RequestState {
   // beams but the first, to the end.
   std::vector<std::unique_ptr<RequestState>> followers;
   int32_t branch = 0;
+  double mirostat_mu = -1; // -1: no token yet
   std::unique_ptr<BeamSearch> search; // of a beam search's first beam
   RequestState *first_beam = nullptr; // of every beam
   int beam = 0;

@@ -37,12 +37,6 @@ int32_t argmax(std::span<const float> logits) {
   return bad ? -1 : id;
 }
 
-// Ascending as the value descends; -0 and +0 are equal.
-uint32_t descending_key(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value + 0.0f);
-  return bits & 0x80000000u ? bits : ~(bits | 0x80000000u);
-}
-
 } // namespace
 
 Status check_sampling(const SamplingParams &p, int64_t vocabulary) {
@@ -56,6 +50,22 @@ Status check_sampling(const SamplingParams &p, int64_t vocabulary) {
     return out_of_range("presence_penalty", p.presence_penalty, "between -2 and 2");
   if (!(std::fabs(p.frequency_penalty) <= 2))
     return out_of_range("frequency_penalty", p.frequency_penalty, "between -2 and 2");
+  if (!(p.typical_p > 0 && p.typical_p <= 1)) return out_of_range("typical_p", p.typical_p, "above 0 and at most 1");
+  if (!(p.dry_multiplier >= 0 && p.dry_multiplier <= 1000))
+    return out_of_range("dry_multiplier", p.dry_multiplier, "between 0 and 1000");
+  if (!(p.dry_base >= 1 && p.dry_base <= 1000)) return out_of_range("dry_base", p.dry_base, "between 1 and 1000");
+  if (p.dry_allowed_length < 0) return out_of_range("dry_allowed_length", float(p.dry_allowed_length), "0 or more");
+  if (p.dry_penalty_last_n < -1)
+    return out_of_range("dry_penalty_last_n", float(p.dry_penalty_last_n), "-1 (the whole text) or more");
+  if (!(p.xtc_probability >= 0 && p.xtc_probability <= 1))
+    return out_of_range("xtc_probability", p.xtc_probability, "between 0 and 1");
+  if (!(p.xtc_threshold >= 0 && p.xtc_threshold <= 1))
+    return out_of_range("xtc_threshold", p.xtc_threshold, "between 0 and 1");
+  if (p.mirostat < 0 || p.mirostat > 2) return out_of_range("mirostat", float(p.mirostat), "0 (off), 1 or 2");
+  if (!(p.mirostat_tau >= 0 && p.mirostat_tau <= 100))
+    return out_of_range("mirostat_tau", p.mirostat_tau, "between 0 and 100");
+  if (!(p.mirostat_eta >= 0 && p.mirostat_eta <= 1))
+    return out_of_range("mirostat_eta", p.mirostat_eta, "between 0 and 1");
   if (p.logprobs < -1 || p.logprobs > vocabulary)
     return out_of_range("logprobs", float(p.logprobs), "-1 (off) or at most the vocabulary's size");
   for (const auto &[id, bias] : p.logit_bias) {
@@ -93,10 +103,11 @@ bool Sampler::adjust(const SamplerInput &input) {
   const SamplingParams &p = *input.params;
   const bool penalties = p.repetition_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0;
   const bool bans = !input.banned[0].empty() || !input.banned[1].empty() || !input.mask.empty();
-  if (p.logit_bias.empty() && !penalties && !bans) return false;
+  if (p.logit_bias.empty() && !penalties && !bans && p.dry_multiplier <= 0) return false;
   std::copy(input.logits.begin(), input.logits.end(), logits_.begin());
   for (const auto &[id, bias] : p.logit_bias) logits_[size_t(id)] += bias;
   if (penalties) penalize(input);
+  if (p.dry_multiplier > 0) punish_repeats(input);
   for (std::span<const int32_t> ids : input.banned)
     for (int32_t id : ids)
       if (id >= 0 && size_t(id) < logits_.size()) logits_[size_t(id)] = kMinusInfinity;
@@ -140,22 +151,31 @@ Status Sampler::draw(const SamplerInput &input, int32_t *id) {
     ids_[count] = int32_t(i);
     count += logits_[i] > kMinusInfinity;
   }
+  if (p.mirostat > 0) {
+    weigh(count, logits_[size_t(best)], p.temperature);
+    *id = draw_mirostat(count, input);
+    return ok_status();
+  }
   if (p.top_k > 0 && size_t(p.top_k) < count) count = keep_top_k(count, size_t(p.top_k));
   weigh(count, logits_[size_t(best)], p.temperature);
+  if (p.typical_p < 1) count = keep_typical(count, p.typical_p);
   if (p.min_p > 0) count = keep_min_p(count, p.min_p);
   if (p.top_p < 1) count = keep_top_p(count, p.top_p);
+  if (p.xtc_probability > 0 && p.xtc_threshold <= 0.5f) count = exclude_top(count, input);
+  *id = ids_[draw_weighted(count, input)];
+  return ok_status();
+}
 
+// The candidate at which the running sum of weights passes the draw.
+size_t Sampler::draw_weighted(size_t count, const SamplerInput &input) {
   const double total = std::accumulate(weights_.begin(), weights_.begin() + ptrdiff_t(count), 0.0);
-  const double target = uniform_draw(p.seed, input.index, input.branch) * total;
+  const double target = uniform_draw(input.params->seed, input.index, input.branch) * total;
   double sum = 0;
-  *id = ids_[count - 1]; // rounding may leave the target a hair above the last sum
   for (size_t i = 0; i < count; ++i) {
     sum += weights_[i];
-    if (sum <= target) continue;
-    *id = ids_[i];
-    break;
+    if (sum > target) return i;
   }
-  return ok_status();
+  return count - 1; // rounding may leave the target a hair above the last sum
 }
 
 // The weights of the candidates, the largest of which is 1.

@@ -5,6 +5,7 @@
 #include "runtime/engine/request.h"
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -19,6 +20,7 @@ struct SamplerInput {
   std::span<const uint32_t> mask;                 // a bit an id, 1: allowed; empty: all are
   uint64_t index = 0;                             // of the new token in the request, from 0
   uint32_t branch = 0;                            // which of a request's samples
+  double *mirostat_mu = nullptr; // mirostat's state between the tokens of a request; below 0: none yet
 };
 
 // kInvalidArgument naming the field that is out of its range.
@@ -54,13 +56,27 @@ private:
   size_t keep_min_p(size_t count, double min_p);
   size_t keep_top_p(size_t count, double top_p);
   void sort_by_key(size_t count);
+  size_t draw_weighted(size_t count, const SamplerInput &input);
+  // sampler_more.cpp
+  void punish_repeats(const SamplerInput &input);
+  size_t keep_typical(size_t count, double typical_p);
+  size_t exclude_top(size_t count, const SamplerInput &input);
+  void sort_candidates(size_t count);
+  size_t mirostat_count(size_t count, double mu, int version, double total) const;
+  int32_t draw_mirostat(size_t count, const SamplerInput &input);
 
   std::vector<float> logits_;
   std::vector<int32_t> counts_; // of generated ids, 0 between calls
-  std::vector<uint8_t> seen_;   // 0 between calls
+  std::vector<uint8_t> seen_;   // 0 between calls; of ids or of candidates
   std::vector<int32_t> ids_;    // candidates in ascending order
   std::vector<double> weights_; // of the candidates
   std::vector<Entry> entries_, spare_;
 };
+
+// Ascending as the value descends; -0 and +0 are equal.
+inline uint32_t descending_key(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value + 0.0f);
+  return bits & 0x80000000u ? bits : ~(bits | 0x80000000u);
+}
 
 } // namespace llmrt

@@ -8,29 +8,9 @@ namespace llmrt::server {
 
 namespace {
 
-constexpr double kLarge = 1e6;
 constexpr int kMaxChoices = 128;
 constexpr size_t kMaxStops = 64, kMaxStopBytes = 1024, kMaxBias = 1024;
 constexpr int64_t kMaxInt = std::numeric_limits<int32_t>::max();
-
-void read_sampling(FieldReader &fields, SamplingParams &sampling) {
-  auto set = [](float &to, std::optional<double> value) {
-    if (value)
-      to = static_cast<float>(*value);
-  };
-  set(sampling.temperature, fields.number("temperature", 0, kLarge));
-  set(sampling.top_p, fields.number("top_p", 0, 1));
-  if (sampling.top_p <= 0)
-    fields.fail("top_p", "must be above 0 and at most 1");
-  if (auto top_k = fields.integer("top_k", -1, kMaxInt))
-    sampling.top_k = static_cast<int32_t>(*top_k);
-  set(sampling.min_p, fields.number("min_p", 0, 1));
-  set(sampling.repetition_penalty, fields.number("repetition_penalty", 0, kLarge));
-  if (sampling.repetition_penalty <= 0)
-    fields.fail("repetition_penalty", "must be above 0");
-  set(sampling.presence_penalty, fields.number("presence_penalty", -2, 2));
-  set(sampling.frequency_penalty, fields.number("frequency_penalty", -2, 2));
-}
 
 void read_logit_bias(FieldReader &fields, const Model &model, SamplingParams &sampling) {
   const Json *bias = fields.value("logit_bias");
@@ -86,11 +66,6 @@ void read_stream(FieldReader &fields, GenerationParams &params) {
 
 // Everything of the conventions that would change the output and is not there yet.
 void refuse_what_is_not_there(FieldReader &fields) {
-  fields.refuse_unless("typical_p", 1);
-  fields.refuse_unless("dry_multiplier", 0);
-  fields.refuse_unless("xtc_probability", 0);
-  fields.refuse_unless("mirostat", 0);
-  fields.refuse_unless("mirostat_mode", 0);
   fields.refuse_unless("early_stopping", false);
   fields.refuse_unless("spaces_between_special_tokens", true);
   fields.refuse_unless("return_tokens_as_token_ids", false);
@@ -98,8 +73,7 @@ void refuse_what_is_not_there(FieldReader &fields) {
   fields.refuse_unless("response_format", Json{{"type", "text"}});
   fields.refuse({"truncate_prompt_tokens", "structured_outputs", "guided_json", "guided_regex",
                  "guided_choice", "guided_grammar", "bad_words", "allowed_token_ids", "logits_processors",
-                 "kv_transfer_params", "vllm_xargs", "dry_base", "dry_allowed_length", "dry_penalty_last_n",
-                 "dry_sequence_breakers", "xtc_threshold", "mirostat_tau", "mirostat_eta", "grammar", "json_schema"});
+                 "kv_transfer_params", "vllm_xargs", "grammar", "json_schema"});
   fields.ignore({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "request_id"});
 }
 
@@ -137,7 +111,7 @@ void read_branches(FieldReader &fields, GenerationParams &params) {
 GenerationParams read_generation_params(FieldReader &fields, const Model &model, ServerContext &context) {
   GenerationParams params;
   params.sampling = model.defaults;
-  read_sampling(fields, params.sampling);
+  read_sampling(fields, model, "repetition_penalty", params.sampling);
   read_logit_bias(fields, model, params.sampling);
   read_stops(fields, model, params);
   read_stream(fields, params);

@@ -31,6 +31,9 @@ struct GenerationParams {
 // the two endpoints spell it differently.
 GenerationParams read_generation_params(FieldReader &fields, const Model &model, ServerContext &context);
 
+// temperature to mirostat_eta, over what `sampling` has; endpoints call the repetition penalty differently.
+void read_sampling(FieldReader &fields, const Model &model, const char *repetition_penalty, SamplingParams &sampling);
+
 // model: absent, or a name that is served; else a 404.
 std::optional<ApiError> check_model_field(FieldReader &fields, const Model &model, const ServerContext &context);
 

@@ -293,7 +293,8 @@ TEST(Server, RefusesWhatWouldChangeTheOutput) {
         R"("logit_bias":{"97":"x"})", R"("stop":[""])", R"("stop":5)", R"("stop_token_ids":["a"])",
         R"("stream_options":{"include_usage":true})", R"("logprobs":true)", R"("logprobs":21)", R"("seed":1.5)",
         R"("stream":"yes")", R"("prompt_logprobs":21)", R"("max_tokens":-1)", R"("min_p":2)", R"("priority":"high")",
-        R"("cache_salt":1)", R"("mirostat":2)", R"("top_p":0.5,"use_beam_search":true)",
+        R"("cache_salt":1)", R"("mirostat":3)", R"("typical_p":0)", R"("dry_base":0.5)", R"("xtc_threshold":-1)",
+        R"("dry_sequence_breakers":5)", R"("top_p":0.5,"use_beam_search":true)",
         R"("best_of":2,"n":3)", R"("best_of":3,"stream":true)", R"("prompt_logprobs":1,"stream":true)"}) {
     HttpAnswer answer = post(running.port(), "/v1/completions", std::string(R"({"prompt":"a",)") + field + "}");
     EXPECT_EQ(answer.status, 400) << field << answer.body;
@@ -316,7 +317,8 @@ TEST(Server, TakesWhatDoesNot) {
            R"({"prompt":"a","user":"me","n":1,"best_of":1,"use_beam_search":false,"stop":null,"suffix":null,"seed":-1,)"
            R"("response_format":{"type":"text"},"logit_bias":{"97":1.5},"top_k":5,"min_p":0.1,"priority":3,)"
            R"("frequency_penalty":0.5,"presence_penalty":-0.5,"repetition_penalty":1.1,"min_tokens":1,)"
-           R"("ignore_eos":true,"cache_salt":"s","max_tokens":2})");
+           R"("ignore_eos":true,"cache_salt":"s","max_tokens":2,"typical_p":0.9,"dry_multiplier":0.8,"dry_base":1.5,)"
+           R"("dry_sequence_breakers":["\n"],"xtc_probability":0.2,"xtc_threshold":0.1,"mirostat":2})");
   EXPECT_EQ(answer.status, 200) << answer.body;
 }
 
