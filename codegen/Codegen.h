@@ -41,4 +41,35 @@ void loadCodegenDialects(mlir::MLIRContext &context);
 // at once if their kernels lie in contexts of their own: the pass manager loads dialects.
 llvm::Expected<CodeSegment> buildCpuSegment(llvm::ArrayRef<exec::KernelOp> kernels, const CpuTier &tier);
 
+// ---- kernels to link into a program, for systems that load no code ---------------------------------------------------
+
+enum class ObjectSystem { Linux, Ios }; // ELF; Mach-O, for arm64 tiers only
+
+struct ObjectFile {
+  std::string name; // of the archive's member
+  std::vector<char> bytes;
+};
+
+// A function that a library of kernels defines: what an llmrt_static_kernel says.
+struct LibraryKernel {
+  std::array<uint8_t, 16> id;
+  std::string tier;
+  int64_t firstRows;
+  std::string symbol;
+};
+
+struct KernelObjects {
+  std::vector<ObjectFile> objects; // one a kernel, so that a program with two models links what they share once
+  std::vector<LibraryKernel> kernels;
+};
+
+// The objects of all kernels for one tier; symbols are made of the tier and the kernel's id. Otherwise like
+// buildCpuSegment().
+llvm::Expected<KernelObjects> buildCpuObjects(llvm::ArrayRef<exec::KernelOp> kernels, const CpuTier &tier,
+                                              ObjectSystem system);
+
+// An object that defines `symbol`, an llmrt_kernel_library of these kernels, for the system of `tier`.
+llvm::Expected<ObjectFile> buildKernelRegistry(llvm::ArrayRef<LibraryKernel> kernels, llvm::StringRef symbol,
+                                               const CpuTier &tier, ObjectSystem system);
+
 } // namespace llmc::codegen

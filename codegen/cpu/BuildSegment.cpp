@@ -1,56 +1,33 @@
 // All kernels of a program for one tier: describe, emit, compile, link, and the table in front.
 #include "codegen/cpu/Compile.h"
-#include "codegen/cpu/KernelBuilder.h"
-#include "codegen/cpu/KernelInfo.h"
+#include "codegen/cpu/DescribedKernel.h"
 #include "runtime/abi/kernel.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MathExtras.h"
-
-#include <algorithm>
 
 namespace llmc::codegen {
 
 using namespace mlir;
+using cpu::DescribedKernel;
 using cpu::KernelInfo;
 
 namespace {
 
-struct Described {
-  exec::KernelOp op;
-  std::array<uint8_t, 16> id;
-  KernelInfo info;
-};
-
-std::string symbolOf(const Described &kernel, size_t variant) {
-  return "k_" + llvm::toHex(llvm::ArrayRef<uint8_t>(kernel.id), /*LowerCase=*/true) + "_" + std::to_string(variant);
+std::string symbolOf(const DescribedKernel &kernel, size_t variant) {
+  return "k_" + kernel.idText() + "_" + std::to_string(variant);
 }
 
-llvm::Expected<std::vector<Described>> describeAll(llvm::ArrayRef<exec::KernelOp> kernels, const CpuTier &tier) {
-  std::vector<Described> all;
-  for (exec::KernelOp op : kernels) {
-    const cpu::KindEmitter *kind = cpu::findKind(op.getKind());
-    if (!kind)
-      return llvm::createStringError("kernel '" + op.getSymName() + "' is of kind '" + op.getKind() +
-                                     "', which the CPU target does not have");
-    all.push_back({op, kernelId(op), kind->describe(op, tier)});
-  }
-  // By id, so that the segment does not depend on the order of the program.
-  std::sort(all.begin(), all.end(), [](const Described &a, const Described &b) { return a.id < b.id; });
-  return all;
-}
-
-void emitAll(ModuleOp module, const std::vector<Described> &kernels, const CpuTier &tier) {
-  for (const Described &kernel : kernels)
-    for (auto [i, variant] : llvm::enumerate(kernel.info.variants)) {
-      cpu::KernelBuilder builder(module, symbolOf(kernel, i), tier);
-      cpu::findKind(exec::KernelOp(kernel.op).getKind())->emit(builder, kernel.op, variant);
-      builder.finish();
-    }
+void emitAll(ModuleOp module, const std::vector<DescribedKernel> &kernels, const CpuTier &tier) {
+  for (const DescribedKernel &kernel : kernels)
+    for (auto [i, variant] : llvm::enumerate(kernel.info.variants))
+      cpu::emitVariant(module, kernel, variant, symbolOf(kernel, i), tier);
 }
 
 // Builds the table's arrays.
@@ -74,7 +51,7 @@ public:
     return result;
   }
 
-  void add(const Described &kernel) {
+  void add(const DescribedKernel &kernel) {
     const KernelInfo &info = kernel.info;
     llmrt_kernel_entry entry = {};
     std::copy(kernel.id.begin(), kernel.id.end(), entry.id);
@@ -132,11 +109,11 @@ std::vector<char> layOut(Table &table, const cpu::Image &image, const CpuTier &t
 }
 
 // Entries come out in the order of the kernels and their variants; the image's symbols say where each lies.
-llvm::Error placeEntries(Table &table, const std::vector<Described> &kernels, const cpu::Image &image) {
+llvm::Error placeEntries(Table &table, const std::vector<DescribedKernel> &kernels, const cpu::Image &image) {
   std::map<std::string, const cpu::Image::Symbol *> symbols;
   for (const cpu::Image::Symbol &symbol : image.symbols) symbols[symbol.name] = &symbol;
   size_t next = 0;
-  for (const Described &kernel : kernels)
+  for (const DescribedKernel &kernel : kernels)
     for (size_t variant = 0; variant < kernel.info.variants.size(); ++variant) {
       auto found = symbols.find(symbolOf(kernel, variant));
       if (found == symbols.end())
@@ -158,7 +135,7 @@ void loadCodegenDialects(MLIRContext &context) {
 
 llvm::Expected<CodeSegment> buildCpuSegment(llvm::ArrayRef<exec::KernelOp> kernels, const CpuTier &tier) {
   if (kernels.empty()) return llvm::createStringError("a program without kernels has no code segment");
-  auto described = describeAll(kernels, tier);
+  auto described = cpu::describeKernels(kernels, tier);
   if (!described) return described.takeError();
   MLIRContext *context = kernels.front()->getContext();
   OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(context));
@@ -169,7 +146,7 @@ llvm::Expected<CodeSegment> buildCpuSegment(llvm::ArrayRef<exec::KernelOp> kerne
   auto image = cpu::linkImage(*object, tier);
   if (!image) return image.takeError();
   Table table;
-  for (const Described &kernel : *described) table.add(kernel);
+  for (const DescribedKernel &kernel : *described) table.add(kernel);
   if (llvm::Error error = placeEntries(table, *described, *image)) return std::move(error);
   return CodeSegment{tier.name, layOut(table, *image, tier)};
 }

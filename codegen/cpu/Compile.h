@@ -8,13 +8,20 @@
 
 #include <vector>
 
+namespace llvm {
+class Module;
+}
+
 namespace llmc::cpu {
 
 // Lowers a module of kernels to the LLVM dialect.
 llvm::Error lowerToLlvm(mlir::ModuleOp module);
 
-// Translates, optimises and compiles it to an ELF object. A function that needs over 4 KB of stack is an error.
+// Translates, optimises and compiles it to an object. A function that needs over 4 KB of stack is an error.
 llvm::Expected<llvm::SmallVector<char, 0>> compileToObject(mlir::ModuleOp module, const codegen::CpuTier &tier);
+
+// The second half of it. Its context is of no use afterwards but to be destroyed.
+llvm::Expected<llvm::SmallVector<char, 0>> compileModule(llvm::Module &code, const codegen::CpuTier &tier);
 
 struct Image {
   struct Symbol {

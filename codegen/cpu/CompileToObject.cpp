@@ -98,28 +98,32 @@ struct Complaints : llvm::DiagnosticHandler {
 
 } // namespace
 
-llvm::Expected<llvm::SmallVector<char, 0>> compileToObject(mlir::ModuleOp module, const codegen::CpuTier &tier) {
+llvm::Expected<llvm::SmallVector<char, 0>> compileModule(llvm::Module &code, const codegen::CpuTier &tier) {
   auto machine = makeMachine(tier);
   if (!machine) return machine.takeError();
-  llvm::LLVMContext context;
   std::string complaints;
-  context.setDiagnosticHandler(std::make_unique<Complaints>(complaints));
-  std::unique_ptr<llvm::Module> code = mlir::translateModuleToLLVMIR(module, context, "kernels");
-  if (!code) return llvm::createStringError("translating the kernels to LLVM IR failed");
-  code->setDataLayout((*machine)->createDataLayout());
-  code->setTargetTriple(llvm::Triple(tier.triple));
-  setAttributes(*code, tier);
-  if (llvm::Error error = optimize(*code, **machine)) return std::move(error);
+  code.getContext().setDiagnosticHandler(std::make_unique<Complaints>(complaints));
+  code.setDataLayout((*machine)->createDataLayout());
+  code.setTargetTriple(llvm::Triple(tier.triple));
+  setAttributes(code, tier);
+  if (llvm::Error error = optimize(code, **machine)) return std::move(error);
 
   llvm::SmallVector<char, 0> object;
   llvm::raw_svector_ostream stream(object);
   llvm::legacy::PassManager emission;
   if ((*machine)->addPassesToEmitFile(emission, stream, nullptr, llvm::CodeGenFileType::ObjectFile))
     return llvm::createStringError("tier " + llvm::Twine(tier.name) + " cannot emit object files");
-  emission.run(*code);
+  emission.run(code);
   if (!complaints.empty())
     return llvm::createStringError("compiling kernels for " + llvm::Twine(tier.name) + ": " + complaints);
   return object;
+}
+
+llvm::Expected<llvm::SmallVector<char, 0>> compileToObject(mlir::ModuleOp module, const codegen::CpuTier &tier) {
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> code = mlir::translateModuleToLLVMIR(module, context, "kernels");
+  if (!code) return llvm::createStringError("translating the kernels to LLVM IR failed");
+  return compileModule(*code, tier);
 }
 
 } // namespace llmc::cpu

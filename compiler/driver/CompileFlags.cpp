@@ -30,7 +30,9 @@ void addCompileFlags(CLI::App &app, CompileFlags &flags) {
   app.add_option("-o,--output", flags.output, "the artifact; default <name>-<quantization>.fbs");
   app.add_option("--compile-to", flags.compileTo, "print the IR after a phase: import, fused, quantized, paged, exec, "
                                                   "kernels");
-  app.add_option("--emit-kernels", flags.emitKernels, "not built yet");
+  app.add_option("--emit-kernels", flags.emitKernels, "beside the artifact an archive, FILE.a, of its kernels to link into "
+                                                      "a program, and FILE.h; tiers of one architecture");
+  app.add_option("--emit-kernels-for", flags.emitKernelsFor, "linux (ELF, the default) or ios (Mach-O, arm64 tiers)");
   app.add_flag("--print-memory", flags.printMemory, "what llmrt will need, as a formula and its value");
   app.add_flag("--json", flags.json, "the result as one JSON object on stdout");
   app.add_option("-j,--threads", flags.threads, "threads; default one a processor");
@@ -90,7 +92,6 @@ static llvm::Error checkTargets(const CompileFlags &flags) {
     return usageError("--target " + target + " is not known; there is cpu");
   }
   if (!flags.gpuArchs.empty()) return usageError("--gpu-arch is not built yet: there is no GPU target");
-  if (!flags.emitKernels.empty()) return usageError("--emit-kernels is not built yet");
   return llvm::Error::success();
 }
 
@@ -155,6 +156,29 @@ static llvm::Error resolvePhase(const CompileFlags &flags, CompileOptions &optio
   return llvm::Error::success();
 }
 
+// Of the tiers that were resolved before.
+static llvm::Error resolveLibrary(const CompileFlags &flags, CompileOptions &options) {
+  if (flags.emitKernelsFor != "linux" && flags.emitKernelsFor != "ios")
+    return usageError("--emit-kernels-for " + flags.emitKernelsFor + " is not known; there are linux and ios");
+  options.kernelLibraryForIos = flags.emitKernelsFor == "ios";
+  if (flags.emitKernels.empty())
+    return options.kernelLibraryForIos ? usageError("--emit-kernels-for ios needs --emit-kernels FILE.a")
+                                       : llvm::Error::success();
+  if (!llvm::StringRef(flags.emitKernels).ends_with(".a"))
+    return usageError("--emit-kernels " + flags.emitKernels + ": the archive's name ends in .a");
+  if (options.stop != Phase::Artifact)
+    return usageError("--emit-kernels goes with an artifact and not with --compile-to " + flags.compileTo);
+  uint32_t architecture = codegen::findCpuTier(options.tiers.front())->architecture;
+  for (const std::string &tier : options.tiers)
+    if (codegen::findCpuTier(tier)->architecture != architecture)
+      return usageError("--emit-kernels makes a library for one architecture: choose x86-64 or arm64 tiers with "
+                        "--cpu-tier");
+  if (options.kernelLibraryForIos && architecture != LLMRT_ARCH_ARM64)
+    return usageError("--emit-kernels-for ios takes arm64 tiers: choose them with --cpu-tier");
+  options.kernelLibrary = flags.emitKernels;
+  return llvm::Error::success();
+}
+
 static llvm::Error resolveCounts(const CompileFlags &flags, CompileOptions &options) {
   constexpr uint64_t most = uint64_t(1) << 30;
   if (flags.maxModelLen > most || flags.maxNumBatchedTokens > most || flags.maxNumSeqs > most)
@@ -181,6 +205,7 @@ llvm::Expected<CompileOptions> resolveFlags(const CompileFlags &flags) {
   auto tiers = resolveTiers(flags.tiers);
   if (!tiers) return tiers.takeError();
   options.tiers = *tiers;
+  if (llvm::Error error = resolveLibrary(flags, options)) return std::move(error);
   auto quantization = resolveQuantization(flags.quantization);
   if (!quantization) return quantization.takeError();
   options.quantization = *quantization;

@@ -12,7 +12,7 @@ namespace llmc {
 
 struct CompileFlags {
   std::string model, quantization = "auto", dtype = "auto", activations = "int8", kvCacheDtype = "auto", weights;
-  std::string compileTo = "artifact", output, emitKernels;
+  std::string compileTo = "artifact", output, emitKernels, emitKernelsFor = "linux";
   std::vector<std::string> targets, tiers, gpuArchs;
   uint64_t maxModelLen = 0, maxNumBatchedTokens = 512, maxNumSeqs = 64;
   int threads = 0; // 0: one a usable processor

@@ -32,6 +32,7 @@ static void printResult(const CompileResult &result, const CompileFlags &flags, 
                                    {"seconds", progress.seconds()},
                                    {"peak_rss_bytes", llmrt::os::peak_rss_bytes()},
                                    {"peak_data_bytes", progress.peakDataBytes()}};
+    if (!result.kernelLibrary.empty()) json["kernel_library"] = result.kernelLibrary;
     llvm::outs() << json.dump() << "\n";
     return;
   }

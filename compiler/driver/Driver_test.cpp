@@ -70,6 +70,14 @@ TEST_F(Driver, WrongUsageIsTwo) {
   expectUsage({"compile", kModel, "--weights", "random:-1"}, "random:SEED");
   expectUsage({"compile", kModel, "--compile-to", "lunch"}, "import, fused, quantized, paged, exec, kernels, artifact");
   expectUsage({"compile", kModel, "--compile-to", "exec", "--json"}, "--compile-to exec prints IR");
+  expectUsage({"compile", kModel, "--emit-kernels", "lib.a"}, "for one architecture");
+  expectUsage({"compile", kModel, "--emit-kernels", "lib.so", "--cpu-tier", "native"}, "ends in .a");
+  expectUsage({"compile", kModel, "--emit-kernels", "lib.a", "--cpu-tier", "x86-64-v3", "--emit-kernels-for", "ios"},
+              "arm64 tiers");
+  expectUsage({"compile", kModel, "--emit-kernels-for", "ios"}, "needs --emit-kernels");
+  expectUsage({"compile", kModel, "--emit-kernels-for", "beos"}, "there are linux and ios");
+  expectUsage({"compile", kModel, "--emit-kernels", "lib.a", "--cpu-tier", "arm64", "--compile-to", "exec"},
+              "--compile-to exec");
 }
 
 TEST_F(Driver, WhatIsNotBuiltIsRefusedByName) {
@@ -77,7 +85,6 @@ TEST_F(Driver, WhatIsNotBuiltIsRefusedByName) {
   expectUsage({"compile", kModel, "--target", "cpu,vulkan"}, "--target vulkan is not built yet");
   expectUsage({"compile", kModel, "--target", "tpu"}, "--target tpu is not known");
   expectUsage({"compile", kModel, "--gpu-arch", "sm_90"}, "--gpu-arch is not built yet");
-  expectUsage({"compile", kModel, "--emit-kernels", "lib.a"}, "--emit-kernels is not built yet");
   expectUsage({"compile", kModel, "--cpu-tier", "x86-64-v2"}, "--cpu-tier x86-64-v2 is not known");
   expectUsage({"compile", kModel, "--quantization", "q3_k"}, "--quantization q3_k is not known; there are auto, none, q");
   expectUsage({"compile", kModel, "--dtype", "float64"}, "there are auto, float32, bfloat16, float16");

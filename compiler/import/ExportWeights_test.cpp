@@ -55,6 +55,15 @@ TEST(ExportWeights, RefusesTheModelsOwnFolder) {
   EXPECT_FALSE(llvm::sys::fs::exists(from.path("model.safetensors")));
 }
 
+TEST(ExportWeights, AFileWhereTheFolderShouldBeStays) {
+  TestFolder from, to;
+  Checkpoint checkpoint = checkpointIn(from);
+  auto random = makeRandomTensors(kSpecs, 3, 0.02, ElementType::F32);
+  to.write("file", "precious");
+  EXPECT_THAT(llvm::toString(exportWeights(checkpoint, kSpecs, *random, to.path("file"))), HasSubstr("give a folder"));
+  EXPECT_TRUE(llvm::sys::fs::exists(to.path("file")));
+}
+
 // A full disk, as a limit on the size of a file.
 class FileLimit {
 public:

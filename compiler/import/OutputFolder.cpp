@@ -8,7 +8,8 @@ namespace llmc {
 namespace fs = llvm::sys::fs;
 
 llvm::Expected<OutputFolder> OutputFolder::open(llvm::StringRef folder) {
-  bool there = fs::is_directory(folder);
+  bool there = fs::exists(folder);
+  if (there && !fs::is_directory(folder)) return importError(folder, "is a file; give a folder");
   if (!there)
     if (std::error_code error = fs::create_directories(folder)) return importError(folder, error.message());
   return OutputFolder(folder.str(), !there);

@@ -2,6 +2,7 @@
 
 #include "codegen/lowering/Lowering.h"
 #include "compiler/emit/ArtifactWriter.h"
+#include "compiler/emit/KernelLibrary.h"
 #include "compiler/import/Config.h"
 #include "compiler/import/tokenizer/Tokenizer.h"
 #include "compiler/pipeline/Describe.h"
@@ -132,6 +133,10 @@ private:
     if (!code) return code.takeError();
     contents.code = std::move(*code);
     contents.kernels = kernelNames(module());
+    if (options.kernelLibrary.empty()) return llvm::Error::success();
+    auto objects = buildLibrary(module(), options, progress);
+    if (!objects) return objects.takeError();
+    library = std::move(*objects);
     return llvm::Error::success();
   }
 
@@ -172,8 +177,14 @@ private:
     writer.threads = options.threads;
     uint64_t total = contents.weights.bytes;
     writer.progress = [&](llvm::StringRef weight, uint64_t done) { progress.step(weight, done, total); };
+    // The library appears with the artifact or not at all.
+    auto kernels = beginKernelLibrary(library, options.kernelLibrary);
+    if (!kernels) return kernels.takeError();
     auto written = writeArtifact(contents, *checkpoint.tensors, result.artifact, writer);
     if (!written) return written.takeError();
+    if (*kernels)
+      if (llvm::Error error = (*kernels)->commit()) return error;
+    result.kernelLibrary = options.kernelLibrary;
     result.rootHash = llmrt::to_hex(written->rootHash);
     result.bytes = written->bytes;
     result.weightBytes = written->weightBytes;
@@ -189,6 +200,7 @@ private:
   Checkpoint checkpoint;
   models::ImportedModel model;
   ArtifactContents contents;
+  std::vector<codegen::ObjectFile> library;
 };
 
 } // namespace

@@ -11,6 +11,7 @@ namespace llmc {
 
 struct CompileResult {
   std::string artifact; // the file; empty where a phase's IR was printed
+  std::string kernelLibrary; // likewise
   std::string rootHash; // hexadecimal
   uint64_t bytes = 0, weightBytes = 0;
 };

@@ -172,6 +172,19 @@ TEST_F(Compile, AFullDiskLeavesNothingBehind) {
   EXPECT_THAT(files(), IsEmpty());
 }
 
+TEST_F(Compile, KernelLibrariesAppearWithTheArtifactOrNotAtAll) {
+  options.kernelLibrary = (folder / "kernels.a").string();
+  options.output = (folder / "no/such/folder.fbs").string();
+  EXPECT_THAT(run(), HasSubstr("no/such"));
+  EXPECT_FALSE(fs::exists(options.kernelLibrary));
+  EXPECT_FALSE(fs::exists(folder / "kernels.h"));
+  options.output = (folder / "out.fbs").string();
+  ASSERT_EQ(run(), "");
+  EXPECT_EQ(result.kernelLibrary, options.kernelLibrary);
+  EXPECT_TRUE(fs::exists(options.kernelLibrary));
+  EXPECT_TRUE(fs::exists(folder / "kernels.h"));
+}
+
 TEST_F(Compile, AFailedCompileKeepsTheOldFile) {
   write(options.output, "precious");
   fs::path broken = folder / "broken";

@@ -1,5 +1,6 @@
 #include "compiler/pipeline/Kernels.h"
 
+#include "compiler/emit/KernelLibrary.h"
 #include "mlir/Parser/Parser.h"
 #include "runtime/abi/kernel.h"
 #include "llvm/ADT/StringExtras.h"
@@ -7,6 +8,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -21,13 +23,17 @@ std::vector<KernelName> kernelNames(mlir::ModuleOp module) {
 
 namespace {
 
-// Tiers are built by whichever thread is free; the result's order is the options'. Each tier has a context of its own,
-// with the kernels read back from text: pass managers load dialects, which must not happen in a context that several
-// threads use.
-class Builder {
+using Kernels = llvm::ArrayRef<exec::KernelOp>;
+
+// Builds a Result for each tier, by whichever thread is free; their order is the options'. Each tier has a context of
+// its own, with the kernels read back from text: pass managers load dialects, which must not happen in a context that
+// several threads use.
+template <typename Result> class TierBuilder {
 public:
-  Builder(mlir::ModuleOp module, const CompileOptions &options, Progress &progress)
-      : options(options), progress(progress), segments(options.tiers.size()) {
+  using Build = std::function<llvm::Expected<Result>(Kernels, const codegen::CpuTier &)>;
+
+  TierBuilder(mlir::ModuleOp module, const CompileOptions &options, Progress &progress, Build build)
+      : options(options), progress(progress), build(std::move(build)), results(options.tiers.size()) {
     llvm::raw_string_ostream stream(text);
     for (auto kernel : module.getOps<exec::KernelOp>()) {
       kernel->print(stream, mlir::OpPrintingFlags().useLocalScope());
@@ -35,18 +41,18 @@ public:
     }
   }
 
-  llvm::Expected<std::vector<codegen::CodeSegment>> run() {
-    size_t count = std::min<size_t>(size_t(std::max(1, options.threads)), segments.size());
+  llvm::Expected<std::vector<Result>> run() {
+    size_t count = std::min<size_t>(size_t(std::max(1, options.threads)), results.size());
     std::vector<std::thread> pool;
     for (size_t i = 1; i < count; ++i) pool.emplace_back([this] { work(); });
     work();
     for (std::thread &thread : pool) thread.join();
     if (!failure.empty()) return llvm::createStringError(failure);
-    return std::move(segments);
+    return std::move(results);
   }
 
 private:
-  llvm::Expected<codegen::CodeSegment> build(llvm::StringRef tier) {
+  llvm::Expected<Result> buildTier(llvm::StringRef tier) {
     mlir::DialectRegistry registry;
     exec::registerDialects(registry);
     mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
@@ -54,27 +60,28 @@ private:
     auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     if (!module) return llvm::createStringError("the kernels do not read back from text, which is a mistake in llmc");
     std::vector<exec::KernelOp> kernels(module->getOps<exec::KernelOp>().begin(), module->getOps<exec::KernelOp>().end());
-    return codegen::buildCpuSegment(kernels, *codegen::findCpuTier(tier));
+    return build(kernels, *codegen::findCpuTier(tier));
   }
 
   void work() {
-    for (size_t i = next++; i < segments.size(); i = next++) {
-      auto segment = build(options.tiers[i]);
+    for (size_t i = next++; i < results.size(); i = next++) {
+      auto result = buildTier(options.tiers[i]);
       std::lock_guard lock(mutex);
-      progress.step(options.tiers[i], ++done, segments.size());
-      if (segment) segments[i] = std::move(*segment);
-      else if (std::string problem = llvm::toString(segment.takeError()); failure.empty())
+      progress.step(options.tiers[i], ++done, results.size());
+      if (result) results[i] = std::move(*result);
+      else if (std::string problem = llvm::toString(result.takeError()); failure.empty())
         failure = options.tiers[i] + ": " + problem;
     }
   }
 
   const CompileOptions &options;
   Progress &progress;
+  Build build;
   std::string text; // of the kernels
   std::atomic<size_t> next = 0;
   std::mutex mutex;
   size_t done = 0;
-  std::vector<codegen::CodeSegment> segments;
+  std::vector<Result> results;
   std::string failure; // the first one
 };
 
@@ -82,7 +89,28 @@ private:
 
 llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp module, const CompileOptions &options,
                                                             Progress &progress) {
-  return Builder(module, options, progress).run();
+  return TierBuilder<codegen::CodeSegment>(module, options, progress, codegen::buildCpuSegment).run();
+}
+
+llvm::Expected<std::vector<codegen::ObjectFile>> buildLibrary(mlir::ModuleOp module, const CompileOptions &options,
+                                                              Progress &progress) {
+  auto system = options.kernelLibraryForIos ? codegen::ObjectSystem::Ios : codegen::ObjectSystem::Linux;
+  auto build = [&](Kernels kernels, const codegen::CpuTier &tier) {
+    return codegen::buildCpuObjects(kernels, tier, system);
+  };
+  auto tiers = TierBuilder<codegen::KernelObjects>(module, options, progress, build).run();
+  if (!tiers) return tiers.takeError();
+  std::vector<codegen::ObjectFile> objects;
+  std::vector<codegen::LibraryKernel> kernels;
+  for (codegen::KernelObjects &tier : *tiers) {
+    llvm::move(tier.objects, std::back_inserter(objects));
+    llvm::move(tier.kernels, std::back_inserter(kernels));
+  }
+  auto registry = codegen::buildKernelRegistry(kernels, librarySymbol(options.kernelLibrary),
+                                               *codegen::findCpuTier(options.tiers.front()), system);
+  if (!registry) return registry.takeError();
+  objects.push_back(std::move(*registry));
+  return objects;
 }
 
 void printKernels(mlir::ModuleOp module, llvm::ArrayRef<codegen::CodeSegment> code, llvm::raw_ostream &out) {

@@ -14,6 +14,10 @@ std::vector<KernelName> kernelNames(mlir::ModuleOp module);
 llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp module, const CompileOptions &options,
                                                             Progress &progress);
 
+// The kernels of all tiers, which are of one architecture, as objects and registry to be written as options.kernelLibrary.
+llvm::Expected<std::vector<codegen::ObjectFile>> buildLibrary(mlir::ModuleOp module, const CompileOptions &options,
+                                                              Progress &progress);
+
 // A line a variant, as --compile-to kernels prints it.
 void printKernels(mlir::ModuleOp module, llvm::ArrayRef<codegen::CodeSegment> code, llvm::raw_ostream &out);
 

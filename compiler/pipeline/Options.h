@@ -27,6 +27,8 @@ struct CompileOptions {
   uint64_t maxNumBatchedTokens = 512, maxNumSeqs = 64;
   Phase stop = Phase::Artifact;
   std::string output;                // empty: <name>-<quantization>.fbs
+  std::string kernelLibrary;         // an archive of the kernels, to be linked; empty: none
+  bool kernelLibraryForIos = false;  // Mach-O objects; else ELF
   int threads = 1;
 };
 

@@ -106,6 +106,13 @@ typedef struct llmrt_static_kernel {
   llmrt_kernel function;
 } llmrt_static_kernel;
 
+// What `llmc compile --emit-kernels` defines in its archive.
+typedef struct llmrt_kernel_library {
+  uint32_t abi_version; // LLMRT_ABI_VERSION
+  uint32_t count;
+  const llmrt_static_kernel *kernels;
+} llmrt_kernel_library;
+
 #ifdef __cplusplus
 }
 #endif

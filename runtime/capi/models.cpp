@@ -13,6 +13,9 @@ llmrt::Status llmrt_model::step() {
   return model->engine->step().status();
 }
 
+static_assert(int(LoadMode::kAuto) == LLMRT_CODE_AUTO && int(LoadMode::kMapFile) == LLMRT_CODE_MAP &&
+              int(LoadMode::kCopy) == LLMRT_CODE_COPY && int(LoadMode::kStatic) == LLMRT_CODE_STATIC);
+
 static ModelOptions options_of(std::string path, const llmrt_open_options &options) {
   ModelOptions out;
   out.path = std::move(path);
@@ -20,6 +23,8 @@ static ModelOptions options_of(std::string path, const llmrt_open_options &optio
   if (options.cpu_tier)
     out.cpu_tier.assign(options.cpu_tier, options.cpu_tier_length);
   out.verify_weights = options.verify_weights != 0;
+  out.kernels = options.kernels;
+  out.load_mode = static_cast<LoadMode>(options.code_loading);
   out.engine.max_model_len = options.max_model_len;
   out.engine.max_num_batched_tokens = options.max_num_batched_tokens;
   out.engine.max_num_seqs = options.max_num_seqs;
@@ -38,6 +43,8 @@ extern "C" llmrt_code llmrt_open(const char *path, size_t path_length, const llm
     llmrt_open_options known{};
     if (!read_struct(options, &known))
       return report(LLMRT_INVALID_ARGUMENT, "options->size is not set", error);
+    if (known.code_loading < LLMRT_CODE_AUTO || known.code_loading > LLMRT_CODE_STATIC)
+      return report(LLMRT_INVALID_ARGUMENT, "options->code_loading is not an llmrt_code_loading", error);
     Result<std::unique_ptr<Model>> opened = Model::open(options_of(std::string(path, path_length), known));
     if (!opened.ok())
       return report(opened.status(), error);

@@ -47,6 +47,17 @@ typedef struct llmrt_error {
   char message[1012]; /* terminated */
 } llmrt_error;
 
+/* Kernels linked into the program: `llmc compile --emit-kernels FILE.a` writes the archive, and FILE.h that names it. */
+typedef struct llmrt_kernel_library llmrt_kernel_library;
+
+/* How the artifact's kernels get into the process. */
+typedef enum llmrt_code_loading {
+  LLMRT_CODE_AUTO = 0,  /* STATIC where `kernels` is given; else MAP, and COPY where the system forbids that */
+  LLMRT_CODE_MAP = 1,   /* read and executed straight from the file */
+  LLMRT_CODE_COPY = 2,  /* memory that is written and then made executable */
+  LLMRT_CODE_STATIC = 3 /* linked into the program */
+} llmrt_code_loading;
+
 /* ---- models ---------------------------------------------------------------------------------------------------- */
 typedef struct llmrt_open_options {
   size_t size; /* sizeof(llmrt_open_options) */
@@ -61,6 +72,8 @@ typedef struct llmrt_open_options {
   int32_t disable_prefix_caching;
   int32_t verify_weights;      /* 1: check the weights' hashes first */
   int64_t max_logit_rows;      /* of a step, for llmrt_logits: more is faster and takes vocabulary x 4 bytes each; 0: 16 */
+  const llmrt_kernel_library *kernels; /* for STATIC; must outlive the model; NULL: none */
+  int32_t code_loading;                /* llmrt_code_loading */
 } llmrt_open_options;
 
 /* `options` may be NULL. */

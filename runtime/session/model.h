@@ -4,6 +4,7 @@
 
 #include "runtime/artifact/artifact.h"
 #include "runtime/base/status.h"
+#include "runtime/device/cpu/code_loader.h"
 #include "runtime/engine/engine.h"
 #include "runtime/text/chat_template.h"
 #include "runtime/text/tokenizer.h"
@@ -26,6 +27,8 @@ struct ModelOptions {
   std::string cpu_tier;    // empty: the best that the machine can run
   std::string kv_cache_dtype = "auto"; // anything else must be what the artifact was compiled with
   std::string chat_template;           // source; empty: the artifact's
+  LoadMode load_mode = LoadMode::kAuto;          // of the kernels; kStatic where `kernels` is set
+  const llmrt_kernel_library *kernels = nullptr; // linked into the program; must outlive the model
   bool verify_weights = false;
   bool text_only = false; // no device and no engine: tokenize, render
   EngineOptions engine;
