@@ -32,6 +32,9 @@ public:
   int64_t vocabulary() const override { return kVocabulary; }
   bool is_special(int32_t id) const override { return id >= 256; }
   Result<std::string> token_text(int32_t id) const override { return decode({&id, 1}, false); }
+  Result<std::string> token_bytes(int32_t id) const override {
+    return id >= 0 && id < 256 ? Result<std::string>(std::string(1, static_cast<char>(id))) : token_text(id);
+  }
   int32_t find(std::string_view token) const override {
     return token.size() == 1 ? static_cast<unsigned char>(token[0]) : -1;
   }

@@ -33,4 +33,7 @@ std::unique_ptr<TokenSink> make_rewrite_stage(const schema::DecoderStep &step, c
                                               const CharClasses &classes, TokenSink &next);
 std::unique_ptr<TokenSink> make_stream_stage(const schema::DecoderStep &step, TokenSink &next);
 
+// "<0x41>" is 0x41; -1 for any other token. Like Rust's from_str_radix it takes "+5" for 5.
+int byte_of_token(std::string_view token);
+
 } // namespace llmrt

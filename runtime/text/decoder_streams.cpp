@@ -96,15 +96,6 @@ int hex_digit(char c) {
   return -1;
 }
 
-// "<0x41>" is 0x41; -1 for any other token. Like Rust's from_str_radix it takes "+5" for 5.
-int byte_of_token(std::string_view token) {
-  if (token.size() != 6 || token.substr(0, 3) != "<0x" || token[5] != '>') return -1;
-  const int low = hex_digit(token[4]);
-  if (token[3] == '+') return low;
-  const int high = hex_digit(token[3]);
-  return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
 // A run of byte tokens is text if the whole of it is UTF-8, else one U+FFFD a byte; so it waits for its end.
 class ByteFallback : public TokenSink {
 public:
@@ -180,6 +171,14 @@ private:
 };
 
 } // namespace
+
+int byte_of_token(std::string_view token) {
+  if (token.size() != 6 || token.substr(0, 3) != "<0x" || token[5] != '>') return -1;
+  const int low = hex_digit(token[4]);
+  if (token[3] == '+') return low;
+  const int high = hex_digit(token[3]);
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
 
 std::unique_ptr<TokenSink> make_stream_stage(const DecoderStep &step, TokenSink &next) {
   switch (step.op()) {

@@ -5,6 +5,7 @@
 #include "runtime/text/decoder.h"
 #include "runtime/text/normal/normalizer.h"
 #include "runtime/text/pre_tokenizer.h"
+#include "runtime/text/token_bytes.h"
 #include "runtime/text/normal/utf8.h"
 #include "runtime/text/word_model.h"
 
@@ -90,6 +91,12 @@ public:
     if (id >= 0 && vocabulary_.has(static_cast<uint32_t>(id)))
       return std::string(vocabulary_.spelling(static_cast<uint32_t>(id)));
     return Status(StatusCode::kInvalidArgument, "no token has the id " + std::to_string(id));
+  }
+
+  Result<std::string> token_bytes(int32_t id) const override {
+    const std::string_view token = decoded(id, false);
+    if (!token.data()) return Status(StatusCode::kInvalidArgument, "no token has the id " + std::to_string(id));
+    return llmrt::token_bytes(tables_, token);
   }
 
   int32_t find(std::string_view token) const override {

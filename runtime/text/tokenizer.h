@@ -42,6 +42,9 @@ public:
   virtual int64_t vocabulary() const = 0; // the largest id that has a token, and one
   virtual bool is_special(int32_t id) const = 0;
   virtual Result<std::string> token_text(int32_t id) const = 0;  // the vocabulary's own spelling
+  // The bytes that the id adds to a text that goes on; not always whole characters. A special token's own spelling.
+  // kUnsupported: with this decoder they depend on the ids beside it. Without an override: decode() of it alone.
+  virtual Result<std::string> token_bytes(int32_t id) const { return decode({&id, 1}, false); }
   virtual int32_t find(std::string_view token) const = 0;        // -1: none
 };
 
