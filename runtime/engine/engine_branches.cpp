@@ -47,6 +47,7 @@ Status EngineImpl::check_branches(const RequestSpec &spec) const {
     return invalid("prompt_logprobs must be at most the vocabulary's size, " + std::to_string(vocabulary_));
   const BeamOptions &beams = spec.beams;
   if (beams.width == 0) return ok_status();
+  if (spec.rules) return invalid("beam search does not go together with a grammar");
   if (beams.width < spec.branches)
     return invalid("beam search of width " + std::to_string(beams.width) + " cannot give " +
                    std::to_string(spec.branches) + " answers");

@@ -42,6 +42,7 @@ private:
   void finish_entry(const PlannedRequest &entry);
   void deliver_prompt_logits(const PlannedRequest &entry);
   void deliver_prompt_logprobs(RequestState *request, int64_t first, int64_t end, int64_t first_row);
+  Status choose(RequestState *request, SamplerInput &input, NewToken *token);
   void sample(RequestState *request, std::span<const float> logits);
   FinishReason reason_to_stop(const RequestState &request, int32_t token) const;
   void emit(RequestState *request, Event &&event);

@@ -155,6 +155,17 @@ FinishReason EngineImpl::reason_to_stop(const RequestState &request, int32_t tok
   return FinishReason::kNone;
 }
 
+// Samples under the request's rules, if it has any, and tells them what came.
+Status EngineImpl::choose(RequestState *request, SamplerInput &input, NewToken *token) {
+  if (!request->spec.rules) return sampler_.sample(input, token);
+  if (!request->match) request->match = request->spec.rules->begin();
+  Result<std::span<const uint32_t>> mask = request->match->mask();
+  if (!mask.ok()) return mask.status();
+  input.mask = *mask;
+  if (Status status = sampler_.sample(input, token); !status.ok()) return status;
+  return request->match->accept(token->id);
+}
+
 void EngineImpl::sample(RequestState *request, std::span<const float> logits) {
   SamplerInput input;
   input.logits = logits;
@@ -167,7 +178,7 @@ void EngineImpl::sample(RequestState *request, std::span<const float> logits) {
   if (request->generated() < request->spec.min_tokens) input.banned = {end_ids_, request->spec.stop_ids};
   NewToken token;
   Event event;
-  if (Status status = sampler_.sample(input, &token); !status.ok()) {
+  if (Status status = choose(request, input, &token); !status.ok()) {
     event.finish = FinishReason::kError;
     event.error = status.message();
     emit(request, std::move(event));
@@ -176,6 +187,7 @@ void EngineImpl::sample(RequestState *request, std::span<const float> logits) {
   scheduler_.append(request, token.id);
   ++counts_.generation_tokens;
   event.finish = reason_to_stop(*request, token.id);
+  if (request->match && request->match->finished()) event.finish = FinishReason::kStop;
   event.tokens.reserve(1);
   event.tokens.push_back(std::move(token));
   emit(request, std::move(event));

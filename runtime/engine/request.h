@@ -73,6 +73,8 @@ using EventSink = std::function<void(Event &&)>;
 // Logits of prompt rows [first, first + rows.size() / vocabulary): called on the engine's thread, in order of position.
 using LogitsSink = std::function<void(int64_t first_position, std::span<const float> rows)>;
 
+class TokenRules; // runtime/engine/token_rules.h
+
 struct RequestSpec {
   std::vector<int32_t> prompt; // at least one id
   int32_t max_tokens = 16;     // 0: the prompt is run (for its logits) and nothing is sampled
@@ -86,6 +88,7 @@ struct RequestSpec {
   int32_t priority = 0;          // lower runs first under --scheduling-policy priority
   std::string cache_salt;        // requests share pages only under the same salt
   SamplingParams sampling;
+  std::shared_ptr<const TokenRules> rules; // null: any token may come; each branch follows them by itself
   // Log probabilities of the prompt's tokens with that many alternatives; -1: none. The prefix cache is not read then:
   // rows that it serves have no logits.
   int32_t prompt_logprobs = -1;

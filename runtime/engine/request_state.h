@@ -4,6 +4,7 @@
 
 #include "runtime/engine/beams.h"
 #include "runtime/engine/request.h"
+#include "runtime/engine/token_rules.h"
 
 #include <atomic>
 #include <cstdint>
@@ -37,6 +38,7 @@ struct RequestState {
   std::vector<std::unique_ptr<RequestState>> followers;
   int32_t branch = 0;
   double mirostat_mu = -1; // -1: no token yet
+  std::unique_ptr<TokenMatch> match; // of spec.rules, from the first new token on; preemption does not touch it
   std::unique_ptr<BeamSearch> search; // of a beam search's first beam
   RequestState *first_beam = nullptr; // of every beam
   int beam = 0;

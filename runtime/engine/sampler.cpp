@@ -16,6 +16,8 @@ namespace {
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
+constexpr const char *kNothingLeft = "bias, penalties, bans and the grammar leave no token that may come next";
+
 Status out_of_range(const char *field, float value, const char *range) {
   return Status(StatusCode::kInvalidArgument,
                 std::string(field) + " must be " + range + ", not " +
@@ -93,7 +95,7 @@ Status Sampler::sample(const SamplerInput &input, NewToken *token) {
   } else if (adjusted) {
     token->id = argmax(logits_);
     if (token->id < 0 || logits_[size_t(token->id)] == kMinusInfinity)
-      return Status(StatusCode::kInvalidArgument, "bias, penalties and bans leave no token that may come next");
+      return Status(StatusCode::kInvalidArgument, kNothingLeft);
   }
   return input.params->logprobs < 0 ? ok_status() : score(input.logits, input.params->logprobs, token);
 }
@@ -145,7 +147,7 @@ Status Sampler::draw(const SamplerInput &input, int32_t *id) {
   const SamplingParams &p = *input.params;
   const int32_t best = argmax(logits_);
   if (best < 0 || logits_[size_t(best)] == kMinusInfinity)
-    return Status(StatusCode::kInvalidArgument, "bias, penalties and bans leave no token that may come next");
+    return Status(StatusCode::kInvalidArgument, kNothingLeft);
   size_t count = 0;
   for (size_t i = 0; i < logits_.size(); ++i) {
     ids_[count] = int32_t(i);

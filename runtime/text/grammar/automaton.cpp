@@ -98,6 +98,7 @@ private:
       return end;
     }
     case NodeKind::kRepeat: return append_repeat(node, from);
+    case NodeKind::kJoin: return append_join(node, from);
     case NodeKind::kRule: return append_call({RuleId(node.a), 1, 1}, from);
     }
     return from;
@@ -151,6 +152,32 @@ private:
       from = append(node.a, begin);
     }
     rule_[from].empty.push_back(end);
+    return end;
+  }
+
+  // Two rows of states: before the first part that is there, and after it.
+  StateId append_join(const Node &node, StateId none) {
+    const auto children = grammar_.children(node);
+    const std::vector<NodeId> parts(children.begin() + 1, children.end());
+    StateId some = new_state();
+    bool may_be_none = true;
+    for (NodeId id : parts) {
+      const Node part = grammar_.node(id);
+      const bool skips = part.kind == NodeKind::kRepeat && part.least == 0;
+      const bool again = skips && part.most == kUnbounded;
+      const NodeId body = skips ? part.a : id;
+      const StateId next = new_state();
+      if (may_be_none) rule_[append(body, none)].empty.push_back(next);
+      const StateId last = append(body, append(children[0], some));
+      rule_[last].empty.push_back(next);
+      if (again) rule_[next].empty.push_back(some);
+      if (skips) rule_[some].empty.push_back(next);
+      may_be_none = may_be_none && skips;
+      some = next;
+    }
+    const StateId end = new_state();
+    rule_[some].empty.push_back(end);
+    if (may_be_none) rule_[none].empty.push_back(end);
     return end;
   }
 

@@ -95,6 +95,12 @@ NodeId Grammar::rule(RuleId id) {
   return add(node);
 }
 
+NodeId Grammar::join(NodeId separator, std::span<const NodeId> parts) {
+  std::vector<NodeId> all{separator};
+  all.insert(all.end(), parts.begin(), parts.end());
+  return group(NodeKind::kJoin, all);
+}
+
 RuleId Grammar::add_rule(std::string name) {
   if (rules_.size() >= kMaxRules) {
     too_large_ = "rules";

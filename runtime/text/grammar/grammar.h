@@ -20,10 +20,10 @@ using RuleId = uint32_t;
 
 inline constexpr uint32_t kUnbounded = std::numeric_limits<uint32_t>::max();
 
-enum class NodeKind : uint8_t { kNever, kLiteral, kChars, kSequence, kChoice, kRepeat, kRule };
+enum class NodeKind : uint8_t { kNever, kLiteral, kChars, kSequence, kChoice, kRepeat, kRule, kJoin };
 
 // kLiteral: bytes [a, a + b) of the text store. kChars: set a. kSequence, kChoice: children [a, a + b). kRepeat: node
-// a, `least` to `most` times. kRule: rule a.
+// a, `least` to `most` times. kRule: rule a. kJoin: children [a, a + b), the first between each two of the others.
 struct Node {
   NodeKind kind = NodeKind::kNever;
   uint32_t a = 0, b = 0, least = 0, most = 0;
@@ -48,6 +48,9 @@ public:
   NodeId repeat(NodeId node, uint32_t least, uint32_t most);
   NodeId optional(NodeId node) { return repeat(node, 0, 1); }
   NodeId rule(RuleId id);
+  // The parts in order with the separator between each two that are there. A part that is optional() may be left out;
+  // one that is repeat(x, 0, kUnbounded) may come any number of times, with separators.
+  NodeId join(NodeId separator, std::span<const NodeId> parts);
 
   // A rule without a definition yet; `name` is for messages.
   RuleId add_rule(std::string name);
