@@ -68,16 +68,16 @@ std::string OpenAiFormat::end(const Usage &usage) {
 std::string OpenAiFormat::stream_error(const ApiError &error) { return sse_event(error_json(error)) + kSseDone; }
 
 bool open_body(const HttpRequest &http, const Model &model, ServerContext &context, const ReplyPtr &reply,
-               OpenedBody &out) {
+               OpenedBody &out, ErrorSpelling spell) {
   Result<Json> body = parse_json(http.body);
   if (!body.ok()) {
-    reply->send(error_response(error_of_status(body.status())));
+    reply->send(spell(error_of_status(body.status())));
     return false;
   }
   out.json = std::move(*body);
   out.fields.emplace(out.json);
   if (auto error = check_model_field(*out.fields, model, context)) {
-    reply->send(error_response(*error));
+    reply->send(spell(*error));
     return false;
   }
   return true;

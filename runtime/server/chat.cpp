@@ -74,14 +74,7 @@ void read_tool_fields(FieldReader &fields) {
   fields.boolean("parallel_tool_calls");
 }
 
-} // namespace
-
-void handle_chat_completions(ServerContext &context, const Model &model, const HttpRequest &http,
-                             const ReplyPtr &reply) {
-  OpenedBody body;
-  if (!open_body(http, model, context, reply, body))
-    return;
-  FieldReader &fields = *body.fields;
+GenerationRequest read_chat(FieldReader &fields, const Model &model, ServerContext &context) {
   GenerationRequest request;
   request.params = read_generation_params(fields, model, context);
   auto max_tokens = fields.integer("max_tokens", 0, INT32_MAX);
@@ -94,15 +87,24 @@ void handle_chat_completions(ServerContext &context, const Model &model, const H
                  "web_search_options", "mm_processor_kwargs", "verbosity"});
   bool add_special = fields.boolean("add_special_tokens").value_or(false); // templates write them
   std::string text = read_chat_prompt(fields, model);
-  Status status = model.need_tokenizer();
-  if (!status.ok())
-    fields.fail("messages", status.message());
-  if (auto error = fields.finish())
+  encode_prompt(fields, model, "messages", text, add_special, request.prompts);
+  return request;
+}
+
+} // namespace
+
+void describe_chat_completions(FieldReader &fields, const Model &model, ServerContext &context) {
+  read_chat(fields, model, context);
+}
+
+void handle_chat_completions(ServerContext &context, const Model &model, const HttpRequest &http,
+                             const ReplyPtr &reply) {
+  OpenedBody body;
+  if (!open_body(http, model, context, reply, body))
+    return;
+  GenerationRequest request = read_chat(*body.fields, model, context);
+  if (auto error = body.fields->finish())
     return reply->send(error_response(*error));
-  Result<std::vector<int32_t>> ids = model.tokenizer->encode(text, add_special);
-  if (!ids.ok())
-    return reply->send(error_response(error_of_status(ids.status())));
-  request.prompts.push_back(std::move(*ids));
   request.format = std::make_shared<ChatFormat>(model, context.model_name(model), http.request_id,
                                                 request.params);
   std::make_shared<Generation>(context, model, reply, std::move(request))->start();

@@ -13,24 +13,6 @@ std::string_view strip(std::string_view text, bool left, bool right) {
   return text;
 }
 
-// Content given in parts becomes their texts, a line each, as vLLM does for templates that take strings.
-bool join_parts(FieldReader &fields, const std::string &where, Json &content) {
-  std::string text;
-  for (const Json &part : content) {
-    bool is_text = part.is_object() && part.contains("type") && part["type"] == "text" && part.contains("text") &&
-                   part["text"].is_string();
-    if (!is_text) {
-      fields.fail("messages", where + ": only parts {\"type\":\"text\",\"text\":...} are supported by this model");
-      return false;
-    }
-    if (!text.empty())
-      text += '\n';
-    text += part["text"].get_ref<const std::string &>();
-  }
-  content = std::move(text);
-  return true;
-}
-
 Json read_messages(FieldReader &fields) {
   const Json *messages = fields.value("messages");
   if (!messages || !messages->is_array() || messages->empty()) {
@@ -48,8 +30,14 @@ Json read_messages(FieldReader &fields) {
     if (!message.contains("content"))
       message["content"] = nullptr;
     Json &content = message["content"];
-    if (content.is_array() && !join_parts(fields, where, content))
-      return nullptr;
+    std::string text;
+    if (content.is_array()) {
+      if (!text_of_parts(content, {"text"}, text)) {
+        fields.fail("messages", where + ": only parts {\"type\":\"text\",\"text\":...} are supported by this model");
+        return nullptr;
+      }
+      content = std::move(text);
+    }
     bool may_lack = message.contains("tool_calls");
     if (!content.is_string() && !(content.is_null() && may_lack)) {
       fields.fail("messages", where + ": content must be a string or a list of parts");
@@ -110,6 +98,63 @@ std::string read_chat_prompt(FieldReader &fields, const Model &model) {
   if (resume)
     cut_after_final_message(fields, messages, *text);
   return std::move(*text);
+}
+
+std::string render_messages(FieldReader &fields, const Model &model, const char *field, Json messages) {
+  if (Status status = model.need_chat_template(); !status.ok())
+    fields.fail(field, status.message());
+  if (fields.failed())
+    return {};
+  Json variables;
+  variables["messages"] = std::move(messages);
+  variables["tools"] = nullptr;
+  variables["add_generation_prompt"] = true;
+  Result<std::string> text = model.render_chat(variables);
+  if (text.ok())
+    return std::move(*text);
+  fields.fail(field, text.status().message());
+  return {};
+}
+
+bool encode_prompt(FieldReader &fields, const Model &model, const char *field, const std::string &text,
+                   bool add_special, std::vector<std::vector<int32_t>> &prompts) {
+  if (fields.failed())
+    return false;
+  if (Status status = model.need_tokenizer(); !status.ok()) {
+    fields.fail(field, status.message());
+    return false;
+  }
+  Result<std::vector<int32_t>> ids = model.tokenizer->encode(text, add_special);
+  if (!ids.ok()) {
+    fields.fail(field, ids.status().message());
+    return false;
+  }
+  prompts.push_back(std::move(*ids));
+  return true;
+}
+
+// Parts become lines, as vLLM does for templates that take strings.
+bool text_of_parts(const Json &content, std::initializer_list<std::string_view> types, std::string &text) {
+  text.clear();
+  if (content.is_string()) {
+    text = content.get_ref<const std::string &>();
+    return true;
+  }
+  if (!content.is_array())
+    return false;
+  for (const Json &part : content) {
+    bool known = false;
+    if (part.is_object() && part.contains("type") && part["type"].is_string() && part.contains("text") &&
+        part["text"].is_string())
+      for (std::string_view type : types)
+        known |= part["type"].get_ref<const std::string &>() == type;
+    if (!known)
+      return false;
+    if (!text.empty())
+      text += '\n';
+    text += part["text"].get_ref<const std::string &>();
+  }
+  return true;
 }
 
 } // namespace llmrt::server

@@ -1,4 +1,5 @@
 // POST /v1/completions (https://platform.openai.com/docs/api-reference/completions), with vLLM's additions.
+#include "runtime/server/chat_prompt.h"
 #include "runtime/server/endpoints.h"
 #include "runtime/server/generation.h"
 
@@ -41,22 +42,6 @@ private:
   int n_;
 };
 
-// One text prompt to ids; false: the reader has the reason.
-bool encode_prompt(FieldReader &fields, const Model &model, const std::string &text, bool add_special,
-                   std::vector<std::vector<int32_t>> &prompts) {
-  if (Status status = model.need_tokenizer(); !status.ok()) {
-    fields.fail("prompt", status.message() + " (a list of token ids works)");
-    return false;
-  }
-  Result<std::vector<int32_t>> ids = model.tokenizer->encode(text, add_special);
-  if (!ids.ok()) {
-    fields.fail("prompt", ids.status().message());
-    return false;
-  }
-  prompts.push_back(std::move(*ids));
-  return true;
-}
-
 // prompt: a string, a list of strings, a list of ids, or a list of lists of ids.
 void read_prompts(FieldReader &fields, const Model &model, std::vector<std::vector<int32_t>> &prompts) {
   bool add_special = fields.boolean("add_special_tokens").value_or(true);
@@ -65,7 +50,7 @@ void read_prompts(FieldReader &fields, const Model &model, std::vector<std::vect
   if (!prompt)
     return fields.fail("prompt", "is missing");
   if (prompt->is_string()) {
-    encode_prompt(fields, model, prompt->get_ref<const std::string &>(), add_special, prompts);
+    encode_prompt(fields, model, "prompt", prompt->get_ref<const std::string &>(), add_special, prompts);
     return;
   }
   if (!prompt->is_array() || prompt->empty())
@@ -83,7 +68,7 @@ void read_prompts(FieldReader &fields, const Model &model, std::vector<std::vect
       return fields.fail("prompt", kForms);
     if (!strings)
       prompts.push_back(ids);
-    else if (!encode_prompt(fields, model, element.get_ref<const std::string &>(), add_special, prompts))
+    else if (!encode_prompt(fields, model, "prompt", element.get_ref<const std::string &>(), add_special, prompts))
       return;
   }
 }
@@ -101,13 +86,7 @@ void read_echo(FieldReader &fields, const Model &model, GenerationRequest &out) 
   }
 }
 
-} // namespace
-
-void handle_completions(ServerContext &context, const Model &model, const HttpRequest &http, const ReplyPtr &reply) {
-  OpenedBody body;
-  if (!open_body(http, model, context, reply, body))
-    return;
-  FieldReader &fields = *body.fields;
+GenerationRequest read_completion(FieldReader &fields, const Model &model, ServerContext &context) {
   GenerationRequest request;
   request.params = read_generation_params(fields, model, context);
   request.params.max_tokens = fields.integer("max_tokens", 0, INT32_MAX).value_or(kDefaultMaxTokens);
@@ -116,7 +95,21 @@ void handle_completions(ServerContext &context, const Model &model, const HttpRe
   read_prompts(fields, model, request.prompts);
   read_echo(fields, model, request);
   fields.refuse_unless("suffix", ""); // text in the middle needs a model made for it
-  if (auto error = fields.finish())
+  return request;
+}
+
+} // namespace
+
+void describe_completions(FieldReader &fields, const Model &model, ServerContext &context) {
+  read_completion(fields, model, context);
+}
+
+void handle_completions(ServerContext &context, const Model &model, const HttpRequest &http, const ReplyPtr &reply) {
+  OpenedBody body;
+  if (!open_body(http, model, context, reply, body))
+    return;
+  GenerationRequest request = read_completion(*body.fields, model, context);
+  if (auto error = body.fields->finish())
     return reply->send(error_response(*error));
   request.format = std::make_shared<CompletionFormat>(model, context.model_name(model), http.request_id,
                                                       request.params);

@@ -43,7 +43,7 @@ bool json_to_ids(const Json &array, std::vector<int32_t> &ids) {
   return true;
 }
 
-FieldReader::FieldReader(const Json &object) : object_(object) {
+FieldReader::FieldReader(const Json &object, std::vector<FieldShape> *shapes) : object_(object), shapes_(shapes) {
   if (!object.is_object())
     error_ = ApiError{400, "the body must be a JSON object", {}, 0};
 }
@@ -53,7 +53,17 @@ void FieldReader::fail(const std::string &name, const std::string &message) {
     error_ = ApiError{400, name + ": " + message, name, 0};
 }
 
-const Json *FieldReader::value(const char *name) {
+void FieldReader::record(const char *name, const char *type, double least, double most, bool supported) {
+  if (shapes_ && !read_.count(name))
+    shapes_->push_back({name, type, least, most, supported});
+}
+
+const Json *FieldReader::value(const char *name, const char *type) {
+  record(name, type);
+  return look_up(name);
+}
+
+const Json *FieldReader::look_up(const char *name) {
   read_.insert(name);
   if (!object_.is_object())
     return nullptr;
@@ -62,7 +72,8 @@ const Json *FieldReader::value(const char *name) {
 }
 
 std::optional<bool> FieldReader::boolean(const char *name) {
-  const Json *found = value(name);
+  record(name, "boolean");
+  const Json *found = look_up(name);
   if (!found)
     return std::nullopt;
   if (found->is_boolean())
@@ -72,7 +83,8 @@ std::optional<bool> FieldReader::boolean(const char *name) {
 }
 
 std::optional<int64_t> FieldReader::integer(const char *name, int64_t least, int64_t most) {
-  const Json *found = value(name);
+  record(name, "integer", static_cast<double>(least), static_cast<double>(most));
+  const Json *found = look_up(name);
   if (!found)
     return std::nullopt;
   int64_t out;
@@ -89,7 +101,8 @@ std::optional<int64_t> FieldReader::integer(const char *name, int64_t least, int
 }
 
 std::optional<double> FieldReader::number(const char *name, double least, double most) {
-  const Json *found = value(name);
+  record(name, "number", least, most);
+  const Json *found = look_up(name);
   if (!found)
     return std::nullopt;
   if (!found->is_number()) {
@@ -105,7 +118,8 @@ std::optional<double> FieldReader::number(const char *name, double least, double
 }
 
 std::optional<std::string> FieldReader::string(const char *name) {
-  const Json *found = value(name);
+  record(name, "string");
+  const Json *found = look_up(name);
   if (!found)
     return std::nullopt;
   if (found->is_string())
@@ -115,7 +129,8 @@ std::optional<std::string> FieldReader::string(const char *name) {
 }
 
 std::vector<std::string> FieldReader::string_or_list(const char *name, size_t most) {
-  const Json *found = value(name);
+  record(name, "strings");
+  const Json *found = look_up(name);
   if (!found)
     return {};
   if (found->is_string())
@@ -140,7 +155,8 @@ std::vector<std::string> FieldReader::string_or_list(const char *name, size_t mo
 }
 
 std::vector<int32_t> FieldReader::ids(const char *name, size_t most) {
-  const Json *found = value(name);
+  record(name, "ids");
+  const Json *found = look_up(name);
   std::vector<int32_t> out;
   if (!found)
     return out;
@@ -152,12 +168,15 @@ std::vector<int32_t> FieldReader::ids(const char *name, size_t most) {
 }
 
 void FieldReader::ignore(std::initializer_list<const char *> names) {
-  for (const char *name : names)
+  for (const char *name : names) {
+    record(name, "any");
     read_.insert(name);
+  }
 }
 
 void FieldReader::refuse_unless(const char *name, const Json &neutral) {
-  const Json *found = value(name);
+  record(name, "any", 0, 0, false);
+  const Json *found = look_up(name);
   if (found && *found != neutral)
     fail(name, "is not supported yet by this server; leave it out");
 }

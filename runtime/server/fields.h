@@ -14,10 +14,19 @@
 
 namespace llmrt::server {
 
+// What a reader was asked for: how /openapi.json knows an endpoint's fields.
+struct FieldShape {
+  std::string name;
+  const char *type; // JSON schema's: "string", "integer", ...; "any"
+  double least = 0, most = 0; // of numbers
+  bool supported = true;
+};
+
 // A field that is absent or null has its default.
 class FieldReader {
 public:
-  explicit FieldReader(const Json &object); // must outlive the reader
+  // `object` must outlive the reader. `shapes`, if not null, gets what is asked for.
+  explicit FieldReader(const Json &object, std::vector<FieldShape> *shapes = nullptr);
 
   std::optional<bool> boolean(const char *name);
   // Whole numbers; 5.0 is one, "5" and true are not.
@@ -27,7 +36,9 @@ public:
   std::vector<std::string> string_or_list(const char *name, size_t most);
   std::vector<int32_t> ids(const char *name, size_t most);
   // The value itself, marked as read; null if it is absent or null.
-  const Json *value(const char *name);
+  const Json *value(const char *name, const char *type = "any");
+
+  bool has(const char *name) const { return object_.is_object() && object_.contains(name) && !object_[name].is_null(); }
 
   // Fields that do not change the output.
   void ignore(std::initializer_list<const char *> names);
@@ -41,7 +52,11 @@ public:
   std::optional<ApiError> finish();
 
 private:
+  const Json *look_up(const char *name);
+  void record(const char *name, const char *type, double least = 0, double most = 0, bool supported = true);
+
   const Json &object_;
+  std::vector<FieldShape> *shapes_;
   std::set<std::string> read_;
   std::optional<ApiError> error_;
 };

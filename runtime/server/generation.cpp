@@ -325,6 +325,10 @@ Usage Generation::usage() const {
   // Choices of one prompt share its pages; what the first found is what was saved for the client's prompt.
   for (size_t i = 0; i < choices_.size(); i += branches())
     out.cached += choices_[i].cached;
+  if (const Choice &first = choices_.front(); first.generated > 0) {
+    out.prompt_seconds = seconds(first.first_token - arrival_);
+    out.decode_seconds = seconds(first.last_token - first.first_token);
+  }
   return out;
 }
 

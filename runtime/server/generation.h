@@ -27,6 +27,7 @@ struct Delta {
 
 struct Usage {
   int64_t prompt = 0, completion = 0, cached = 0;
+  double prompt_seconds = 0, decode_seconds = 0; // of the first choice: to its first token, from there to its last
 };
 Json usage_json(const Usage &usage);
 
@@ -84,13 +85,15 @@ struct GenerationRequest {
   std::shared_ptr<AnswerFormat> format;
 };
 
-// The body as a JSON object, the reader on it and the model's name checked; nothing: the client has been told.
+// The body as a JSON object, a reader on it, the model's name checked. False: the client has been told, as `error` spells
+// it.
 struct OpenedBody {
   Json json;
   std::optional<FieldReader> fields;
 };
+using ErrorSpelling = HttpResponse (*)(const ApiError &);
 bool open_body(const HttpRequest &http, const Model &model, ServerContext &context, const ReplyPtr &reply,
-               OpenedBody &out);
+               OpenedBody &out, ErrorSpelling error = error_response);
 
 class Generation : public std::enable_shared_from_this<Generation> {
 public:

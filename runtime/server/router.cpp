@@ -6,35 +6,34 @@ namespace llmrt::server {
 
 namespace {
 
-using ModelHandler = void (*)(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
-using PlainHandler = void (*)(ServerContext &, const HttpRequest &, const ReplyPtr &);
-
-struct Route {
-  const char *path;
-  const char *method;
-  ModelHandler with_model; // null: `plain`
-  PlainHandler plain;      // both null: of the conventions, and not there yet
-  bool needs_key;
-};
-
 constexpr Route kRoutes[] = {
-    {"/v1/completions", "POST", handle_completions, nullptr, true},
-    {"/v1/chat/completions", "POST", handle_chat_completions, nullptr, true},
-    {"/v1/models", "GET", handle_models, nullptr, true},
-    {"/tokenize", "POST", handle_tokenize, nullptr, true},
-    {"/detokenize", "POST", handle_detokenize, nullptr, true},
-    {"/apply-template", "POST", handle_apply_template, nullptr, true},
-    {"/health", "GET", nullptr, handle_health, false},
-    {"/ping", "GET", nullptr, handle_ping, false},
-    {"/version", "GET", nullptr, handle_version, false},
-    {"/load", "GET", nullptr, handle_load, false},
-    {"/metrics", "GET", nullptr, handle_metrics, false},
-    {"/v1/responses", "POST", nullptr, nullptr, true},
+    {"/v1/completions", "POST", handle_completions, nullptr, true, describe_completions, "OpenAI: complete a text"},
+    {"/v1/chat/completions", "POST", handle_chat_completions, nullptr, true, describe_chat_completions,
+     "OpenAI: answer a chat"},
+    {"/v1/responses", "POST", handle_responses, nullptr, true, describe_responses, "OpenAI: answer, nothing stored"},
+    {"/v1/messages", "POST", handle_messages, nullptr, true, describe_messages, "Anthropic: answer a chat"},
+    {"/v1/messages/count_tokens", "POST", handle_count_tokens, nullptr, true, describe_count_tokens,
+     "Anthropic: tokens of a chat"},
+    {"/completion", "POST", handle_llama_completion, nullptr, true, describe_llama_completion,
+     "llama-server: complete a text"},
+    {"/generate", "POST", handle_generate, nullptr, true, describe_generate, "TGI: complete a text"},
+    {"/generate_stream", "POST", handle_generate_stream, nullptr, true, describe_generate,
+     "TGI: complete a text, an event a token"},
+    {"/v1/models", "GET", handle_models, nullptr, true, nullptr, "The models"},
+    {"/tokenize", "POST", handle_tokenize, nullptr, true, describe_tokenize, "Text to token ids"},
+    {"/detokenize", "POST", handle_detokenize, nullptr, true, describe_detokenize, "Token ids to text"},
+    {"/apply-template", "POST", handle_apply_template, nullptr, true, describe_apply_template,
+     "A chat as the model sees it"},
+    {"/openapi.json", "GET", handle_openapi, nullptr, false, nullptr, "This description"},
+    {"/health", "GET", nullptr, handle_health, false, nullptr, "Is the model loaded?"},
+    {"/ping", "GET", nullptr, handle_ping, false, nullptr, "The same, for load balancers"},
+    {"/version", "GET", nullptr, handle_version, false, nullptr, "The program's version"},
+    {"/load", "GET", nullptr, handle_load, false, nullptr, "Generations in progress"},
+    {"/metrics", "GET", nullptr, handle_metrics, false, nullptr, "Prometheus' text format"},
     {"/v1/embeddings", "POST", nullptr, nullptr, true},
     {"/v1/rerank", "POST", nullptr, nullptr, true},
     {"/v1/score", "POST", nullptr, nullptr, true},
     {"/v1/audio/transcriptions", "POST", nullptr, nullptr, true},
-    {"/v1/messages", "POST", nullptr, nullptr, true},
     {"/v1/load_lora_adapter", "POST", nullptr, nullptr, true},
     {"/v1/unload_lora_adapter", "POST", nullptr, nullptr, true},
     {"/", "GET", nullptr, nullptr, false},
@@ -59,6 +58,8 @@ bool has_key(const ServerConfig &config, const HttpRequest &request) {
 }
 
 } // namespace
+
+std::span<const Route> all_routes() { return kRoutes; }
 
 bool equal_in_constant_time(const std::string &given, const std::string &key) {
   unsigned difference = given.size() == key.size() ? 0 : 1;

@@ -2,11 +2,28 @@
 #pragma once
 
 #include "runtime/server/context.h"
+#include "runtime/server/fields.h"
 #include "runtime/server/http.h"
 
+#include <span>
 #include <string>
 
 namespace llmrt::server {
+
+using ModelHandler = void (*)(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
+using PlainHandler = void (*)(ServerContext &, const HttpRequest &, const ReplyPtr &);
+using Describe = void (*)(FieldReader &, const Model &, ServerContext &);
+
+struct Route {
+  const char *path;
+  const char *method;
+  ModelHandler with_model; // null: `plain`
+  PlainHandler plain;      // both null: of the conventions, and not there yet
+  bool needs_key;
+  Describe describe = nullptr; // of what takes a body
+  const char *summary = "";
+};
+std::span<const Route> all_routes();
 
 // Answers `request` now or later, always exactly once.
 void route(ServerContext &context, const HttpRequest &request, const ReplyPtr &reply);

@@ -12,5 +12,7 @@ inline constexpr const char *kSseDone = "data: [DONE]\n\n";
 
 // "data: {...}\n\n"; JSON as dumped here has no line breaks, so one line is enough.
 std::string sse_event(const Json &value);
+// "event: NAME\ndata: {...}\n\n"
+std::string sse_event(const char *name, const Json &value);
 
 } // namespace llmrt::server

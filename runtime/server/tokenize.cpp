@@ -78,32 +78,51 @@ void answer(ServerContext &context, const Model &model, const HttpRequest &http,
   reply->send(json_response(out));
 }
 
+Json tokenize(FieldReader &fields, const Model &model) {
+  return fields.value("content", "string") ? tokenize_llama(fields, model) : tokenize_vllm(fields, model);
+}
+
+Json detokenize(FieldReader &fields, const Model &model) {
+  bool given = fields.has("tokens");
+  std::vector<int32_t> ids = fields.ids("tokens", kMaxIds);
+  if (!given)
+    fields.fail("tokens", "is missing");
+  if (fields.failed())
+    return nullptr;
+  Result<std::string> text = model.tokenizer->decode(ids, false);
+  if (!text.ok()) {
+    fields.fail("tokens", text.status().message());
+    return nullptr;
+  }
+  return Json{{"prompt", *text}, {"content", *text}}; // vLLM's name and llama.cpp's
+}
+
 } // namespace
+
+void describe_tokenize(FieldReader &fields, const Model &model, ServerContext &) {
+  fields.value("content", "string");
+  for (const char *name : {"add_special", "parse_special", "with_pieces"})
+    fields.boolean(name);
+  tokenize_vllm(fields, model);
+  read_chat_prompt(fields, model);
+}
+
+void describe_detokenize(FieldReader &fields, const Model &model, ServerContext &) { detokenize(fields, model); }
+
+void describe_apply_template(FieldReader &fields, const Model &model, ServerContext &) {
+  read_chat_prompt(fields, model);
+}
 
 void handle_tokenize(ServerContext &context, const Model &model, const HttpRequest &http, const ReplyPtr &reply) {
   if (Status status = model.need_tokenizer(); !status.ok())
     return reply->send(error_response(error_of_status(status)));
-  answer(context, model, http, reply, [&](FieldReader &fields) {
-    return fields.value("content") ? tokenize_llama(fields, model) : tokenize_vllm(fields, model);
-  });
+  answer(context, model, http, reply, [&](FieldReader &fields) { return tokenize(fields, model); });
 }
 
 void handle_detokenize(ServerContext &context, const Model &model, const HttpRequest &http, const ReplyPtr &reply) {
   if (Status status = model.need_tokenizer(); !status.ok())
     return reply->send(error_response(error_of_status(status)));
-  answer(context, model, http, reply, [&](FieldReader &fields) -> Json {
-    if (!fields.value("tokens"))
-      fields.fail("tokens", "is missing");
-    std::vector<int32_t> ids = fields.ids("tokens", kMaxIds);
-    if (fields.failed())
-      return nullptr;
-    Result<std::string> text = model.tokenizer->decode(ids, false);
-    if (!text.ok()) {
-      fields.fail("tokens", text.status().message());
-      return nullptr;
-    }
-    return Json{{"prompt", *text}, {"content", *text}}; // vLLM's name and llama.cpp's
-  });
+  answer(context, model, http, reply, [&](FieldReader &fields) { return detokenize(fields, model); });
 }
 
 void handle_apply_template(ServerContext &context, const Model &model, const HttpRequest &http,
