@@ -126,6 +126,9 @@ uint64_t available_memory();  // bytes that can be taken without swapping; an es
 uint64_t total_memory();      // of the machine or the container, whatever is less; 0 where nobody says
 uint64_t peak_rss_bytes();    // of this process; 0 where nobody says
 uint64_t current_rss_bytes(); // likewise; the peak where only that is known
+uint64_t virtual_bytes();     // address space in use; 0 where nobody says
+int64_t open_files();         // descriptors of this process; -1 where nobody says
+int64_t open_files_limit();   // likewise
 uint64_t data_bytes();        // private writable memory now (what RLIMIT_DATA counts); 0 where nobody says
 
 // ---- threads, time, terminal ---------------------------------------------------------------------------------------

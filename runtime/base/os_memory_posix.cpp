@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string_view>
 
+#include <dirent.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -197,6 +198,28 @@ uint64_t peak_rss_bytes() {
 uint64_t current_rss_bytes() {
   uint64_t resident = kilobytes_line(read_pseudo_file("/proc/self/status"), "VmRSS");
   return resident ? resident : peak_rss_bytes();
+}
+
+uint64_t virtual_bytes() {
+  return kilobytes_line(read_pseudo_file("/proc/self/status"), "VmSize");
+}
+
+int64_t open_files() {
+  DIR *folder = ::opendir("/proc/self/fd");
+  if (!folder)
+    return -1;
+  int64_t count = -1; // the folder itself is open too
+  while (const dirent *entry = ::readdir(folder))
+    count += entry->d_name[0] != '.';
+  ::closedir(folder);
+  return count;
+}
+
+int64_t open_files_limit() {
+  rlimit limit;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > rlim_t(INT64_MAX))
+    return -1;
+  return int64_t(limit.rlim_cur);
 }
 
 uint64_t data_bytes() {

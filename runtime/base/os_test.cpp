@@ -153,6 +153,9 @@ TEST(System, SaysWhatItHas) {
   EXPECT_GT(os::available_memory(), 1u << 20);
   EXPECT_GE(os::total_memory(), os::available_memory());
   EXPECT_GT(os::peak_rss_bytes(), 1u << 20);
+  EXPECT_GE(os::virtual_bytes(), os::current_rss_bytes());
+  EXPECT_GE(os::open_files(), 3);
+  EXPECT_GE(os::open_files_limit(), os::open_files());
   uint64_t before = os::monotonic_ns();
   EXPECT_GE(os::monotonic_ns(), before);
 }

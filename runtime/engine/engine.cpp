@@ -100,15 +100,18 @@ Result<RequestId> EngineImpl::submit(RequestSpec spec) {
   // Beams hold no prompt of their own; branches do, until they are forked.
   const int64_t branches = request->is_beam_search() ? 1 : 1 + int64_t(request->followers.size());
   const int64_t tokens = branches * request->prompt_length;
+  const uint64_t now = os::monotonic_ns();
   std::lock_guard lock(mutex_);
   if (stopping_) return Status(StatusCode::kCancelled, "the engine is shutting down and takes no more requests");
   if (queued_ + branches > sizing_.max_queue || queued_tokens_ + tokens > sizing_.max_queue_tokens)
     return Status(StatusCode::kExhausted, "the queue is full: " + std::to_string(queued_) + " requests with " +
                                               std::to_string(queued_tokens_) + " prompt tokens wait; try again later");
   request->id = request->arrival = ++last_id_;
+  request->submitted_ns = now;
   live_.emplace(request->id, request.get());
   for (auto &follower : request->followers) {
     follower->id = follower->arrival = ++last_id_;
+    follower->submitted_ns = now;
     if (!request->is_beam_search()) live_.emplace(follower->id, follower.get());
   }
   queued_ += branches;

@@ -6,7 +6,9 @@
 #include "runtime/device/device.h"
 #include "runtime/engine/request.h"
 
+#include <array>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 
 namespace llmrt {
@@ -32,13 +34,17 @@ struct EngineOptions {
   Admission admission = Admission::kOptimistic;
 };
 
+// Upper bounds of a step's tokens, in EngineStats::steps_by_tokens; what is above them all comes last.
+inline constexpr int64_t kStepTokenBounds[] = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
+
 struct EngineStats {
   int64_t running = 0, waiting = 0;
   int64_t pages_total = 0, pages_free = 0, pages_cached = 0, pages_used = 0; // over all groups
   uint64_t prompt_tokens = 0, generation_tokens = 0, preemptions = 0;
   uint64_t prefix_queries = 0, prefix_hits = 0; // tokens
   uint64_t finished_stop = 0, finished_length = 0, finished_cancelled = 0, finished_error = 0;
-  uint64_t steps = 0;
+  uint64_t steps = 0, step_tokens = 0; // tokens of all steps
+  std::array<uint64_t, std::size(kStepTokenBounds) + 1> steps_by_tokens{};
 };
 
 class Engine {

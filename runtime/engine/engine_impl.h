@@ -38,6 +38,7 @@ public:
 private:
   Status check(const RequestState &request) const;
   void take_new();
+  void count_step(const StepPlan &plan);
   bool drop_cancelled();
   void finish_entry(const PlannedRequest &entry);
   void deliver_prompt_logits(const PlannedRequest &entry);

@@ -1,3 +1,4 @@
+#include "runtime/base/os.h"
 #include "runtime/engine/engine_impl.h"
 
 #include <algorithm>
@@ -65,6 +66,21 @@ void EngineImpl::end_request(RequestState *request, FinishReason reason, const s
   emit(request, std::move(event));
 }
 
+void EngineImpl::count_step(const StepPlan &plan) {
+  ++counts_.steps;
+  counts_.step_tokens += uint64_t(plan.shape.tokens);
+  const int64_t *bound = std::lower_bound(std::begin(kStepTokenBounds), std::end(kStepTokenBounds), plan.shape.tokens);
+  ++counts_.steps_by_tokens[size_t(bound - std::begin(kStepTokenBounds))];
+  const uint64_t now = os::monotonic_ns();
+  auto begins = [now](RequestState &request) {
+    if (request.waited_ns == 0) request.waited_ns = std::max<uint64_t>(1, now - request.submitted_ns);
+  };
+  for (const PlannedRequest &entry : plan.requests) {
+    begins(*entry.request);
+    for (const auto &follower : entry.request->followers) begins(*follower);
+  }
+}
+
 Result<bool> EngineImpl::step() {
   std::lock_guard lock(step_mutex_);
   take_new();
@@ -77,7 +93,7 @@ Result<bool> EngineImpl::step() {
     if (stuck) return Status(StatusCode::kInternal, "requests wait and none of them can run");
     return dropped;
   }
-  ++counts_.steps;
+  count_step(plan);
   if (Status status = executor_.run(plan); !status.ok()) {
     end_all(FinishReason::kError, "the device failed: " + status.message());
     publish_stats();
@@ -212,6 +228,7 @@ void EngineImpl::emit(RequestState *request, Event &&event) {
 void EngineImpl::tell(const RequestState &request, Event &&event) {
   event.id = request.id + uint64_t(request.first_beam ? event.branch : 0);
   event.cached_tokens = request.cached_tokens;
+  event.waited_ns = request.waited_ns;
   counts_.finished_stop += event.finish == FinishReason::kStop;
   counts_.finished_length += event.finish == FinishReason::kLength;
   counts_.finished_cancelled += event.finish == FinishReason::kCancelled;

@@ -40,6 +40,11 @@ TEST(Engine, RunsARequestToItsLength) {
   EXPECT_EQ(stats.prompt_tokens, 9u);
   EXPECT_EQ(stats.generation_tokens, 5u);
   EXPECT_EQ(stats.finished_length, 1u);
+  EXPECT_EQ(stats.steps, 5u);
+  EXPECT_EQ(stats.step_tokens, 9u + 4);
+  EXPECT_EQ(stats.steps_by_tokens[0], 4u) << "steps of one token";
+  EXPECT_EQ(stats.steps_by_tokens[2], 1u) << "a step of 9 to 16 tokens";
+  EXPECT_GT(outcome.waited_ns, 0u);
   EXPECT_FALSE(engine.step()) << "idle";
 }
 

@@ -21,6 +21,7 @@ struct Outcome {
   FinishReason finish = FinishReason::kNone;
   std::string error;
   int32_t cached_tokens = 0;
+  uint64_t waited_ns = 0;
   int events_after_end = 0;
 };
 
@@ -34,6 +35,7 @@ inline RequestSpec watched(RequestSpec spec, Outcome *outcome, bool prompt_logit
       outcome->logprobs.push_back(token.logprob);
     }
     outcome->cached_tokens = event.cached_tokens;
+    outcome->waited_ns = event.waited_ns;
     if (event.finish == FinishReason::kNone) return;
     outcome->finish = event.finish;
     outcome->error = event.error;

@@ -65,6 +65,7 @@ struct Event {
   FinishReason finish = FinishReason::kNone;
   std::string error;         // with kError
   int32_t cached_tokens = 0; // of the prompt, served from the prefix cache; known from the first event on
+  uint64_t waited_ns = 0;    // from submit() to the first step that ran it; 0 if none did
 };
 
 // Called on the engine's thread; must not block and must not call the engine back, except for cancel().

@@ -19,6 +19,7 @@ struct RequestState {
   RequestId id = 0;
   RequestSpec spec; // its prompt is moved into `tokens` once the request has a slot
   uint64_t arrival = 0;
+  uint64_t submitted_ns = 0, waited_ns = 0; // os::monotonic_ns(); Event::waited_ns
   std::atomic<bool> cancelled = false;
   std::string error; // why the engine itself drops it, as one that was cancelled
 

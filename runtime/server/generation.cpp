@@ -85,6 +85,7 @@ RequestSpec Generation::spec_for(size_t prompt) {
 }
 
 Status Generation::submit_all() {
+  submitted_ = Clock::now();
   for (size_t i = 0; i < prompts_.size(); ++i) {
     Result<RequestId> id = model_.engine->submit(spec_for(i));
     if (!id.ok())
@@ -175,6 +176,7 @@ void Generation::on_event(int index, Event event, Clock::time_point when) {
   if (event.finish == FinishReason::kCancelled)
     return fail({503, "the request was cancelled: the server is shutting down", {}, 1});
   choice.cached = std::max(choice.cached, event.cached_tokens);
+  choice.waited = std::chrono::nanoseconds(event.waited_ns);
   Prompt &prompt = prompts_[prompt_of(choice)];
   std::move(event.prompt.begin(), event.prompt.end(), std::back_inserter(prompt.scored));
   if (event.tokens.empty() && event.finish == FinishReason::kNone)
@@ -227,7 +229,11 @@ void Generation::count_choice(const Choice &choice, FinishReason reason) {
   metrics.e2e_latency.observe(seconds(Clock::now() - arrival_));
   if (choice.generated == 0)
     return;
+  const Clock::time_point scheduled = submitted_ + choice.waited;
   double decode = seconds(choice.last_token - choice.first_token);
+  metrics.queue_time.observe(seconds(choice.waited));
+  metrics.prefill_time.observe(seconds(choice.first_token - scheduled));
+  metrics.inference_time.observe(seconds(choice.last_token - scheduled));
   metrics.decode_time.observe(decode);
   if (choice.generated > 1)
     metrics.time_per_output_token.observe(decode / static_cast<double>(choice.generated - 1));

@@ -117,6 +117,7 @@ private:
     size_t text_bytes = 0;
     double logprob_sum = 0;
     Clock::time_point first_token{}, last_token{};
+    Clock::duration waited{}; // for its first step
     int64_t generated = 0;
     int32_t cached = 0;
     bool done = false, echoed = false;
@@ -150,7 +151,7 @@ private:
   GenerationRequest request_;
   std::vector<Prompt> prompts_;
   std::vector<Choice> choices_; // those of the first prompt, of the second, ...
-  Clock::time_point arrival_ = Clock::now();
+  Clock::time_point arrival_ = Clock::now(), submitted_ = arrival_;
   size_t done_ = 0;
   bool begun_ = false; // a stream's head was sent
   bool over_ = false; // answered, failed or abandoned: later events are dropped

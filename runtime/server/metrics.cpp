@@ -31,6 +31,20 @@ void line(std::string &out, const std::string &name, const std::string &labels, 
   out += " " + format_number(value) + "\n";
 }
 
+// `counts` of each bucket by itself, one more than there are bounds.
+void render_buckets(std::string &out, const std::string &name, const std::string &labels,
+                    std::span<const double> bounds, std::span<const uint64_t> counts, double sum) {
+  std::string comma = labels.empty() ? "" : ",";
+  uint64_t total = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    total += counts[i];
+    std::string bound = i < bounds.size() ? format_number(bounds[i]) : "+Inf";
+    line(out, name + "_bucket", labels + comma + "le=\"" + bound + "\"", static_cast<double>(total));
+  }
+  line(out, name + "_count", labels, static_cast<double>(total));
+  line(out, name + "_sum", labels, sum);
+}
+
 double now_seconds() {
   using namespace std::chrono;
   return duration<double>(system_clock::now().time_since_epoch()).count();
@@ -68,20 +82,16 @@ void Histogram::observe(double value) {
 }
 
 void Histogram::render(std::string &out, const std::string &name, const std::string &labels) const {
-  std::string comma = labels.empty() ? "" : ",";
-  uint64_t total = 0;
-  for (size_t i = 0; i <= bounds_.size(); ++i) {
-    total += counts_[i].load(std::memory_order_relaxed);
-    std::string bound = i < bounds_.size() ? format_number(bounds_[i]) : "+Inf";
-    line(out, name + "_bucket", labels + comma + "le=\"" + bound + "\"", static_cast<double>(total));
-  }
-  line(out, name + "_count", labels, static_cast<double>(total));
-  line(out, name + "_sum", labels, sum_.load(std::memory_order_relaxed));
+  std::vector<uint64_t> counts;
+  for (size_t i = 0; i <= bounds_.size(); ++i)
+    counts.push_back(counts_[i].load(std::memory_order_relaxed));
+  render_buckets(out, name, labels, bounds_, counts, sum_.load(std::memory_order_relaxed));
 }
 
 Metrics::Metrics(std::string prefix)
     : time_to_first_token(kFirstToken), inter_token_latency(kPerToken), time_per_output_token(kPerToken),
-      e2e_latency(kRequest), decode_time(kRequest), prompt_tokens(one_two_five_buckets(kLargestLength)),
+      e2e_latency(kRequest), queue_time(kRequest), inference_time(kRequest), prefill_time(kRequest),
+      decode_time(kRequest), prompt_tokens(one_two_five_buckets(kLargestLength)),
       generation_tokens(one_two_five_buckets(kLargestLength)), prefix_(std::move(prefix)),
       start_seconds_(now_seconds()), http_duration_(kHttp) {}
 
@@ -124,7 +134,7 @@ void Metrics::render_model(const ModelInfo &model, const EngineStats &stats, std
        1);
 }
 
-void Metrics::render_histograms(const ModelInfo &model, std::string &out) const {
+void Metrics::render_histograms(const ModelInfo &model, const EngineStats &stats, std::string &out) const {
   const std::string p = prefix_ + ":", labels = "engine=\"0\",model_name=\"" + escape_label(model.name) + "\"";
   auto histogram = [&](const char *name, const char *help, const Histogram &values) {
     head(out, p + name, "histogram", help);
@@ -135,17 +145,19 @@ void Metrics::render_histograms(const ModelInfo &model, std::string &out) const 
   histogram("request_time_per_output_token_seconds", "A request's mean time a token after the first.",
             time_per_output_token);
   histogram("e2e_request_latency_seconds", "From a request's arrival to its end.", e2e_latency);
-  histogram("request_decode_time_seconds", "From a request's first token to its end.", decode_time);
+  histogram("request_queue_time_seconds", "From a request's arrival to its first step.", queue_time);
+  histogram("request_inference_time_seconds", "From a request's first step to its last token.", inference_time);
+  histogram("request_prefill_time_seconds", "From a request's first step to its first token.", prefill_time);
+  histogram("request_decode_time_seconds", "From a request's first token to its last.", decode_time);
   histogram("request_prompt_tokens", "Prompt tokens of a request.", prompt_tokens);
   histogram("request_generation_tokens", "Tokens generated for a request.", generation_tokens);
+  head(out, p + "iteration_tokens_total", "histogram", "Tokens of a step.");
+  const std::vector<double> bounds(std::begin(kStepTokenBounds), std::end(kStepTokenBounds));
+  render_buckets(out, p + "iteration_tokens_total", labels, bounds, stats.steps_by_tokens,
+                 static_cast<double>(stats.step_tokens));
 }
 
-std::string Metrics::render(const ModelInfo *model, const EngineStats &stats) const {
-  std::string out;
-  if (model) {
-    render_model(*model, stats, out);
-    render_histograms(*model, out);
-  }
+void Metrics::render_http(std::string &out) const {
   {
     std::lock_guard lock(mutex_);
     head(out, "http_requests_total", "counter", "HTTP requests answered.");
@@ -157,12 +169,34 @@ std::string Metrics::render(const ModelInfo *model, const EngineStats &stats) co
   }
   head(out, "http_request_duration_seconds", "histogram", "Time to answer an HTTP request.");
   http_duration_.render(out, "http_request_duration_seconds", "");
+}
+
+// The names of Prometheus' client libraries; what the system does not tell is left out.
+void Metrics::render_process(std::string &out) const {
+  auto gauge = [&out](const char *name, const char *help, double value) {
+    if (value < 0)
+      return;
+    head(out, name, "gauge", help);
+    line(out, name, "", value);
+  };
+  auto bytes = [](uint64_t value) { return value == 0 ? -1.0 : static_cast<double>(value); };
   head(out, "process_cpu_seconds_total", "counter", "Processor time used.");
   line(out, "process_cpu_seconds_total", "", static_cast<double>(std::clock()) / CLOCKS_PER_SEC);
-  head(out, "process_resident_memory_bytes", "gauge", "Memory in use.");
-  line(out, "process_resident_memory_bytes", "", static_cast<double>(os::current_rss_bytes()));
-  head(out, "process_start_time_seconds", "gauge", "When the process started, in seconds since 1970.");
-  line(out, "process_start_time_seconds", "", start_seconds_);
+  gauge("process_virtual_memory_bytes", "Address space in use.", bytes(os::virtual_bytes()));
+  gauge("process_resident_memory_bytes", "Memory in use.", bytes(os::current_rss_bytes()));
+  gauge("process_start_time_seconds", "When the process started, in seconds since 1970.", start_seconds_);
+  gauge("process_open_fds", "Open file descriptors.", static_cast<double>(os::open_files()));
+  gauge("process_max_fds", "Most open file descriptors.", static_cast<double>(os::open_files_limit()));
+}
+
+std::string Metrics::render(const ModelInfo *model, const EngineStats &stats) const {
+  std::string out;
+  if (model) {
+    render_model(*model, stats, out);
+    render_histograms(*model, stats, out);
+  }
+  render_http(out);
+  render_process(out);
   return out;
 }
 

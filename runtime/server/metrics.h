@@ -42,7 +42,8 @@ class Metrics {
 public:
   explicit Metrics(std::string prefix);
 
-  Histogram time_to_first_token, inter_token_latency, time_per_output_token, e2e_latency, decode_time;
+  Histogram time_to_first_token, inter_token_latency, time_per_output_token, e2e_latency;
+  Histogram queue_time, inference_time, prefill_time, decode_time; // of requests that came to their end
   Histogram prompt_tokens, generation_tokens;
   std::array<std::atomic<uint64_t>, 4> outcomes{}; // by Outcome
 
@@ -59,7 +60,9 @@ public:
 
 private:
   void render_model(const ModelInfo &model, const EngineStats &stats, std::string &out) const;
-  void render_histograms(const ModelInfo &model, std::string &out) const;
+  void render_histograms(const ModelInfo &model, const EngineStats &stats, std::string &out) const;
+  void render_http(std::string &out) const;
+  void render_process(std::string &out) const;
 
   std::string prefix_;
   double start_seconds_;

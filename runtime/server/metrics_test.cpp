@@ -35,11 +35,18 @@ TEST(Metrics, HasVllmsNames) {
   stats.running = 2;
   stats.pages_total = 10;
   stats.pages_used = 5;
+  stats.steps_by_tokens[1] = 4; // of 2 to 8 tokens
+  stats.steps_by_tokens.back() = 1;
+  stats.step_tokens = 20032;
   std::string out = metrics.render(&info, stats);
   EXPECT_THAT(out, HasSubstr("vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 2\n"));
   EXPECT_THAT(out, HasSubstr("vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"m\"} 0.5\n"));
   EXPECT_THAT(out, HasSubstr("vllm:request_success_total{engine=\"0\",model_name=\"m\",finished_reason=\"stop\"} 3\n"));
   EXPECT_THAT(out, HasSubstr("vllm:time_to_first_token_seconds_bucket{engine=\"0\",model_name=\"m\",le=\"0.001\"} 0\n"));
+  for (const char *line : {"le=\"1\"} 0", "le=\"8\"} 4", "le=\"16384\"} 4", "le=\"+Inf\"} 5"})
+    EXPECT_THAT(out, HasSubstr("vllm:iteration_tokens_total_bucket{engine=\"0\",model_name=\"m\"," + std::string(line)));
+  EXPECT_THAT(out, HasSubstr("vllm:iteration_tokens_total_sum{engine=\"0\",model_name=\"m\"} 20032\n"));
+  EXPECT_THAT(out, HasSubstr("\nprocess_max_fds "));
   EXPECT_THAT(out, HasSubstr("http_requests_total{handler=\"/v1/models\",method=\"GET\",status=\"200\"} 1\n"));
   EXPECT_THAT(out, HasSubstr("method=\"other\",status=\"405\"} 1\n"));
 }

@@ -412,6 +412,9 @@ TEST(Server, MetricsCountRequests) {
   EXPECT_THAT(answer.headers["content-type"], HasSubstr("text/plain"));
   EXPECT_THAT(answer.body, HasSubstr("request_success_total{engine=\"0\",model_name=\"fake\",finished_reason=\"length\"} 1"));
   EXPECT_THAT(answer.body, HasSubstr("time_to_first_token_seconds_count{engine=\"0\",model_name=\"fake\"} 1"));
+  for (const char *part : {"queue", "inference", "prefill", "decode"})
+    EXPECT_THAT(answer.body, HasSubstr("request_" + std::string(part) +
+                                       "_time_seconds_count{engine=\"0\",model_name=\"fake\"} 1"));
   EXPECT_THAT(answer.body, HasSubstr("inter_token_latency_seconds_count{engine=\"0\",model_name=\"fake\"} 2"));
   EXPECT_THAT(answer.body, HasSubstr("http_requests_total{handler=\"/v1/completions\",method=\"POST\",status=\"200\"} 1"));
 }

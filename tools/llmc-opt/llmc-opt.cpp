@@ -1,4 +1,5 @@
 // llmc-opt: passes by name over IR in text, for tests and for looking inside.
+#include "codegen/lowering/Lowering.h"
 #include "dialects/exec/Exec.h"
 #include "passes/Passes.h"
 
@@ -9,6 +10,8 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   llmc::exec::registerDialects(registry);
   llmc::registerPasses();
+  mlir::registerPass(llmc::createLowerToExecPass);
+  mlir::registerPass(llmc::createPlanMemoryPass);
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "llmc-opt: passes of llmc by name\n", registry));
