@@ -2,6 +2,7 @@
 """Compiled models against Hugging Face's answers: test/golden/models (logits of every family and config flag, within
 1e-4 of the largest), nano-gpt-sort's logits, greedy ids and mean negative log-likelihoods of the two small Llamas."""
 import json
+import math
 import re
 
 import npy
@@ -74,12 +75,51 @@ def check_llamas(options, work, tally):
                             f"{name} {scheme}: mean NLL {score['mean_nll']} for {nll['mean_nll']}")
 
 
+SCHEMES = ("q8_g32", "q8_g128", "q4_g32", "q4_g64", "q4_g128")
+FAMILIES = ("llama-wide", "mistral-window", "qwen2-window", "qwen3-base", "gpt2-base")
+
+
+def quantized_models():
+    """Folder, name and the file of ids: the small Llamas over what they are compared on, a model of each family."""
+    references = json.loads((GOLDEN / "reference_greedy.json").read_text())
+    for name, key in (("stories260k", "stories260K"), ("babyllama105", "babyllama105")):
+        yield MODELS / name, [references[key]["ids"]]
+    for name in FAMILIES:
+        lines = (GOLDEN / "models" / name / "ids.txt").read_text().splitlines()
+        yield GOLDEN / "models" / name, [[int(x) for x in line.replace(",", " ").split()] for line in lines]
+
+
+def report_quantized(options, work, tally):
+    """Prints, for each model and scheme, |logits - logits of f32| / |logits of f32|, Euclidean norms over all rows. The two
+    Llamas are trained; the weights of the families' models are random."""
+    print(f"{'relative error to f32':24}" + "".join(f"{scheme:>10}" for scheme in SCHEMES), flush=True)
+    for folder, sequences in quantized_models():
+        ids, out = work / "ids.txt", work / "logits.npy"
+        ids.write_text("".join(",".join(map(str, row)) + "\n" for row in sequences))
+
+        def logits(*flags):
+            artifact = compile_model(options, folder, work, "--dtype", "float32", *flags)
+            programs.run(options.llmrt, "logits", artifact, "--batch", ids, "-o", out)
+            artifact.unlink()
+            return npy.read(out)[1]
+
+        exact = logits()
+        norm = math.sqrt(sum(x * x for x in exact))
+        errors = [math.dist(logits("--quantization", scheme), exact) / norm for scheme in SCHEMES]
+        print(f"{folder.name:24}" + "".join(f"{error:10.4f}" for error in errors), flush=True)
+        tally.check(0 < errors[0] < errors[2] < 1, f"{folder.name}: q8_g32 {errors[0]} is not closer than q4_g32 {errors[2]}")
+
+
 def main():
     parser = programs.arguments(__doc__)
     parser.add_argument("--only", help="a regular expression on the golden models' names; nothing else is checked")
     parser.add_argument("--llamas", action="store_true", help="with --only: the two small Llamas too")
+    parser.add_argument("--quantized", action="store_true", help="the relative error of each scheme and nothing else")
     options = parser.parse_args()
     work, tally = programs.work_folder(options), programs.Tally()
+    if options.quantized:
+        report_quantized(options, work, tally)
+        tally.finish()
     check_models(options, work, tally)
     if not options.only:
         check_sort(options, work, tally)
