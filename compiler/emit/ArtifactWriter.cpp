@@ -1,5 +1,6 @@
 #include "compiler/emit/ArtifactWriter.h"
 
+#include "compiler/emit/HugeWrites.h"
 #include "runtime/artifact/artifact.h"
 #include "runtime/artifact/prefix.h"
 #include "runtime/base/os.h"
@@ -70,8 +71,14 @@ llvm::Expected<SegmentHashes> writeSegments(llmrt::os::AtomicFile &file, const A
   for (const auto &[code, place] : llvm::zip_equal(contents.code, layout.code))
     if (llvm::Error error = toError(file.write_at(place.offset, asBytes(code.bytes.data(), code.bytes.size()))))
       return std::move(error);
+  const SegmentPlace &place = layout.weights;
+  HugeWrites pieces(
+      [&](uint64_t offset, llvm::ArrayRef<char> bytes) {
+        return toError(file.write_at(offset, asBytes(bytes.data(), bytes.size())));
+      },
+      place.offset, place.offset + place.bytes);
   SegmentSink sink = [&](uint64_t offset, llvm::ArrayRef<char> bytes) {
-    return toError(file.write_at(layout.weights.offset + offset, asBytes(bytes.data(), bytes.size())));
+    return pieces.write(place.offset + offset, bytes);
   };
   return writeWeights(contents.weights, tensors, sink, options);
 }

@@ -94,6 +94,11 @@ Result<Mapping> map_file(int descriptor, uint64_t offset, size_t bytes, FileAcce
   void *data = ::mmap(nullptr, bytes, protection, MAP_PRIVATE, descriptor, off_t(offset));
   if (data == MAP_FAILED)
     return map_error("mapping a file", bytes);
+#ifdef MADV_HUGEPAGE
+  // What is not in the page cache yet is then read into huge pages, where the file system can.
+  if (access == FileAccess::kRead)
+    (void)::madvise(data, bytes, MADV_HUGEPAGE);
+#endif
   return Mapping(data, bytes);
 }
 

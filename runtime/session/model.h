@@ -18,7 +18,7 @@
 
 namespace llmrt {
 
-struct CpuProfile; // runtime/device/cpu/cpu_device.h
+struct CpuProfile; // runtime/device/cpu/cpu_profile.h
 
 struct ModelOptions {
   std::string path;

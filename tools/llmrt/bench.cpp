@@ -22,7 +22,10 @@ struct BenchFlags {
   std::vector<int64_t> prompts = {512}, tokens = {128}, depths = {0}, streams = {1};
   int64_t repeat = 5;
   bool profile = false;
+  std::string trace; // a file, or empty
 };
+
+constexpr size_t kTraceSpans = 1 << 17; // 24 bytes each: some thousand steps of a small model
 
 int64_t largest(const std::vector<int64_t> &values) { return *std::max_element(values.begin(), values.end()); }
 
@@ -87,7 +90,7 @@ void add_work(const StepWork &work, const Model &model, BenchRow &row) {
   row.ops = work.token_ops + work.row_ops;
 }
 
-Result<BenchRow> measure(BenchRunner &runner, const BenchTest &test, int64_t repeat) {
+Result<BenchRow> measure(BenchRunner &runner, const BenchTest &test, int64_t repeat, ProfiledSteps &last) {
   auto once = [&] {
     return test.prompt ? runner.prompt(test.tokens, test.depth) : runner.decode(test.tokens, test.depth, test.streams);
   };
@@ -102,6 +105,7 @@ Result<BenchRow> measure(BenchRunner &runner, const BenchTest &test, int64_t rep
       return sample.status();
     rates.push_back(sample->rate());
     row.mean += rates.back() / static_cast<double>(repeat);
+    last = {std::move(sample->profile), sample->seconds};
   }
   for (double rate : rates)
     row.deviation += (rate - row.mean) * (rate - row.mean);
@@ -125,15 +129,16 @@ Status measure_limits(const Model &model, BenchReport &report) {
   return ok_status();
 }
 
-int run_tests(const BenchFlags &flags, Model &model, BenchReport &report) {
+int run_tests(const BenchFlags &flags, Model &model, CpuProfile *profile, BenchReport &report) {
   StepWork work = step_work(*model.artifact);
-  BenchRunner runner(model);
+  BenchRunner runner(model, profile);
   std::vector<BenchTest> tests = tests_of(flags);
   Progress progress("bench", static_cast<double>(tests.size()), flags.model.quiet);
   for (const BenchTest &test : tests) {
     progress.show(static_cast<double>(report.rows.size()), test.name());
     uint64_t preemptions = model.engine->stats().preemptions;
-    Result<BenchRow> row = measure(runner, test, flags.repeat);
+    ProfiledSteps steps;
+    Result<BenchRow> row = measure(runner, test, flags.repeat, steps);
     if (!row.ok())
       return interrupted() ? kInterrupted : fail(row.status());
     if (model.engine->stats().preemptions > preemptions)
@@ -141,6 +146,7 @@ int run_tests(const BenchFlags &flags, Model &model, BenchReport &report) {
               test.name().c_str());
     add_work(work, model, *row);
     report.rows.push_back(std::move(*row));
+    report.profiles.push_back(std::move(steps));
   }
   return kOk;
 }
@@ -157,7 +163,9 @@ int bench(const BenchFlags &flags) {
     return print_memory(sized, flags.model.json, 0);
   catch_interrupts();
   CpuProfile profile;
-  if (flags.profile)
+  profile.span_limit = flags.trace.empty() ? 0 : kTraceSpans;
+  const bool profiled = flags.profile || !flags.trace.empty();
+  if (profiled)
     sized.profile = &profile;
   std::unique_ptr<Model> model;
   if (int code = open_model(sized, &model); code != kOk)
@@ -168,13 +176,20 @@ int bench(const BenchFlags &flags) {
   if (!first.ok())
     return interrupted() ? kInterrupted : fail(first.status());
   report.first_token_ms = static_cast<double>(os::monotonic_ns() - start) / 1e6; // from the start of the program
-  if (int code = run_tests(flags, *model, report); code != kOk)
+  if (int code = run_tests(flags, *model, profiled ? &profile : nullptr, report); code != kOk)
     return code;
   report.rss_bytes = os::peak_rss_bytes(); // before the limits, whose blocks are larger than the caches
   if (Status status = measure_limits(*model, report); !status.ok())
     return fail(status);
-  if (flags.profile)
-    print_profile(profile);
+  for (size_t i = 0; flags.profile && i < report.rows.size(); ++i) {
+    const BenchTest &test = report.rows[i].test;
+    fprintf(stderr, "\n%s, depth %lld, streams %lld\n%s", test.name().c_str(), static_cast<long long>(test.depth),
+            static_cast<long long>(test.streams),
+            profile_table(*model->artifact, report.profiles[i], report.read_gbps, report.dot_gops).c_str());
+  }
+  if (!flags.trace.empty())
+    if (Status status = write_trace(*model->artifact, profile, flags.trace); !status.ok())
+      return fail(status);
   return print(flags.model.json ? bench_json(*model, report) : bench_table(*model, report)) && flush_stdout() ? kOk : kError;
 }
 
@@ -188,7 +203,8 @@ std::function<int()> setup_bench(Flags &flags) {
   flags.integers("-d,--depth", to->depths, "tokens that stand before what is timed");
   flags.integers("-s,--streams", to->streams, "requests at once, when decoding");
   flags.integer("-r,--repeat", to->repeat, "measurements of each, after one that is not counted");
-  flags.flag("--profile", to->profile, "time each kind of kernel, on stderr");
+  flags.flag("--profile", to->profile, "time every dispatch, on stderr");
+  flags.text("--trace", to->trace, "write the dispatches as they ran to FILE, for chrome://tracing or Perfetto");
   flags.flag("--print-memory", to->model.print_memory, "the memory these flags need, and exit");
   flags.flag("--json", to->model.json, "one JSON object");
   return [to] { return bench(*to); };

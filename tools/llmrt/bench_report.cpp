@@ -1,11 +1,8 @@
 #include "tools/llmrt/bench_report.h"
 
 #include "runtime/base/text.h"
-#include "runtime/device/cpu/cpu_device.h"
 
-#include <algorithm>
 #include <cstdio>
-#include <map>
 
 namespace llmrt::tool {
 
@@ -46,28 +43,6 @@ std::string bench_table(const Model &model, const BenchReport &report) {
     out += line;
   }
   return out;
-}
-
-void print_profile(const CpuProfile &profile) {
-  std::map<std::string, std::pair<uint64_t, uint64_t>> kinds; // kernel: nanoseconds, runs
-  uint64_t total = 0;
-  for (const CpuProfile::Row &row : profile.rows) {
-    kinds[row.kernel].first += row.nanoseconds;
-    kinds[row.kernel].second += row.runs;
-    total += row.nanoseconds;
-  }
-  std::vector<std::pair<uint64_t, std::string>> order;
-  for (const auto &[kernel, times] : kinds)
-    order.emplace_back(times.first, kernel);
-  std::sort(order.rbegin(), order.rend());
-  fprintf(stderr, "%10s %6s %10s %10s  kernel\n", "ms", "part", "runs", "us a run");
-  for (const auto &[nanoseconds, kernel] : order) {
-    uint64_t runs = kinds[kernel].second;
-    fprintf(stderr, "%10.2f %5.1f%% %10llu %10.2f  %s\n", static_cast<double>(nanoseconds) / 1e6,
-            total ? 100.0 * static_cast<double>(nanoseconds) / static_cast<double>(total) : 0,
-            static_cast<unsigned long long>(runs),
-            runs ? static_cast<double>(nanoseconds) / 1e3 / static_cast<double>(runs) : 0, kernel.c_str());
-  }
 }
 
 } // namespace llmrt::tool

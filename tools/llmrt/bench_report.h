@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/session/model.h"
+#include "tools/llmrt/bench_profile.h"
 
 #include <cstdint>
 #include <string>
@@ -26,11 +27,10 @@ struct BenchReport {
   double load_ms = 0, first_token_ms = 0, read_gbps = 0, dot_gops = 0;
   uint64_t rss_bytes = 0;
   std::vector<BenchRow> rows;
+  std::vector<ProfiledSteps> profiles; // of each row's last measurement, with --profile
 };
 
 std::string bench_json(const Model &model, const BenchReport &report);
 std::string bench_table(const Model &model, const BenchReport &report);
-// Time by kind of kernel, on stderr.
-void print_profile(const CpuProfile &profile);
 
 } // namespace llmrt::tool

@@ -66,6 +66,18 @@ Status BenchRunner::finish(std::vector<Stream> &streams) {
   }
 }
 
+uint64_t BenchRunner::start_timing() {
+  if (profile_)
+    profile_->reset();
+  return os::monotonic_ns();
+}
+
+void BenchRunner::stop_timing(uint64_t start, Sample &sample) {
+  sample.seconds = static_cast<double>(os::monotonic_ns() - start) / 1e9;
+  if (profile_)
+    sample.profile = *profile_;
+}
+
 Result<Sample> BenchRunner::prompt(int64_t tokens, int64_t depth) {
   std::vector<int32_t> ids = random_ids(1, depth, model_.vocabulary);
   std::vector<Stream> streams(2); // what comes before, then what is measured
@@ -79,11 +91,11 @@ Result<Sample> BenchRunner::prompt(int64_t tokens, int64_t depth) {
   ids.insert(ids.end(), fresh.begin(), fresh.end());
   Sample sample;
   if (status.ok()) {
-    uint64_t start = os::monotonic_ns();
+    uint64_t start = start_timing();
     status = submit(std::move(ids), 1, streams[1]);
     while (status.ok() && streams[1].made == 0)
       status = step();
-    sample.seconds = static_cast<double>(os::monotonic_ns() - start) / 1e9;
+    stop_timing(start, sample);
     // What was computed: a page that was not whole is computed again, and counts.
     sample.tokens = static_cast<double>(tokens + depth - streams[1].cached);
   }
@@ -112,10 +124,10 @@ Result<Sample> BenchRunner::decode(int64_t tokens, int64_t depth, int64_t count)
     status = step();
   Sample sample;
   int64_t before = made();
-  uint64_t start = os::monotonic_ns();
+  uint64_t start = start_timing();
   for (int64_t i = 0; i < tokens && status.ok(); ++i)
     status = step();
-  sample.seconds = static_cast<double>(os::monotonic_ns() - start) / 1e9;
+  stop_timing(start, sample);
   sample.tokens = static_cast<double>(made() - before);
   Status finished = finish(streams);
   if (!status.ok() || !finished.ok())

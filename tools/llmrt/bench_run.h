@@ -1,6 +1,7 @@
 // The measurements themselves: prompts and decoding, timed around the engine's steps.
 #pragma once
 
+#include "runtime/device/cpu/cpu_profile.h"
 #include "runtime/session/model.h"
 
 #include <cstdint>
@@ -13,12 +14,14 @@ std::vector<int32_t> random_ids(uint64_t seed, int64_t count, int64_t vocabulary
 
 struct Sample {
   double tokens = 0, seconds = 0;
+  CpuProfile profile; // of what was timed
   double rate() const { return tokens / seconds; }
 };
 
 class BenchRunner {
 public:
-  explicit BenchRunner(Model &model) : model_(model) {}
+  // `profile`: the device's, or null; what is timed starts it anew.
+  explicit BenchRunner(Model &model, CpuProfile *profile = nullptr) : model_(model), profile_(profile) {}
 
   // A prompt of `tokens` after `depth` tokens that are in the cache already, up to its first new token.
   Result<Sample> prompt(int64_t tokens, int64_t depth);
@@ -34,8 +37,11 @@ private:
   Status submit(std::vector<int32_t> prompt, int64_t max_tokens, Stream &stream);
   Status step();
   Status finish(std::vector<Stream> &streams);
+  uint64_t start_timing();
+  void stop_timing(uint64_t start, Sample &sample);
 
   Model &model_;
+  CpuProfile *profile_;
   std::string error_;
   uint64_t next_seed_ = 1 << 20;
 };

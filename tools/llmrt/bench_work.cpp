@@ -15,27 +15,31 @@ bool has_kind(std::string_view kernel, std::string_view kind) {
   return kernel.substr(0, kind.size()) == kind && (kernel.size() == kind.size() || kernel[kind.size()] == '_');
 }
 
-void add_dispatch(const schema::Artifact &meta, const schema::KernelDispatch &dispatch, std::set<uint32_t> &read,
-                  StepWork &work) {
+} // namespace
+
+DispatchWork dispatch_work(const schema::Artifact &meta, const schema::KernelDispatch &dispatch) {
   std::string_view name = text_of(meta.kernels()->Get(dispatch.kernel())->name());
-  if (has_kind(name, "embed")) // one row a token: nothing beside the rest
-    return;
-  bool rows_only = count_of(dispatch.scalars()) > 0 && dispatch.scalars()->Get(0)->symbol() == schema::Symbol::Rows;
+  DispatchWork work;
+  work.rows_only = count_of(dispatch.scalars()) > 0 && dispatch.scalars()->Get(0)->symbol() == schema::Symbol::Rows;
   for (uint32_t i = 0; i < count_of(dispatch.operands()); ++i) {
     const schema::Operand *operand = dispatch.operands()->Get(i);
-    if (operand->kind() != schema::OperandKind::Weight)
+    if (operand->kind() == schema::OperandKind::Cache && has_kind(name, "attention")) {
+      const schema::CacheGroup *group = meta.cache_groups()->Get(operand->index());
+      work.cache_group = static_cast<int>(operand->index());
+      work.cache_bytes =
+          static_cast<double>(group->bytes_per_page_layer()) / std::max<uint32_t>(group->page_tokens(), 1);
+    }
+    // An embedding looks up a row a token: nothing beside the rest.
+    if (operand->kind() != schema::OperandKind::Weight || has_kind(name, "embed"))
       continue;
     const schema::Weight *weight = meta.weights()->Get(operand->index());
-    if (read.insert(operand->index()).second)
-      work.weight_bytes += static_cast<double>(weight->bytes());
-    if (!has_kind(name, "linear") || text_of(weight->layout()) == "vector")
-      continue;
-    double ops = 2 * static_cast<double>(weight->rows()) * static_cast<double>(weight->columns());
-    (rows_only ? work.row_ops : work.token_ops) += ops;
+    work.weights.push_back(operand->index());
+    work.weight_bytes += static_cast<double>(weight->bytes());
+    if (has_kind(name, "linear") && text_of(weight->layout()) != "vector")
+      work.ops += 2 * static_cast<double>(weight->rows()) * static_cast<double>(weight->columns());
   }
+  return work;
 }
-
-} // namespace
 
 double StepWork::kv_bytes_at(int64_t position) const {
   double bytes = 0;
@@ -52,8 +56,13 @@ StepWork step_work(const Artifact &artifact) {
   std::set<uint32_t> read;
   const schema::Program *program = find_program(meta, "step");
   for (uint32_t i = 0; program && i < count_of(program->dispatches()); ++i)
-    if (const schema::KernelDispatch *dispatch = program->dispatches()->Get(i)->op_as_KernelDispatch())
-      add_dispatch(meta, *dispatch, read, work);
+    if (const schema::KernelDispatch *dispatch = program->dispatches()->Get(i)->op_as_KernelDispatch()) {
+      DispatchWork own = dispatch_work(meta, *dispatch);
+      for (uint32_t weight : own.weights)
+        if (read.insert(weight).second)
+          work.weight_bytes += static_cast<double>(meta.weights()->Get(weight)->bytes());
+      (own.rows_only ? work.row_ops : work.token_ops) += own.ops;
+    }
   for (uint32_t i = 0; i < count_of(meta.cache_groups()); ++i) {
     const schema::CacheGroup *group = meta.cache_groups()->Get(i);
     CacheWork cache;

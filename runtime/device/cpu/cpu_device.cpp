@@ -39,10 +39,13 @@ private:
   Status take_memory(const Limits &limits);
   Status check_shape(const StepShape &shape) const;
   Status check_step_block(const StepShape &shape) const;
-  Status run_dispatch(const PlannedDispatch &dispatch, const SymbolValues &values);
+  Status run_dispatch(size_t index, const SymbolValues &values);
+  Status run_copy(const PlannedDispatch &dispatch, const SymbolValues &values);
   Status run_kernel(const PlannedDispatch &dispatch, const SymbolValues &values);
   void lay_out_step_block();
   void start_profile();
+  void note_dispatch(size_t index, const SymbolValues &values, uint64_t begin);
+  void note_run(const StepShape &shape, uint64_t begin);
 
   std::shared_ptr<const Artifact> artifact_;
   CodeTable table_;
@@ -175,6 +178,7 @@ void CpuDevice::start_profile() {
   const schema::Artifact &meta = artifact_->meta();
   const schema::Program &program = *find_program(meta, "step");
   profile_->rows.clear();
+  profile_->spans.reserve(profile_->span_limit);
   for (uint32_t i = 0; i < count_of(program.dispatches()); ++i) {
     const schema::KernelDispatch *dispatch = program.dispatches()->Get(i)->op_as_KernelDispatch();
     CpuProfile::Row row;
@@ -261,9 +265,7 @@ Status CpuDevice::run_kernel(const PlannedDispatch &dispatch, const SymbolValues
   return ok_status();
 }
 
-Status CpuDevice::run_dispatch(const PlannedDispatch &dispatch, const SymbolValues &values) {
-  if (dispatch.variant_count > 0)
-    return run_kernel(dispatch, values);
+Status CpuDevice::run_copy(const PlannedDispatch &dispatch, const SymbolValues &values) {
   std::optional<int64_t> bytes = evaluate(dispatch.copy_bytes, values);
   if (!bytes)
     return Status(StatusCode::kInternal, "the size of a copy overflows");
@@ -272,7 +274,43 @@ Status CpuDevice::run_dispatch(const PlannedDispatch &dispatch, const SymbolValu
   return ok_status();
 }
 
+Status CpuDevice::run_dispatch(size_t index, const SymbolValues &values) {
+  const PlannedDispatch &dispatch = plan_.dispatches[index];
+  uint64_t begin = profile_ ? os::monotonic_ns() : 0;
+  Status status = dispatch.variant_count > 0 ? run_kernel(dispatch, values) : run_copy(dispatch, values);
+  if (profile_)
+    note_dispatch(index, values, begin);
+  return status;
+}
+
+void CpuDevice::note_dispatch(size_t index, const SymbolValues &values, uint64_t begin) {
+  const uint64_t end = os::monotonic_ns();
+  CpuProfile::Row &row = profile_->rows[index];
+  row.nanoseconds += end - begin;
+  ++row.runs;
+  if (const PlannedDispatch &dispatch = plan_.dispatches[index]; dispatch.scalar_count > 0) {
+    const PlannedScalar &rows = plan_.scalars[dispatch.first_scalar];
+    row.step_rows += rows.value * values[size_t(rows.symbol)];
+  }
+  if (profile_->spans.size() < profile_->span_limit)
+    profile_->spans.push_back({uint32_t(index), begin, end});
+}
+
+void CpuDevice::note_run(const StepShape &shape, uint64_t begin) {
+  for (int group = 0; group < groups(); ++group) {
+    const schema::CacheGroup &cache = *artifact_->meta().cache_groups()->Get(uint32_t(group));
+    const int64_t window = cache.kind() == schema::CacheKind::Window ? int64_t(cache.window()) : INT64_MAX;
+    // A sequence's rows lie side by side and ascend: its last row sees the most.
+    for (int64_t row = 0; row < shape.tokens; ++row)
+      if (row + 1 == shape.tokens || block_.sequence_index[size_t(row + 1)] != block_.sequence_index[size_t(row)])
+        profile_->seen_tokens[size_t(group)] += std::min<int64_t>(window, block_.positions[size_t(row)] + 1);
+  }
+  ++profile_->runs;
+  profile_->run_nanoseconds += os::monotonic_ns() - begin;
+}
+
 Status CpuDevice::run(const StepShape &shape) {
+  const uint64_t begin = profile_ ? os::monotonic_ns() : 0;
   if (Status status = check_shape(shape); !status.ok())
     return status;
   if (Status status = check_step_block(shape); !status.ok())
@@ -282,16 +320,12 @@ Status CpuDevice::run(const StepShape &shape) {
   step.sequences = shape.sequences;
   step.rows = shape.rows;
   const SymbolValues values = symbol_values(step);
-  for (size_t i = 0; i < plan_.dispatches.size(); ++i) {
-    uint64_t before = profile_ ? os::monotonic_ns() : 0;
-    if (Status status = run_dispatch(plan_.dispatches[i], values); !status.ok())
+  for (size_t i = 0; i < plan_.dispatches.size(); ++i)
+    if (Status status = run_dispatch(i, values); !status.ok())
       return status;
-    if (profile_) {
-      profile_->rows[i].nanoseconds += os::monotonic_ns() - before;
-      ++profile_->rows[i].runs;
-    }
-  }
   logits_rows_ = shape.rows;
+  if (profile_)
+    note_run(shape, begin);
   return ok_status();
 }
 

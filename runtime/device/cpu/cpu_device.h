@@ -4,6 +4,7 @@
 #include "runtime/abi/kernel.h"
 #include "runtime/device/cpu/code_loader.h"
 #include "runtime/device/cpu/cpu_features.h"
+#include "runtime/device/cpu/cpu_profile.h"
 #include "runtime/device/device.h"
 
 #include <cstdint>
@@ -13,15 +14,6 @@
 #include <vector>
 
 namespace llmrt {
-
-// Time by dispatch of the program, in its order; sized by prepare(), added to by run().
-struct CpuProfile {
-  struct Row {
-    std::string label, kernel;
-    uint64_t nanoseconds = 0, runs = 0;
-  };
-  std::vector<Row> rows;
-};
 
 struct CpuDeviceOptions {
   int threads = 0;                 // the caller of run() included; 0: one for each usable processor
