@@ -1,7 +1,10 @@
 // POST /v1/chat/completions (https://platform.openai.com/docs/api-reference/chat), with vLLM's additions.
+#include "runtime/server/chat_answer.h"
 #include "runtime/server/chat_prompt.h"
 #include "runtime/server/endpoints.h"
 #include "runtime/server/generation.h"
+
+#include <map>
 
 namespace llmrt::server {
 
@@ -9,8 +12,10 @@ namespace {
 
 class ChatFormat : public OpenAiFormat {
 public:
-  ChatFormat(const Model &model, std::string name, const std::string &request_id, const GenerationParams &params)
-      : OpenAiFormat(model, "chat.completion.chunk", "chatcmpl-" + request_id, std::move(name), params) {}
+  ChatFormat(const Model &model, std::string name, const std::string &request_id, const GenerationParams &params,
+             ChatReading reading)
+      : OpenAiFormat(model, "chat.completion.chunk", "chatcmpl-" + request_id, std::move(name), params),
+        reading_(std::move(reading)), request_id_(request_id) {}
 
   Json whole(const std::vector<Delta> &choices, const Usage &usage, const Json &prompt_logprobs) override {
     Json out = head("chat.completion");
@@ -18,7 +23,7 @@ public:
     for (const Delta &delta : choices) {
       Json choice;
       choice["index"] = delta.index;
-      choice["message"] = Json{{"role", "assistant"}, {"content", delta.text}, {"refusal", nullptr}};
+      choice["message"] = message_of(answer(delta.index).push(delta.text, true));
       finish(choice, delta);
       out["choices"].push_back(std::move(choice));
     }
@@ -26,8 +31,16 @@ public:
     out["prompt_logprobs"] = prompt_logprobs[0];
     return out;
   }
+  std::string delta(const Delta &delta, const Usage &usage) override {
+    new_ = chunk_of(answer(delta.index).push(delta.text, !delta.finish_reason.empty()));
+    bool nothing = new_.empty() && delta.finish_reason.empty() && delta.tokens.empty();
+    return nothing ? std::string() : OpenAiFormat::delta(delta, usage);
+  }
 
 private:
+  ChatAnswer &answer(int index) {
+    return answers_.try_emplace(index, reading_, request_id_ + "/" + std::to_string(index)).first->second;
+  }
   Json opening(int index) const override {
     Json choice;
     choice["index"] = index;
@@ -39,17 +52,28 @@ private:
   Json choice_of(const Delta &delta) const override {
     Json choice;
     choice["index"] = delta.index;
-    choice["delta"] = Json::object();
-    if (!delta.text.empty() || delta.finish_reason.empty())
-      choice["delta"]["content"] = delta.text;
+    choice["delta"] = new_;
     finish(choice, delta);
     return choice;
   }
   void finish(Json &choice, const Delta &delta) const {
     choice["logprobs"] = delta.tokens.empty() ? Json(nullptr) : chat_logprobs(model_, delta.tokens);
-    choice["finish_reason"] = delta.finish_reason.empty() ? Json(nullptr) : Json(delta.finish_reason);
+    auto found = answers_.find(delta.index);
+    bool calls = found != answers_.end() && found->second.has_calls() && delta.finish_reason == "stop" &&
+                 reading_.tools.choice != ToolChoice::kNamed; // OpenAI's reason for a named function is "stop"
+    choice["finish_reason"] = delta.finish_reason.empty() ? Json(nullptr) : Json(calls ? "tool_calls" : delta.finish_reason);
     choice["stop_reason"] = delta.stop_reason;
   }
+
+  ChatReading reading_;
+  std::string request_id_;
+  std::map<int, ChatAnswer> answers_; // by choice
+  Json new_;                          // of the delta that is being said
+};
+
+struct ChatRequest {
+  GenerationRequest generation;
+  ChatReading reading;
 };
 
 void read_logprobs(FieldReader &fields, SamplingParams &sampling) {
@@ -61,34 +85,47 @@ void read_logprobs(FieldReader &fields, SamplingParams &sampling) {
     sampling.logprobs = static_cast<int32_t>(top.value_or(0));
 }
 
-// Tools reach the template only when no call has to be parsed out of the answer.
-void read_tool_fields(FieldReader &fields) {
-  const Json *choice = fields.value("tool_choice");
-  const Json *tools = fields.value("tools");
-  bool none = choice && *choice == "none";
-  if (tools && !tools->empty() && !none)
-    fields.fail("tools", "tool calls are not supported yet by this server (with tool_choice \"none\" the tools are "
-                         "shown to the model)");
-  if (choice && !none && *choice != "auto")
-    fields.fail("tool_choice", "is not supported yet by this server except \"none\" and \"auto\"");
-  fields.boolean("parallel_tool_calls");
+// What the answer may be, and how it is to be read, which the prompt's end has a part in.
+void read_answer_fields(FieldReader &fields, const Model &model, const ServerConfig &config, ChatRequest &out) {
+  ChatReading &reading = out.reading;
+  GenerationParams &params = out.generation.params;
+  reading.tools = read_tools(fields, config.auto_tool_choice);
+  reading.keep_thoughts = fields.boolean("include_reasoning").value_or(true);
+  reading.format = detect_tool_format(model.chat_template_source);
+  if (!config.tool_call_parser.empty())
+    parse_tool_format(config.tool_call_parser, reading.format);
+  params.shape = shape_with_tools(fields, std::move(params.shape), reading.tools, reading.format);
+  bool special_marks = reading.format == ToolFormat::kMistral || reading.format == ToolFormat::kLlama3;
+  if (reading.tools.choice == ToolChoice::kAuto && special_marks)
+    params.text.skip_special = false; // calls start with one
 }
 
-GenerationRequest read_chat(FieldReader &fields, const Model &model, ServerContext &context) {
-  GenerationRequest request;
+void read_thoughts(const Model &model, const ServerConfig &config, const std::string &prompt, ChatRequest &out) {
+  ReasoningParser parser = detect_reasoning(model.chat_template_source);
+  if (!config.reasoning_parser.empty())
+    parse_reasoning_parser(config.reasoning_parser, parser);
+  out.reading.thoughts = thought_state(parser, prompt);
+  GenerationParams &params = out.generation.params;
+  params.shape = after_thoughts(std::move(params.shape), out.reading.thoughts);
+}
+
+ChatRequest read_chat(FieldReader &fields, const Model &model, ServerContext &context) {
+  ChatRequest out;
+  GenerationRequest &request = out.generation;
   request.params = read_generation_params(fields, model, context);
   auto max_tokens = fields.integer("max_tokens", 0, INT32_MAX);
   auto newer = fields.integer("max_completion_tokens", 0, INT32_MAX);
   request.params.max_tokens = newer ? *newer : max_tokens.value_or(-1);
   read_logprobs(fields, request.params.sampling);
-  read_tool_fields(fields);
+  read_answer_fields(fields, model, context.config, out);
   fields.refuse_unless("echo", false);
   fields.refuse({"functions", "function_call", "modalities", "audio", "prediction", "reasoning_effort",
                  "web_search_options", "mm_processor_kwargs", "verbosity"});
   bool add_special = fields.boolean("add_special_tokens").value_or(false); // templates write them
   std::string text = read_chat_prompt(fields, model);
+  read_thoughts(model, context.config, text, out);
   encode_prompt(fields, model, "messages", text, add_special, request.prompts);
-  return request;
+  return out;
 }
 
 } // namespace
@@ -102,11 +139,12 @@ void handle_chat_completions(ServerContext &context, const Model &model, const H
   OpenedBody body;
   if (!open_body(http, model, context, reply, body))
     return;
-  GenerationRequest request = read_chat(*body.fields, model, context);
+  ChatRequest chat = read_chat(*body.fields, model, context);
   if (auto error = body.fields->finish())
     return reply->send(error_response(*error));
-  request.format = std::make_shared<ChatFormat>(model, context.model_name(model), http.request_id,
-                                                request.params);
+  GenerationRequest &request = chat.generation;
+  request.format = std::make_shared<ChatFormat>(model, context.model_name(model), http.request_id, request.params,
+                                                std::move(chat.reading));
   std::make_shared<Generation>(context, model, reply, std::move(request))->start();
 }
 

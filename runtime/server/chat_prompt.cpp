@@ -1,5 +1,7 @@
 #include "runtime/server/chat_prompt.h"
 
+#include "runtime/server/tool_calls.h"
+
 namespace llmrt::server {
 
 namespace {
@@ -44,6 +46,7 @@ Json read_messages(FieldReader &fields) {
       return nullptr;
     }
   }
+  open_arguments(out);
   return out;
 }
 

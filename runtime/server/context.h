@@ -22,6 +22,8 @@ struct ServerConfig {
   std::vector<std::string> allowed_origins = {"*"};
   std::string metrics_prefix = "vllm";
   bool prefix_caching = true;
+  std::string tool_call_parser, reasoning_parser; // vLLM's names; empty: by the chat template
+  bool auto_tool_choice = true;                   // tools with tool_choice auto
   std::optional<uint64_t> seed; // for requests that bring none; unset: a different one each
   size_t max_body_bytes = 32u << 20;
   uint32_t max_header_bytes = 64u << 10;

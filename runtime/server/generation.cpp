@@ -70,6 +70,7 @@ RequestSpec Generation::spec_for(size_t prompt) {
   spec.priority = params.priority;
   spec.cache_salt = params.cache_salt;
   spec.sampling = params.sampling;
+  spec.rules = params.rules;
   spec.prompt_logprobs = scored_alternatives();
   if (params.best_of > params.n || request_.format->wants_every_token())
     spec.sampling.logprobs = std::max(spec.sampling.logprobs, 0);
@@ -82,6 +83,23 @@ RequestSpec Generation::spec_for(size_t prompt) {
     });
   };
   return spec;
+}
+
+std::optional<ApiError> Generation::make_rules() {
+  GenerationParams &params = request_.params;
+  if (params.shape.any())
+    return std::nullopt;
+  Status status = model_.need_tokenizer();
+  if (status.ok()) {
+    auto rules = model_.grammars->rules(params.shape.key, params.shape.make, params.stop_ids);
+    if (rules.ok())
+      params.rules = std::move(*rules);
+    status = rules.status();
+  }
+  if (status.ok())
+    return std::nullopt;
+  int code = status.code() == StatusCode::kInternal ? 500 : 400;
+  return ApiError{code, params.shape.field + ": " + status.message(), params.shape.field, 0};
 }
 
 Status Generation::submit_all() {
@@ -98,6 +116,8 @@ Status Generation::submit_all() {
 
 void Generation::start() {
   if (auto error = check_lengths())
+    return fail(*error);
+  if (auto error = make_rules())
     return fail(*error);
   if (context_.draining.load())
     return fail({503, "the server is shutting down", {}, 1});
@@ -247,7 +267,8 @@ void Generation::flush(Choice &choice) {
     return;
   pending.text_offset = choice.text_bytes;
   choice.text_bytes += pending.text.size();
-  reply_->write(request_.format->delta(pending, usage()));
+  if (std::string bytes = request_.format->delta(pending, usage()); !bytes.empty())
+    reply_->write(bytes);
   Delta next;
   next.index = pending.index;
   pending = std::move(next);

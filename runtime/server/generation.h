@@ -127,6 +127,7 @@ private:
   size_t prompt_of(const Choice &choice) const { return static_cast<size_t>(choice.pending.index) / branches(); }
   int scored_alternatives() const; // of prompt tokens; -1: they are not scored
   std::optional<ApiError> check_lengths() const;
+  std::optional<ApiError> make_rules();
   Status submit_all();
   RequestSpec spec_for(size_t prompt);
   void cancel_choice(const Choice &choice);

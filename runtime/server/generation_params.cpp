@@ -70,10 +70,8 @@ void refuse_what_is_not_there(FieldReader &fields) {
   fields.refuse_unless("spaces_between_special_tokens", true);
   fields.refuse_unless("return_tokens_as_token_ids", false);
   fields.refuse_unless("return_token_ids", false);
-  fields.refuse_unless("response_format", Json{{"type", "text"}});
-  fields.refuse({"truncate_prompt_tokens", "structured_outputs", "guided_json", "guided_regex",
-                 "guided_choice", "guided_grammar", "bad_words", "allowed_token_ids", "logits_processors",
-                 "kv_transfer_params", "vllm_xargs", "grammar", "json_schema"});
+  fields.refuse({"truncate_prompt_tokens", "bad_words", "allowed_token_ids", "logits_processors",
+                 "kv_transfer_params", "vllm_xargs"});
   fields.ignore({"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "request_id"});
 }
 
@@ -121,6 +119,9 @@ GenerationParams read_generation_params(FieldReader &fields, const Model &model,
   params.cache_salt = fields.string("cache_salt").value_or("");
   params.n = static_cast<int>(fields.integer("n", 1, kMaxChoices).value_or(1));
   read_branches(fields, params);
+  params.shape = read_text_shape(fields);
+  if (!params.shape.any() && params.beam_search)
+    fields.fail(params.shape.field, "does not go together with use_beam_search");
   refuse_what_is_not_there(fields);
   return params;
 }

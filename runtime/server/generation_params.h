@@ -3,9 +3,11 @@
 
 #include "runtime/server/context.h"
 #include "runtime/server/fields.h"
+#include "runtime/server/text_shape.h"
 #include "runtime/session/text_stream.h"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,8 @@ struct GenerationParams {
   bool beam_search = false;
   float length_penalty = 1;
   int prompt_logprobs = -1;
+  TextShape shape; // of the answers; compiled when the generation starts
+  std::shared_ptr<const TokenRules> rules;
   bool stream = false, include_usage = false, continuous_usage = false;
 };
 

@@ -193,8 +193,7 @@ void refuse_the_rest(FieldReader &fields) {
   fields.refuse_unless("return_progress", false);
   fields.refuse_unless("n_discard", 0);
   fields.refuse_unless("n_indent", 0);
-  fields.refuse_unless("grammar", "");
-  fields.refuse({"json_schema", "samplers", "lora", "response_fields", "image_data", "n_cmpl"});
+  fields.refuse({"samplers", "lora", "response_fields", "image_data", "n_cmpl"});
   const Json *window = fields.value("repeat_last_n", "integer");
   if (window && *window != -1)
     fields.fail("repeat_last_n", "must be -1: penalties look at the whole text");
@@ -221,6 +220,7 @@ GenerationRequest read_llama(FieldReader &fields, const Model &model, ServerCont
   if (auto probs = fields.integer("n_probs", 0, 20); probs && *probs > 0)
     params.sampling.logprobs = static_cast<int32_t>(*probs);
   return_tokens = fields.boolean("return_tokens").value_or(false);
+  params.shape = read_llama_shape(fields);
   refuse_the_rest(fields);
   read_prompt(fields, model, request.prompts);
   return request;

@@ -150,13 +150,18 @@ void read_input(FieldReader &fields, Json &messages) {
                                   "system or developer, which is all that this server takes");
 }
 
-void read_text_format(FieldReader &fields) {
+void read_text(FieldReader &fields, TextShape &shape) {
   const Json *text = fields.value("text", "object");
   if (!text)
     return;
   FieldReader inner(*text);
-  const Json plain{{"type", "text"}};
-  inner.refuse_unless("format", plain);
+  if (const Json *format = inner.value("format", "object")) {
+    TextShape given = read_text_format(fields, *format);
+    if (!given.any() && !shape.any())
+      fields.fail("text", "and " + shape.field + " both say what the text must look like; give one");
+    if (!given.any())
+      shape = std::move(given);
+  }
   inner.refuse({"verbosity"});
   if (auto error = inner.finish())
     fields.fail("text", error->message);
@@ -185,7 +190,7 @@ GenerationRequest read_response(FieldReader &fields, const Model &model, ServerC
   if (instructions)
     messages.push_back(Json{{"role", "system"}, {"content", *instructions}});
   read_input(fields, messages);
-  read_text_format(fields);
+  read_text(fields, request.params.shape);
   refuse_what_needs_a_store(fields);
   fields.refuse_unless("tools", Json::array());
   fields.refuse_unless("truncation", "disabled");

@@ -288,8 +288,8 @@ TEST(Server, RefusesWhatWouldChangeTheOutput) {
   RunningServer running;
   for (const char *field :
        {R"("typo_temperature":1)", R"("temperature":"hot")", R"("temperature":-1)", R"("top_p":0)", R"("top_k":-2)",
-        R"("n":0)", R"("best_of":129)", R"("length_penalty":2)", R"("response_format":{"type":"json_object"})",
-        R"("structured_outputs":{"regex":"a"})", R"("suffix":"x")", R"("logit_bias":{"x":1})",
+        R"("n":0)", R"("best_of":129)", R"("length_penalty":2)", R"("response_format":{"type":"xml"})",
+        R"("structured_outputs":{"regex":"[a"})", R"("suffix":"x")", R"("logit_bias":{"x":1})",
         R"("logit_bias":{"97":"x"})", R"("stop":[""])", R"("stop":5)", R"("stop_token_ids":["a"])",
         R"("stream_options":{"include_usage":true})", R"("logprobs":true)", R"("logprobs":21)", R"("seed":1.5)",
         R"("stream":"yes")", R"("prompt_logprobs":21)", R"("max_tokens":-1)", R"("min_p":2)", R"("priority":"high")",

@@ -163,8 +163,9 @@ void read_parameters(FieldReader &fields, const Model &model, ServerContext &con
     fields.fail("best_of", "must be 1 in a stream");
   if (fields.boolean("return_full_text").value_or(false))
     out.generation.echoes.push_back("");
+  params.shape = read_tgi_shape(fields);
   fields.refuse_unless("watermark", false);
-  fields.refuse({"truncate", "grammar", "adapter_id"});
+  fields.refuse({"truncate", "adapter_id"});
 }
 
 TgiRequest read_tgi(FieldReader &fields, const Model &model, ServerContext &context, bool stream) {

@@ -77,12 +77,14 @@ Status read_text_parts(const ModelOptions &options, Model &model) {
         source = text_of(entry->source());
   if (!source.empty()) {
     Result<std::unique_ptr<ChatTemplate>> parsed = ChatTemplate::parse(source);
-    if (parsed.ok())
+    if (parsed.ok()) {
       model.chat_template = std::move(*parsed);
-    else if (!options.chat_template.empty())
+      model.chat_template_source = source;
+    } else if (!options.chat_template.empty()) {
       return Status(StatusCode::kInvalidArgument, "--chat-template: " + parsed.status().message());
-    else
+    } else {
       model.chat_template_error = parsed.status().message(); // completions still work
+    }
   }
   return read_special_tokens(meta, model);
 }
@@ -161,6 +163,8 @@ Result<std::unique_ptr<Model>> Model::open(const ModelOptions &options) {
     return status;
   if (Status status = read_text_parts(options, *model); !status.ok())
     return status;
+  if (model->tokenizer)
+    model->grammars = std::make_unique<GrammarStore>(*model->tokenizer, model->vocabulary, model->end_ids);
   if (!options.text_only)
     if (Status status = make_engine(options, *model); !status.ok())
       return status;

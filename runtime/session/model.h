@@ -6,6 +6,7 @@
 #include "runtime/base/status.h"
 #include "runtime/device/cpu/code_loader.h"
 #include "runtime/engine/engine.h"
+#include "runtime/session/grammar_store.h"
 #include "runtime/text/chat_template.h"
 #include "runtime/text/tokenizer.h"
 
@@ -41,6 +42,7 @@ struct Model {
   std::shared_ptr<const Artifact> artifact;
   std::unique_ptr<Tokenizer> tokenizer;        // null: the artifact has none
   std::unique_ptr<ChatTemplate> chat_template; // null: likewise, or it could not be parsed
+  std::string chat_template_source;            // of chat_template
   std::string chat_template_error;             // why it could not
   nlohmann::ordered_json special_tokens = nlohmann::ordered_json::object(); // bos_token, ... for templates
   SamplingParams defaults;                     // of generation_config.json
@@ -53,6 +55,7 @@ struct Model {
   int threads = 0;
   int64_t created = 0;  // seconds since 1970
   double load_ms = 0;   // from the call of open() to ready
+  std::unique_ptr<GrammarStore> grammars; // null: no tokenizer
   std::unique_ptr<Engine> engine; // null with text_only
 
   // kInvalidArgument: an option that this artifact cannot serve. kCorrupt, kUnsupported: see Artifact::open().

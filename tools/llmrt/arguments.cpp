@@ -12,7 +12,7 @@ namespace {
 constexpr const char *kMissingVerbs[] = {"bench-serve", "ps"};
 constexpr const char *kMissingFlags[] = {"--enable-lora",      "--lora-modules",           "--lora",
                                          "--speculative-config", "--otlp-traces-endpoint", "--config",
-                                         "--grammar-file",     "--json-schema",            "--gpu-memory-utilization",
+                                         "--gpu-memory-utilization",
                                          "--no-enable-chunked-prefill"};
 
 std::string environment_name(std::string_view flag) {

@@ -1,6 +1,9 @@
 #include "tools/llmrt/generate.h"
 
 #include "runtime/base/os.h"
+#include "runtime/server/json.h"
+#include "runtime/server/text_shape.h"
+#include "runtime/text/grammar/json_schema.h"
 
 #include <algorithm>
 #include <random>
@@ -19,6 +22,8 @@ void add_generation_flags(Flags &flags, GenerationFlags &to) {
   flags.number("--frequency-penalty", to.frequency_penalty, "for each time it was there");
   flags.integer("--seed", to.seed, "of the draw; default: another each time");
   flags.texts("--stop", to.stop, "a string that ends the text; may be repeated");
+  flags.text("--grammar-file", to.grammar_file, "a grammar (GBNF or EBNF) that the text keeps to");
+  flags.text("--json-schema", to.json_schema, "a JSON schema, or @FILE, that the text keeps to; {}: any JSON");
   flags.flag("--ignore-eos", to.ignore_eos, "go on after the model's end");
 }
 
@@ -39,6 +44,30 @@ static SamplingParams sampling_of(const Model &model, const Flags &flags, const 
   std::random_device device;
   out.seed = flags.given("--seed") ? static_cast<uint64_t>(options.seed) : uint64_t(device()) << 32 | device();
   return out;
+}
+
+// What --grammar-file or --json-schema say; null: neither is given.
+static Result<std::shared_ptr<const TokenRules>> rules_of(const Model &model, const GenerationFlags &options) {
+  std::string source = options.json_schema;
+  const bool from_file = !options.grammar_file.empty() || source.starts_with("@");
+  if (!options.grammar_file.empty() && !source.empty())
+    return Status(StatusCode::kInvalidArgument, "--grammar-file and --json-schema cannot both be given");
+  if (source.empty() && options.grammar_file.empty())
+    return std::shared_ptr<const TokenRules>();
+  if (Status status = model.need_tokenizer(); !status.ok())
+    return status;
+  if (from_file) {
+    Result<std::string> read = read_text(options.grammar_file.empty() ? source.substr(1) : options.grammar_file);
+    if (!read.ok())
+      return read.status();
+    source = std::move(*read);
+  }
+  if (!options.grammar_file.empty())
+    return model.grammars->rules("grammar:" + source, [&] { return server::grammar_of_source(source); });
+  Result<server::Json> schema = server::parse_json(source);
+  if (!schema.ok())
+    return Status(StatusCode::kInvalidArgument, "--json-schema: " + schema.status().message());
+  return model.grammars->rules("json:" + source, [&] { return grammar::json_schema_grammar(*schema); });
 }
 
 int generate(Model &model, const Flags &flags, const GenerationFlags &options, std::vector<int32_t> prompt,
@@ -64,6 +93,10 @@ int generate(Model &model, const Flags &flags, const GenerationFlags &options, s
   spec.min_tokens = static_cast<int32_t>(std::min<int64_t>(options.min_tokens, spec.max_tokens));
   spec.ignore_eos = options.ignore_eos;
   spec.sampling = sampling_of(model, flags, options);
+  Result<std::shared_ptr<const TokenRules>> rules = rules_of(model, options);
+  if (!rules.ok())
+    return fail(rules.status());
+  spec.rules = std::move(*rules);
   spec.on_event = [&](Event &&event) {
     out->cached = std::max(out->cached, event.cached_tokens);
     for (const NewToken &token : event.tokens) {

@@ -12,6 +12,7 @@ struct GenerationFlags {
   double temperature = 1, top_p = 1, min_p = 0, repetition_penalty = 1, presence_penalty = 0, frequency_penalty = 0;
   int64_t top_k = -1, seed = 0, max_tokens = -1, min_tokens = 0;
   std::vector<std::string> stop;
+  std::string grammar_file, json_schema; // at most one
   bool ignore_eos = false;
 };
 

@@ -2,6 +2,7 @@
 #include "runtime/base/os.h"
 #include "runtime/server/json.h"
 #include "runtime/server/server.h"
+#include "runtime/server/tool_calls.h"
 #include "runtime/session/engine_thread.h"
 #include "tools/llmrt/common.h"
 #include "tools/llmrt/verbs.h"
@@ -19,7 +20,8 @@ struct ServeFlags {
   std::string host = "127.0.0.1", uds, chat_template, allowed_origins, metrics_prefix = "vllm";
   int64_t port = 8000, threads_http = 2, seed = 0;
   std::vector<std::string> names, keys;
-  bool metrics = true;
+  std::string tool_call_parser, reasoning_parser;
+  bool metrics = true, auto_tool_choice = true;
 };
 
 Result<std::vector<std::string>> read_origins(const std::string &text) {
@@ -47,6 +49,15 @@ Result<server::ServerConfig> server_config(const ServeFlags &flags, const Flags 
   for (const std::string &key : flags.keys)
     if (key.empty())
       return wrong("--api-key must not be empty");
+  server::ToolFormat tools;
+  if (!flags.tool_call_parser.empty() && !server::parse_tool_format(flags.tool_call_parser, tools))
+    return wrong("--tool-call-parser " + flags.tool_call_parser + ": there are hermes, llama3_json, mistral and json");
+  server::ReasoningParser thoughts;
+  if (!server::parse_reasoning_parser(flags.reasoning_parser, thoughts))
+    return wrong("--reasoning-parser " + flags.reasoning_parser + ": there are qwen3, deepseek_r1 and none");
+  out.tool_call_parser = flags.tool_call_parser;
+  out.reasoning_parser = flags.reasoning_parser;
+  out.auto_tool_choice = flags.auto_tool_choice;
   out.host = flags.host;
   out.port = static_cast<int>(flags.port);
   out.uds = flags.uds;
@@ -155,6 +166,11 @@ std::function<int()> setup_serve(Flags &flags) {
   flags.text("--chat-template", to->chat_template, "a .jinja file instead of the artifact's template");
   flags.text("--allowed-origins", to->allowed_origins, "for browsers: a JSON list; default [\"*\"]");
   flags.text("--metrics-prefix", to->metrics_prefix, "of the names in /metrics");
+  flags.text("--tool-call-parser", to->tool_call_parser,
+             "how the model writes calls: hermes, llama3_json, mistral, json; default: by the chat template");
+  flags.text("--reasoning-parser", to->reasoning_parser,
+             "how it writes thoughts: qwen3, deepseek_r1, none; default: by the chat template");
+  flags.switched("auto-tool-choice", to->auto_tool_choice, "tools with tool_choice auto; default on");
   flags.flag("--metrics", to->metrics, "always on");
   flags.integer("--seed", to->seed, "for requests that bring none");
   flags.flag("--print-memory", to->model.print_memory, "the memory these flags need, and exit");

@@ -36,7 +36,7 @@ Result<RequestId> FakeEngine::submit(RequestSpec spec) {
   const RequestId first = next_id_;
   const int32_t branches = spec.branches;
   for (int32_t branch = 0; branch < branches; ++branch)
-    running_[next_id_++] = Running{spec, branch};
+    running_[next_id_++] = Running{spec, branch, 0, nullptr};
   changed_.notify_all();
   return first;
 }
@@ -60,6 +60,27 @@ void FakeEngine::score_prompt(const RequestSpec &spec, Event &event) {
   }
 }
 
+// The token that would come if it may, else the end, else the last byte of ASCII that may.
+bool FakeEngine::follow(Running &running, int32_t &id, FinishReason &finish, std::string &error) {
+  if (!running.match)
+    running.match = running.spec.rules->begin();
+  Result<std::span<const uint32_t>> mask = running.match->mask();
+  auto may = [&](int32_t other) { return ((*mask)[static_cast<size_t>(other) / 32] >> (other % 32) & 1) != 0; };
+  if (mask.ok() && !may(id))
+    id = kEnd;
+  for (int32_t byte = 126; mask.ok() && !may(id) && byte >= 0; --byte)
+    id = byte;
+  Status status = mask.ok() ? running.match->accept(id) : mask.status();
+  if (!status.ok()) {
+    finish = FinishReason::kError;
+    error = status.message();
+    return false;
+  }
+  if (running.match->finished())
+    finish = FinishReason::kStop;
+  return true;
+}
+
 bool FakeEngine::advance(RequestId id, Running &running) {
   Event event;
   event.id = id;
@@ -77,6 +98,10 @@ bool FakeEngine::advance(RequestId id, Running &running) {
   if (spec.max_tokens > 0) {
     NewToken token;
     token.id = spec.prompt[static_cast<size_t>(running.made) % spec.prompt.size()];
+    if (spec.rules && !follow(running, token.id, event.finish, event.error)) {
+      spec.on_event(std::move(event));
+      return false;
+    }
     token.logprob = -0.5f / static_cast<float>(1 + running.branch); // later branches are better
     token.rank = 1;
     for (int32_t i = 0; i < spec.sampling.logprobs; ++i)
@@ -152,6 +177,7 @@ std::unique_ptr<Model> fake_model(FakeEngineOptions options) {
   model->end_ids = {kEnd};
   model->page_tokens = 16;
   model->kv_cache_dtype = "f32";
+  model->grammars = std::make_unique<GrammarStore>(*model->tokenizer, kVocabulary, model->end_ids);
   model->engine = std::make_unique<FakeEngine>(options);
   return model;
 }

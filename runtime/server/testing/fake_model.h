@@ -40,7 +40,9 @@ private:
     RequestSpec spec;
     int32_t branch = 0;
     int32_t made = 0;
+    std::shared_ptr<TokenMatch> match; // of the spec's rules
   };
+  static bool follow(Running &running, int32_t &id, FinishReason &finish, std::string &error);
   static void score_prompt(const RequestSpec &spec, Event &event);
   // False when the request has ended.
   bool advance(RequestId id, Running &running);

@@ -25,7 +25,7 @@ void CharSet::add(uint32_t first, uint32_t last) {
     if (last > kLastSurrogate) add(kLastSurrogate + 1, last);
     return;
   }
-  const auto at = std::find_if(ranges_.begin(), ranges_.end(), [&](CharRange r) { return r.last + 1 >= first; });
+  const auto at = std::partition_point(ranges_.begin(), ranges_.end(), [&](CharRange r) { return r.last + 1 < first; });
   auto end = at;
   while (end != ranges_.end() && end->first <= last + 1) {
     first = std::min(first, end->first);

@@ -42,7 +42,7 @@ NodeId Grammar::chars(const CharSet &set) {
   Node node;
   node.kind = NodeKind::kChars;
   node.a = uint32_t(sets_.size());
-  node.weight = set.ranges().back().last < 0x80 ? 1 : 8;
+  node.weight = set.ranges().back().last < 0x80 ? 1 : 8 + uint32_t(set.ranges().size());
   if (!too_large_) sets_.push_back(set);
   return add(node);
 }

@@ -76,7 +76,8 @@ NodeId SchemaCompiler::run() {
   const NodeId out = compile(root_, "#");
   for (size_t i = 0; i < pending_.size() && !failed(); ++i) {
     const auto [schema, rule] = pending_[i];
-    grammar_.define(rule, compile(*schema, grammar_.rule_name(rule)));
+    const std::string path = grammar_.rule_name(rule); // a copy: compiling adds rules
+    grammar_.define(rule, compile(*schema, path));
   }
   return out;
 }

@@ -12,7 +12,7 @@ namespace llmrt::grammar {
 namespace {
 
 constexpr uint32_t kMaxCount = 10'000'000;
-constexpr size_t kMaxPatternBytes = 10000, kMaxKeyDepth = 200;
+constexpr size_t kMaxKeyDepth = 200;
 
 // The bytes that `names` share are walked as a tree; this is what starts with one of them.
 std::set<std::string> tails(const std::set<std::string> &names, char first) {
@@ -62,7 +62,6 @@ NodeId SchemaCompiler::string(const Json &schema, const std::string &path) {
                                   " is not supported; put the length into the pattern");
   if (!(pattern ? pattern : format)->is_string()) return fail(where, "must be a string");
   const std::string text = (pattern ? pattern : format)->get<std::string>();
-  if (text.size() > kMaxPatternBytes) return fail(where, "is too long");
   const char *known = pattern ? text.c_str() : regex_of_format(text);
   if (!known) return unsupported(where, "the format " + text.substr(0, 100) + " is not supported");
   Result<NodeId> body = add_regex(grammar_, pattern ? std::string_view(text) : std::string_view(known),

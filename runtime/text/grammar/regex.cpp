@@ -10,6 +10,7 @@ namespace llmrt::grammar {
 namespace {
 
 constexpr int kMaxGroups = 100; // nested
+constexpr size_t kMaxPattern = 16384; // bytes
 
 CharSet digits() { return {{'0', '9'}}; }
 CharSet word_chars() { return {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}; }
@@ -319,6 +320,9 @@ private:
 Result<NodeId> add_regex(Grammar &grammar, std::string_view pattern, RegexMatch match, Spelling spelling) {
   if (utf8_invalid_at(pattern) != std::string_view::npos)
     return Status(StatusCode::kInvalidArgument, "the regular expression is not UTF-8");
+  if (pattern.size() > kMaxPattern)
+    return Status(StatusCode::kInvalidArgument,
+                  "the regular expression is longer than " + std::to_string(kMaxPattern) + " bytes");
   return RegexParser(grammar, pattern, match, spelling).run();
 }
 

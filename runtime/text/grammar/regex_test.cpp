@@ -104,6 +104,7 @@ TEST(Regex, Refused) {
   EXPECT_THAT(error_of(regex_grammar(std::string(5000, '('))), HasSubstr("too deep"));
   EXPECT_THAT(error_of(regex_grammar("((((((a{999}){999}){999}){999}){999}){999}b{9999999})")), "");
   EXPECT_THAT(error_of(regex_grammar("\xff")), HasSubstr("UTF-8"));
+  EXPECT_THAT(error_of(regex_grammar(std::string(20000, 'a'))), HasSubstr("longer than 16384"));
 }
 
 TEST(Regex, ManySubsets) { // 2^30 subsets: the states stay as they are

@@ -72,7 +72,24 @@ void Stacks::pop(StackId frame, std::vector<StackId> &tops, bool &complete) {
   settle(tops, complete);
 }
 
+// One stack and one way on, which inside strings is nearly always so; false: it is not.
+bool Stacks::advance_one(std::vector<StackId> &tops, size_t at, uint8_t byte) {
+  const StackNode from = nodes_[tops[at]];
+  const ByteEdge *way = nullptr;
+  for (const ByteEdge &edge : automaton_.edges(automaton_.state(from.tag))) {
+    if (edge.first > byte) break;
+    if (edge.last < byte) continue;
+    if (way) return false;
+    way = &edge;
+  }
+  if (!way) return true;
+  if (!automaton_.state(way->to).plain()) return false;
+  tops.push_back(way->to == from.tag ? tops[at] : intern({way->to, 0, from.below}));
+  return true;
+}
+
 void Stacks::advance(std::vector<StackId> &tops, size_t begin, size_t end, uint8_t byte, bool &complete) {
+  if (end - begin == 1 && advance_one(tops, begin, byte)) return;
   open();
   tops_before_ = tops.size();
   for (size_t i = begin; i < end; ++i) {

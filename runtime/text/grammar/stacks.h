@@ -51,6 +51,7 @@ private:
   void unwind(StackId frame, bool &complete);
   void settle(std::vector<StackId> &tops, bool &complete);
   void call(const State &from, StackId below);
+  bool advance_one(std::vector<StackId> &tops, size_t at, uint8_t byte);
   bool mark(StackId id); // true: not seen in this call yet
   void add_top(StackId id, std::vector<StackId> &tops);
   void rehash(size_t slots);
