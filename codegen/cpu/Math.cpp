@@ -56,6 +56,23 @@ Value emitExp(KernelBuilder &k, Value x) {
   return k.select(compare(k, arith::CmpFPredicate::UNO, x, x), x, result);
 }
 
+Value emitExp2(KernelBuilder &k, Value x, bool forBf16) {
+  auto &b = k.b;
+  Value low = k.splat(-125);
+  Value clamped = k.select(compare(k, arith::CmpFPredicate::OLT, x, low), low, x);
+  Value n = math::RoundEvenOp::create(b, clamped);
+  Value r = k.subf(clamped, n);
+  // Of least relative error on [-1/2, 1/2] among polynomials of their degree that are 1 at 0.
+  Value p = forBf16 ? polynomial(k, r, {0.009582853089667888, 0.05590642460481749, 0.24024098610074235,
+                                        0.6931241934163358, 1.0})
+                    : polynomial(k, r, {0.0001535336192759642, 0.001339887440815329, 0.009618437357548804,
+                                        0.05550332471144659, 0.24022647913630713, 0.6931472028550538, 1.0});
+  Value whole = arith::FPToSIOp::create(b, k.vec(k.i32Type()), n);
+  Value bits = arith::ShLIOp::create(b, arith::AddIOp::create(b, whole, k.splatInt(127)), k.splatInt(23));
+  Value result = k.mulf(p, arith::BitcastOp::create(b, k.f32Vec(), bits));
+  return k.select(compare(k, arith::CmpFPredicate::OLT, x, low), k.splat(0), result);
+}
+
 Value emitTanh(KernelBuilder &k, Value x) {
   Value size = absolute(k, x);
   // Near zero the quotient below cancels: there an odd polynomial (Taylor, |x| < 0.55).

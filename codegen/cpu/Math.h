@@ -8,6 +8,9 @@ namespace llmc::cpu {
 
 // e^x. At most 2 ulp; 0 below -87.3, infinity above 88.7; exp(0) is exactly 1.
 Value emitExp(KernelBuilder &k, Value x);
+// 2^x for x <= 0, as softmax wants it: 0 below -125, exactly 1 at 0, NaN where x is. Relative error 1.3e-7, or 3e-6
+// where the result is rounded to bf16 at once.
+Value emitExp2(KernelBuilder &k, Value x, bool forBf16 = false);
 // At most 4 ulp of the result's scale.
 Value emitTanh(KernelBuilder &k, Value x);
 Value emitErf(KernelBuilder &k, Value x);

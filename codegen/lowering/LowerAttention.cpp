@@ -103,6 +103,9 @@ llvm::FailureOr<llm::CacheGroupOp> StepLowering::cacheGroup(mlir::Operation *op,
     if (int64_t(group.getIndex()) != index) continue;
     if (elementName(group.getElement()).empty()) return group.emitOpError("has an element type no kernel knows");
     if (group.getPageTokens() != 16) return group.emitOpError("has pages that are not 16 tokens long");
+    if (group.getElement().isBF16() && group.getKeyDim() % 2)
+      return group.emitOpError("has keys of ") << group.getKeyDim() << " values, which bf16 pages keep in pairs; use "
+                                                                       "--kv-cache-dtype f16";
     return group;
   }
   return op->emitOpError("names cache group ") << index << ", which does not exist";

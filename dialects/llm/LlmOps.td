@@ -233,11 +233,12 @@ def Llm_PagedAttentionOp : Llm_AttentionBase<"paged_attention", [Llm_SymbolUser,
     Llm_Index:$group, Llm_Index:$slot, TypeAttr:$element)> {
   let summary = "llm.attention through page tables";
   let description = [{
-    Order, for each row and head, decode and prompt alike: keys in blocks of 16 (a page) and segments of 256 at
-    absolute positions. In a block: 16 scores, each one fma chain over key_dim; the running maximum m; p = exp(s - m);
-    l = l c + sum(p) with the sum by halves (8, 4, 2, 1) and c = exp(m_old - m); o = o c, then one fma chain over the
-    block's keys in order. Every segment starts afresh; segments are combined in order, first to last. A masked key
-    gives p = 0 exactly, so a block that is masked and one that is skipped give the same bits.
+    Order, for each row and head, decode and prompt alike: keys in segments of 256 at absolute positions. In a segment:
+    each score one fma chain over key_dim, of queries times scale and log2 e; the largest score m; p = 2^(s - m); l the
+    sum of p, key by key modulo 16 and then by halves (8, 4, 2, 1); o one fma chain over the keys. Segments are combined
+    in order, first to last: M' = max(M, m), o = o 2^(M - M') + o_segment 2^(m - M'), l likewise. A masked key gives
+    p = 0 exactly, so a block that is masked and one that is skipped give the same bits. Where pages are bf16 and the
+    tier has the bf16 dot, queries (after their factors) and p are rounded to bf16 and a chain takes two at a time.
   }];
   let assemblyFormat = "$batch `,` $query attr-dict `:` type($query) `->` type($result)";
 }

@@ -17,6 +17,8 @@ std::vector<std::string> runnableTiers() {
   if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
     tiers.push_back("x86-64-v4");
     if (__builtin_cpu_supports("avx512vnni")) tiers.push_back("x86-64-v4-vnni");
+    if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16"))
+      tiers.push_back("x86-64-v4-vnni-bf16");
   }
 #else
   tiers.push_back("arm64-dotprod");

@@ -1,7 +1,7 @@
-// attention: one row and one key-value head an item, all query heads of the group together. The order of additions is
-// llm.paged_attention's: blocks of 16 keys, segments of 256 at absolute positions, combined first to last.
+// attention: an item is one row and one key-value head. Rows of one sequence are taken together, with all query heads of
+// the key-value head: decode and prompt are the same code, on tiles of another size.
 #include "codegen/cpu/Math.h"
-#include "codegen/cpu/kinds/Pages.h"
+#include "codegen/cpu/kinds/AttentionSoftmax.h"
 
 namespace llmc::cpu {
 
@@ -13,10 +13,20 @@ enum Scalars {
   kRows, kHeads, kKvHeads, kGroup, kKeyDim, kValueDim, kValuePad, kLdQuery, kLdOut, kSequences, kBlocks, kPages
 };
 
-constexpr int64_t kSegmentBlocks = 16;  // 256 keys
-constexpr double kNoScore = -1e30;      // below every score; finite, so that differences are numbers
+// Slots that go through a sequence's segments together, so that a segment comes from memory once and then from L2.
+constexpr int64_t kPackSlots = 128;
 
-KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &) {
+// Scratch: a segment's scores and factors, then the state of the pack's tiles, then their queries, then their sums.
+enum TileState { kMaxima, kSums, kPositions, kSlopes, kBounds, kTileVectors }; // vectors of 64 bytes
+enum SegmentState { kSegmentMaxima, kSegmentSums, kOfTotal, kOfSegment, kSegmentVectors };
+constexpr int64_t kVectorBytes = 4 * kLanes;
+
+int64_t tiles(const codegen::CpuTier &tier) { return kPackSlots / AttentionTile::width(tier); }
+int64_t stateBytes(const codegen::CpuTier &tier) {
+  return AttentionTile::width(tier) * kScoreRowBytes + (kSegmentVectors + tiles(tier) * kTileVectors) * kVectorBytes;
+}
+
+KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   KernelInfo info;
   info.scalarCount = 12;
   info.items = s(kRows) * s(kKvHeads);
@@ -33,183 +43,193 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &) {
   info.require(s(kGroup) * s(kKvHeads) - s(kHeads));
   info.require(s(kValuePad) - Expression(kLanes));
   info.require(s(kGroup) - Expression(1));
-  // Twice (segment, total) m, l and o of each head of the group.
-  info.scratch = Expression(2 * 2 * 4 * kLanes) * s(kGroup) + Expression(2 * 4) * s(kGroup) * s(kValuePad);
+  info.scratch = Expression(stateBytes(tier)) + Expression(4 * kPackSlots) * (s(kKeyDim) + Expression(kLanes)) +
+                 Expression(4 * kPackSlots) * s(kValuePad);
   info.variants = {{0, INT64_MAX, 1}};
   return info;
 }
 
 struct Attention {
   KernelBuilder &k;
-  exec::KernelOp kernel;
+  const ScoreConfig &config;
   PagedCache cache;
-  llvm::StringRef element;
+  LineProduct product;
   Value query, positions, sequences, sinks, alibi, out;
-  Value kvHeads, group, keyDim, valueDim, valuePad, ldQuery, ldOut;
-  Value probabilities; // 16 x f32 on the stack, to be read one by one
+  Value rows, group, keyDim, valueDim, valuePad, ldQuery, ldOut;
+  int64_t width; // slots of a tile
+  Value queries, sums, queryBytes, sumBytes; // of the pack and of a tile in scratch
 
-  // The item at hand
-  Value row, kvHead, position, firstKey;
+  // The run and the pack at hand
+  Value kvHead, sequence, firstRow, packFirst, packSlots;
 
-  // Scratch of head g: `which` 0 is the segment's, 1 the total.
-  Value state(int64_t which, int64_t field, Value g) {
-    return k.at(k.scratch(), k.mul(k.add(k.mul(g, 4), which * 2 + field), 4 * kLanes));
+  Value segmentState(int64_t which) {
+    return k.at(k.scratch(), width * kScoreRowBytes + which * kVectorBytes);
   }
-  Value m(int64_t which, Value g) { return state(which, 0, g); }
-  Value l(int64_t which, Value g) { return state(which, 1, g); }
-  Value o(int64_t which, Value g) {
-    Value base = k.at(k.scratch(), k.mul(group, 4 * 4 * kLanes));
-    return k.at(base, k.mul(k.mul(k.add(k.mul(g, 2), which), valuePad), 4));
+  Value tileState(Value tile, int64_t which) {
+    return k.at(segmentState(kSegmentVectors + which), k.mul(tile, kTileVectors * kVectorBytes));
+  }
+  Value least(Value tile) { return k.load(k.i64Type(), tileState(tile, kBounds), 8); }
+  Value greatest(Value tile) { return k.load(k.i64Type(), k.at(tileState(tile, kBounds), 8), 8); }
+  Value slotsOf(Value tile) { return k.min(k.sub(packSlots, k.mul(tile, width)), k.i64(width)); }
+  Value rowOf(Value slot) { return k.add(firstRow, k.div(slot, group)); }
+  Value headOf(Value slot) { return k.add(k.mul(kvHead, group), k.rem(slot, group)); }
+
+  AttentionTile tileAt(Value tile) {
+    return {k, cache, product, keyDim, wholeVectors(k, valuePad), k.at(queries, k.mul(tile, queryBytes)), k.scratch(),
+            segmentState(kOfTotal), segmentState(kOfSegment), k.at(sums, k.mul(tile, sumBytes)), sequence, kvHead, {},
+            {}, {}, {}};
+  }
+  TileSoftmax softmaxOf(Value tile, AttentionTile &parts) {
+    return {k, config, parts, alibi ? tileState(tile, kSlopes) : Value(), tileState(tile, kMaxima),
+            tileState(tile, kSums), segmentState(kSegmentMaxima), segmentState(kSegmentSums),
+            tileState(tile, kPositions), least(tile), greatest(tile)};
   }
 
-  Value head(Value g) { return k.add(k.mul(kvHead, group), g); }
-  Value expScalar(Value x) { // of one f32
-    return vector::ExtractOp::create(k.b, emitExp(k, k.broadcast(x)), llvm::ArrayRef<int64_t>{0});
+  // ---- before the segments -----------------------------------------------------------------------------------------
+  Value queryPlace(Value tile, Value lane, Value element) {
+    Value block = k.mul(k.div(element, kLanes), width);
+    return k.at(k.at(queries, k.mul(tile, queryBytes)),
+                k.mul(k.add(block, lane), kLanes * product.factorBytes()));
   }
 
-  void clear(int64_t which, Value g) {
-    k.store(k.f32(kNoScore), m(which, g));
-    k.store(k.f32(0), l(which, g));
-    Value base = o(which, g);
-    k.loop(k.i64(0), valuePad, kLanes, [&](Value i) { k.store(k.splat(0), k.at(base, k.mul(i, 4))); });
-  }
-
-  // 16 scores: one fma chain over key_dim.
-  Value scores(Value keys, Value g, Value keyIndex) {
-    Value q = k.at(query, k.mul(k.add(k.mul(row, ldQuery), k.mul(head(g), keyDim)), 4));
-    auto step = [&](Value i, Value sum) {
-      Value key = k.loadElements(element, k.at(keys, k.mul(i, kPageTokens * cache.bytes)));
-      return k.fma(k.broadcast(k.loadF32(k.at(q, k.mul(i, 4)))), key, sum);
-    };
-    Value whole = k.mul(k.div(keyDim, 8), 8);
-    Values sum = k.loop(k.i64(0), whole, 8, {k.splat(0)}, [&](Value i, ValueRange carried) {
-      Value total = carried[0];
-      for (int64_t j = 0; j < 8; ++j) total = step(k.add(i, j), total);
-      return Values{total};
+  // The slot's query times the scale, its position and slope; returns the position.
+  Value beginSlot(Value tile, Value lane) {
+    Value slot = k.add(packFirst, k.add(k.mul(tile, width), lane)), row = rowOf(slot), head = headOf(slot);
+    Value from = k.at(query, k.mul(k.add(k.mul(row, ldQuery), k.mul(head, keyDim)), 4));
+    k.loop(k.i64(0), keyDim, kLanes, [&](Value i) {
+      Value values = k.loadColumns(k.at(from, k.mul(i, 4)), k.sub(keyDim, i));
+      product.storeFactors(k.mulf(values, k.splat(config.queryFactor())), queryPlace(tile, lane, i));
     });
-    sum = k.loop(whole, keyDim, 1, sum, [&](Value i, ValueRange carried) { return Values{step(i, carried[0])}; });
-    Value scaled = k.mulf(sum[0], k.splat(configFloat(kernel, "scale")));
-    if (double cap = configFloat(kernel, "soft_cap"); cap != 0)
-      scaled = k.mulf(emitTanh(k, k.divf(scaled, k.splat(cap))), k.splat(cap));
-    if (alibi) {
-      Value slope = k.broadcast(k.loadF32(k.at(alibi, k.mul(head(g), 4))));
-      Value own = k.broadcast(arith::TruncIOp::create(k.b, k.i32Type(), position));
-      Value distance = arith::SIToFPOp::create(k.b, k.f32Vec(), arith::SubIOp::create(k.b, keyIndex, own));
-      scaled = k.addf(scaled, k.mulf(slope, distance));
-    }
-    return scaled;
+    Value position = k.loadIndex(positions, row), place = k.mul(lane, 4);
+    k.store(arith::TruncIOp::create(k.b, k.i32Type(), position), k.at(tileState(tile, kPositions), place));
+    if (alibi) k.store(k.loadF32(k.at(alibi, k.mul(head, 4))), k.at(tileState(tile, kSlopes), place));
+    return position;
   }
 
-  Value visible(Value keyIndex) {
-    auto wide = [&](Value x) { return k.broadcast(arith::TruncIOp::create(k.b, k.i32Type(), x)); };
-    Value notAfter = arith::CmpIOp::create(k.b, arith::CmpIPredicate::sle, keyIndex, wide(position));
-    Value notBefore = arith::CmpIOp::create(k.b, arith::CmpIPredicate::sge, keyIndex, wide(firstKey));
-    return arith::AndIOp::create(k.b, notAfter, notBefore);
-  }
-
-  void block(Value sequence, Value index) {
-    Value page = cache.page(sequence, index);
-    Value keys = cache.keys(page, kvHead), values = cache.values(page, kvHead);
-    Value firstOfBlock = arith::TruncIOp::create(k.b, k.i32Type(), k.mul(index, kPageTokens));
-    Value keyIndex = arith::AddIOp::create(k.b, k.iota(), k.broadcast(firstOfBlock));
-    Value seen = visible(keyIndex);
-    k.loop(k.i64(0), group, 1, [&](Value g) {
-      Value score = k.select(seen, scores(keys, g, keyIndex), k.splat(kNoScore));
-      Value old = k.loadF32(m(0, g));
-      Value now = k.maxf(k.maximum(score), old);
-      Value p = k.select(seen, emitExp(k, k.subf(score, k.broadcast(now))), k.splat(0));
-      Value shrink = expScalar(k.subf(old, now));
-      k.store(now, m(0, g));
-      k.store(k.addf(k.mulf(k.loadF32(l(0, g)), shrink), k.sum(p)), l(0, g));
-      k.store(p, probabilities, 64);
-      addValues(values, o(0, g), k.broadcast(shrink));
+  // Slots that a tile lacks multiply zeros.
+  void beginTile(Value tile) {
+    Value count = slotsOf(tile);
+    Values bounds = k.loop(k.i64(0), count, 1, {k.i64(INT64_MAX), k.i64(0)}, [&](Value lane, ValueRange carried) {
+      Value position = beginSlot(tile, lane);
+      return Values{k.min(carried[0], position), k.max(carried[1], position)};
     });
+    k.store(bounds[0], tileState(tile, kBounds), 8);
+    k.store(bounds[1], k.at(tileState(tile, kBounds), 8), 8);
+    k.loop(count, k.i64(width), 1, [&](Value lane) {
+      k.loop(k.i64(0), keyDim, kLanes,
+             [&](Value i) { product.storeFactors(k.splat(0), queryPlace(tile, lane, i)); });
+    });
+    k.store(k.splat(kNoScore), tileState(tile, kMaxima), 64);
+    k.store(k.splat(0), tileState(tile, kSums), 64);
+    Value place = k.at(sums, k.mul(tile, sumBytes));
+    k.loop(k.i64(0), k.mul(valuePad, width), kLanes, [&](Value i) { k.store(k.splat(0), k.at(place, k.mul(i, 4))); });
   }
 
-  // o = o shrink, then one fma chain over the block's keys.
-  void addValues(Value values, Value target, Value shrink) {
-    Values weights;
-    for (int64_t key = 0; key < kPageTokens; ++key)
-      weights.push_back(k.broadcast(k.loadF32(k.at(probabilities, 4 * key))));
-    k.loop(k.i64(0), valuePad, kLanes, [&](Value i) {
-      Value there = k.at(target, k.mul(i, 4));
-      Value sum = k.mulf(k.loadVec(there), shrink);
-      for (int64_t key = 0; key < kPageTokens; ++key) {
-        Value place = k.add(k.mul(valuePad, key), i);
-        sum = k.fma(weights[key], k.loadElements(element, k.at(values, k.mul(place, cache.bytes))), sum);
-      }
-      k.store(sum, there);
+  // ---- the segments ------------------------------------------------------------------------------------------------
+  void segment(Value tile, Value index) {
+    AttentionTile parts = tileAt(tile);
+    TileSoftmax softmax = softmaxOf(tile, parts);
+    Value endBlock = k.add(k.div(softmax.greatest, kPageTokens), 1);
+    parts.segment = k.mul(index, kSegmentBlocks);
+    parts.first = k.max(parts.segment, k.div(softmax.firstKey(softmax.least), kPageTokens));
+    parts.end = k.min(k.add(parts.segment, kSegmentBlocks), endBlock);
+    parts.last = k.sub(endBlock, k.i64(1));
+    k.ifThen(k.less(parts.first, parts.end), [&] {
+      Value count = slotsOf(tile);
+      parts.forSlots(count, [&](int64_t slots) { parts.emitScores(slots); });
+      softmax.emit(count);
+      parts.forSlots(count, [&](int64_t slots) { parts.emitValues(slots); });
     });
   }
 
-  // total = total e^(M - M') + segment e^(m - M'), M' the larger of both maxima.
-  void combine(Value g) {
-    Value total = k.loadF32(m(1, g)), segment = k.loadF32(m(0, g));
-    Value now = k.maxf(segment, total);
-    Value ofTotal = expScalar(k.subf(total, now)), ofSegment = expScalar(k.subf(segment, now));
-    k.store(now, m(1, g));
-    Value sum = k.fma(k.loadF32(l(0, g)), ofSegment, k.mulf(k.loadF32(l(1, g)), ofTotal));
-    k.store(sum, l(1, g));
-    Value from = o(0, g), to = o(1, g), wideTotal = k.broadcast(ofTotal), wideSegment = k.broadcast(ofSegment);
-    k.loop(k.i64(0), valuePad, kLanes, [&](Value i) {
-      Value there = k.at(to, k.mul(i, 4));
-      Value old = k.mulf(k.loadVec(there), wideTotal);
-      k.store(k.fma(k.loadVec(k.at(from, k.mul(i, 4))), wideSegment, old), there);
-    });
-  }
-
-  void finish(Value g) {
-    Value sum = k.loadF32(l(1, g));
+  // ---- after them --------------------------------------------------------------------------------------------------
+  void finishSlot(Value index) {
+    Value slot = k.add(packFirst, index), tile = k.div(index, width), lane = k.mul(k.rem(index, width), 4);
+    Value sum = k.loadF32(k.at(tileState(tile, kSums), lane));
     if (sinks) {
-      Value sink = k.loadF32(k.at(sinks, k.mul(head(g), 4)));
-      sum = k.addf(sum, expScalar(k.subf(sink, k.loadF32(m(1, g)))));
+      Value sink = k.mulf(k.loadF32(k.at(sinks, k.mul(headOf(slot), 4))), k.f32(kLog2E));
+      Value over = k.subf(sink, k.loadF32(k.at(tileState(tile, kMaxima), lane)));
+      sum = k.addf(sum, sinkWeight(over));
     }
-    Value divisor = k.broadcast(sum), from = o(1, g);
-    Value to = k.at(out, k.mul(k.add(k.mul(row, ldOut), k.mul(head(g), valueDim)), 4));
-    k.loop(k.i64(0), valuePad, kLanes, [&](Value i) {
+    Value divisor = k.broadcast(sum), from = k.at(sums, k.mul(k.mul(index, valuePad), 4));
+    Value to = k.at(out, k.mul(k.add(k.mul(rowOf(slot), ldOut), k.mul(headOf(slot), valueDim)), 4));
+    k.loop(k.i64(0), wholeVectors(k, valuePad), kLanes, [&](Value i) {
       Value result = k.divf(k.loadVec(k.at(from, k.mul(i, 4))), divisor);
       k.storeColumns(result, k.at(to, k.mul(i, 4)), k.sub(valueDim, i));
     });
   }
+  // A sink may lie above every score: e^x of any x, here.
+  Value sinkWeight(Value over) {
+    Value natural = k.mulf(over, k.f32(1 / kLog2E));
+    return vector::ExtractOp::create(k.b, emitExp(k, k.broadcast(natural)), llvm::ArrayRef<int64_t>{0});
+  }
 
-  void item(Value index) {
-    row = k.div(index, kvHeads);
-    kvHead = k.rem(index, kvHeads);
-    position = k.loadIndex(positions, row);
-    int64_t window = configInt(kernel, "window");
-    firstKey = window ? k.max(k.add(position, 1 - window), k.i64(0)) : k.i64(0);
-    Value sequence = k.loadIndex(sequences, row);
-    Value firstBlock = k.div(firstKey, kPageTokens), endBlock = k.add(k.div(position, kPageTokens), 1);
-    Value endSegment = k.div(k.add(endBlock, kSegmentBlocks - 1), kSegmentBlocks);
-    k.loop(k.i64(0), group, 1, [&](Value g) { clear(1, g); });
-    k.loop(k.div(firstBlock, kSegmentBlocks), endSegment, 1, [&](Value segment) {
-      k.loop(k.i64(0), group, 1, [&](Value g) { clear(0, g); });
-      Value start = k.mul(segment, kSegmentBlocks);
-      k.loop(k.max(start, firstBlock), k.min(k.add(start, kSegmentBlocks), endBlock), 1,
-             [&](Value b) { block(sequence, b); });
-      k.loop(k.i64(0), group, 1, [&](Value g) { combine(g); });
+  // ---- packs and runs ----------------------------------------------------------------------------------------------
+  void pack(Value first, Value slots) {
+    packFirst = first;
+    packSlots = slots;
+    Value tileCount = k.div(k.add(slots, width - 1), width);
+    Values range = k.loop(k.i64(0), tileCount, 1, {k.i64(INT64_MAX), k.i64(0)}, [&](Value tile, ValueRange carried) {
+      beginTile(tile);
+      AttentionTile parts = tileAt(tile);
+      Value from = k.div(softmaxOf(tile, parts).firstKey(least(tile)), kSegmentKeys);
+      return Values{k.min(carried[0], from), k.max(carried[1], k.add(k.div(greatest(tile), kSegmentKeys), 1))};
     });
-    k.loop(k.i64(0), group, 1, [&](Value g) { finish(g); });
+    k.loop(range[0], range[1], 1, [&](Value index) {
+      k.loop(k.i64(0), tileCount, 1, [&](Value tile) { segment(tile, index); });
+    });
+    k.loop(k.i64(0), slots, 1, [&](Value index) { finishSlot(index); });
+  }
+
+  // Rows [first, first + count) of one sequence.
+  void run(Value head, Value first, Value count) {
+    kvHead = head;
+    firstRow = first;
+    sequence = k.loadIndex(sequences, first);
+    Value slots = k.mul(count, group);
+    k.loop(k.i64(0), slots, kPackSlots,
+           [&](Value start) { pack(start, k.min(k.sub(slots, start), k.i64(kPackSlots))); });
+  }
+
+  // Items go row by row through one key-value head after the other.
+  void items() {
+    Value last = k.sub(k.end(), k.i64(1));
+    k.loop(k.begin(), k.end(), 1, {k.begin()}, [&](Value item, ValueRange carried) {
+      Value start = carried[0], row = k.rem(item, rows);
+      // The row after this one, or this one again where there is none in this call.
+      Value more = k.less(item, last), next = k.rem(k.min(k.add(item, 1), last), rows);
+      Value goesOn = arith::AndIOp::create(k.b, more, k.less(row, next));
+      Value same = arith::CmpIOp::create(k.b, arith::CmpIPredicate::eq, k.loadIndex(sequences, row),
+                                         k.loadIndex(sequences, next));
+      Value ends = arith::XOrIOp::create(k.b, arith::AndIOp::create(k.b, goesOn, same),
+                                         arith::ConstantOp::create(k.b, k.b.getBoolAttr(true)));
+      k.ifThen(ends, [&] { run(k.div(start, rows), k.rem(start, rows), k.sub(k.add(item, 1), start)); });
+      return Values{k.select(ends, k.add(item, 1), start)};
+    });
   }
 };
 
 void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
-  llvm::StringRef element = configString(kernel, "element");
+  ScoreConfig config{configFloat(kernel, "scale"), configFloat(kernel, "soft_cap"), configInt(kernel, "window"),
+                     configBool(kernel, "sinks"), configBool(kernel, "alibi")};
   int next = 5;
   Value query = k.operand(0), positions = k.operand(1), sequences = k.operand(2);
   Value table = k.operand(3), pool = k.operand(4);
-  Value sinks = configBool(kernel, "sinks") ? k.operand(next++) : Value();
-  Value alibi = configBool(kernel, "alibi") ? k.operand(next++) : Value();
+  Value sinks = config.sinks ? k.operand(next++) : Value();
+  Value alibi = config.alibi ? k.operand(next++) : Value();
   Value out = k.operand(next);
-  Attention attention{k,
-                      kernel,
-                      PagedCache(k, element, table, pool, k.scalar(kBlocks), k.scalar(kKvHeads), k.scalar(kKeyDim),
-                                 k.scalar(kValuePad)),
-                      element, query, positions, sequences, sinks, alibi, out,
-                      k.scalar(kKvHeads), k.scalar(kGroup), k.scalar(kKeyDim), k.scalar(kValueDim),
-                      wholeVectors(k, k.scalar(kValuePad)), k.scalar(kLdQuery), k.scalar(kLdOut), k.stack(4 * kLanes),
-                      {}, {}, {}, {}};
-  k.loop(k.begin(), k.end(), 1, [&](Value index) { attention.item(index); });
+  Value keyDim = k.scalar(kKeyDim), valuePad = k.scalar(kValuePad);
+  PagedCache cache(k, configString(kernel, "element"), table, pool, k.scalar(kBlocks), k.scalar(kKvHeads), keyDim,
+                   valuePad);
+  LineProduct product(k, cache.layout);
+  int64_t width = AttentionTile::width(k.tier);
+  Value queryBytes = k.mul(k.div(k.add(keyDim, kLanes - 1), kLanes), width * kLanes * product.factorBytes());
+  Value queries = k.at(k.scratch(), stateBytes(k.tier));
+  Value sums = k.at(queries, k.mul(queryBytes, tiles(k.tier)));
+  Attention attention{k, config, cache, product, query, positions, sequences, sinks, alibi, out,
+                      k.scalar(kRows), k.scalar(kGroup), keyDim, k.scalar(kValueDim), valuePad, k.scalar(kLdQuery),
+                      k.scalar(kLdOut), width, queries, sums, queryBytes, k.mul(valuePad, 4 * width), {}, {}, {}, {}, {}};
+  attention.items();
 }
 
 } // namespace

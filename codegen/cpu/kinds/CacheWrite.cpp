@@ -24,7 +24,6 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &) {
 
 void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
   llvm::StringRef element = configString(kernel, "element");
-  int64_t bytes = KernelBuilder::elementBytes(element);
   Value keys = k.operand(0), values = k.operand(1), positions = k.operand(2), sequences = k.operand(3);
   Value ldKey = k.scalar(kLdKey), ldValue = k.scalar(kLdValue), heads = k.scalar(kKvHeads);
   PagedCache cache(k, element, k.operand(4), k.operand(5), k.scalar(kBlocks), heads, k.scalar(kKeyDim),
@@ -37,13 +36,12 @@ void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
       Value key = k.at(keys, k.mul(k.add(k.mul(item, ldKey), k.mul(head, keyDim)), 4));
       Value keyPage = cache.keys(page, head);
       k.loop(k.i64(0), keyDim, 1, [&](Value i) {
-        Value to = k.at(keyPage, k.mul(k.add(k.mul(i, kPageTokens), slot), bytes));
-        k.storeElement(element, k.loadF32(k.at(key, k.mul(i, 4))), to);
+        k.storeElement(element, k.loadF32(k.at(key, k.mul(i, 4))), cache.keyAt(keyPage, i, slot));
       });
       Value value = k.at(values, k.mul(k.add(k.mul(item, ldValue), k.mul(head, valueDim)), 4));
-      Value valuePage = k.at(cache.values(page, head), k.mul(k.mul(slot, cache.valuePad), bytes));
+      Value valuePage = cache.values(page, head);
       k.loop(k.i64(0), valueDim, 1, [&](Value i) {
-        k.storeElement(element, k.loadF32(k.at(value, k.mul(i, 4))), k.at(valuePage, k.mul(i, bytes)));
+        k.storeElement(element, k.loadF32(k.at(value, k.mul(i, 4))), cache.valueAt(valuePage, slot, i));
       });
     });
   });

@@ -1,4 +1,4 @@
-// Where keys and values lie: pages of 16 tokens, found through a sequence's page table.
+// Where keys and values lie: pages of 16 tokens, found through a sequence's page table. docs/kernels.md has the layout.
 #pragma once
 
 #include "codegen/cpu/kinds/Kinds.h"
@@ -7,26 +7,37 @@ namespace llmc::cpu {
 
 inline constexpr int64_t kPageTokens = 16;
 
+// How a KV head's part of a page is laid out. A line is 16 lanes (tokens of K, columns of V) by `step` values (of the
+// head of K, tokens of V) that lie side by side.
+struct PageLayout {
+  llvm::StringRef element;
+  int64_t bytes; // of a value
+  int64_t step;
+  int64_t lineBytes() const { return kLanes * step * bytes; }
+
+  explicit PageLayout(llvm::StringRef element)
+      : element(element), bytes(KernelBuilder::elementBytes(element)), step(element == "bf16" ? 2 : 1) {}
+};
+
 // Bytes of a layer's part of the pool.
 inline Expression poolBytes(exec::KernelOp kernel, Expression pages, Expression heads, Expression keyDim,
                             Expression valuePad) {
-  int64_t bytes = KernelBuilder::elementBytes(configString(kernel, "element"));
+  int64_t bytes = PageLayout(configString(kernel, "element")).bytes;
   return Expression(kPageTokens * bytes) * pages * heads * keyDim +
          Expression(kPageTokens * bytes) * pages * heads * valuePad;
 }
 
 struct PagedCache {
   KernelBuilder &k;
-  int64_t bytes; // of an element
+  PageLayout layout;
   Value table, pool, blocks, valuePad;
   Value keyBytes, headBytes, pageBytes;
 
   PagedCache(KernelBuilder &k, llvm::StringRef element, Value table, Value pool, Value blocks, Value heads,
              Value keyDim, Value valuePad)
-      : k(k), bytes(KernelBuilder::elementBytes(element)), table(table), pool(pool), blocks(blocks),
-        valuePad(valuePad) {
-    keyBytes = k.mul(keyDim, kPageTokens * bytes);
-    headBytes = k.add(keyBytes, k.mul(valuePad, kPageTokens * bytes));
+      : k(k), layout(element), table(table), pool(pool), blocks(blocks), valuePad(valuePad) {
+    keyBytes = k.mul(keyDim, kPageTokens * layout.bytes);
+    headBytes = k.add(keyBytes, k.mul(valuePad, kPageTokens * layout.bytes));
     pageBytes = k.mul(heads, headBytes);
   }
 
@@ -37,6 +48,17 @@ struct PagedCache {
   }
   Value keys(Value page, Value head) { return k.at(page, k.mul(head, headBytes)); }
   Value values(Value page, Value head) { return k.at(keys(page, head), keyBytes); }
+
+  // Value `i` of the key in slot `slot`, and column `i` of its value.
+  Value keyAt(Value keys, Value i, Value slot) { return element(keys, i, slot, kLanes); }
+  Value valueAt(Value values, Value slot, Value i) { return element(values, slot, i, valuePad); }
+
+private:
+  // Of an array [deep / step][lanes][step].
+  template <typename Lanes> Value element(Value base, Value deep, Value lane, Lanes lanes) {
+    Value line = k.add(k.mul(k.div(deep, layout.step), lanes), lane);
+    return k.at(base, k.mul(k.add(k.mul(line, layout.step), k.rem(deep, layout.step)), layout.bytes));
+  }
 };
 
 } // namespace llmc::cpu
