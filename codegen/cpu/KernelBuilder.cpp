@@ -152,6 +152,10 @@ Value KernelBuilder::loadElements(llvm::StringRef element, Value pointer) {
     Value half = load(vec(b.getF16Type()), pointer, 2);
     return arith::ExtFOp::create(b, f32Vec(), half);
   }
+  if (element == "int8") {
+    Value wide = arith::ExtSIOp::create(b, vec(i32Type()), load(vec(i8Type()), pointer, 1));
+    return arith::SIToFPOp::create(b, f32Vec(), wide);
+  }
   Value bits = arith::ExtUIOp::create(b, vec(i32Type()), load(vec(b.getI16Type()), pointer, 2));
   return arith::BitcastOp::create(b, f32Vec(), arith::ShLIOp::create(b, bits, splatInt(16)));
 }

@@ -68,6 +68,7 @@ public:
   Value div(Value x, int64_t y) { return div(x, i64(y)); }
   Value rem(Value x, int64_t y) { return rem(x, i64(y)); }
   Value less(Value x, Value y); // signed i64
+  Value lessf(Value x, Value y) { return mlir::arith::CmpFOp::create(b, mlir::arith::CmpFPredicate::OLT, x, y); }
 
   // f32, scalar or vector
   Value addf(Value x, Value y);
@@ -94,7 +95,7 @@ public:
   void storeColumns(Value value, Value pointer, Value valid);
   Value validMask(Value valid); // 16 x i1: lane < valid
 
-  // 16 stored elements ("f32", "bf16", "f16") as f32, and back (to nearest even)
+  // 16 stored elements ("f32", "bf16", "f16", "int8" without its scale) as f32, and back (to nearest even, no int8)
   Value loadElements(llvm::StringRef element, Value pointer);
   void storeElement(llvm::StringRef element, Value scalarF32, Value pointer);
   static int64_t elementBytes(llvm::StringRef element) { return element == "f32" ? 4 : 2; }

@@ -94,14 +94,16 @@ llvm::LogicalResult StepLowering::emitRope(mlir::Operation *op, const View &inpu
 // ---- the cache -------------------------------------------------------------------------------------------------------
 
 int64_t pageBytes(int64_t kvHeads, int64_t keyDim, int64_t valueDim, int64_t pageTokens, mlir::Type element) {
-  int64_t bytes = element.getIntOrFloatBitWidth() / 8;
-  return kvHeads * pageTokens * (keyDim + roundUp(valueDim, 16)) * bytes;
+  int64_t bytes = element.getIntOrFloatBitWidth() / 8, scales = element.isInteger(8) ? 2 * 4 : 0;
+  return kvHeads * pageTokens * ((keyDim + roundUp(valueDim, 16)) * bytes + scales);
 }
+
+llvm::StringRef cacheElementName(mlir::Type type) { return type.isInteger(8) ? "int8" : elementName(type); }
 
 llvm::FailureOr<llm::CacheGroupOp> StepLowering::cacheGroup(mlir::Operation *op, int64_t index) {
   for (auto group : module.getOps<llm::CacheGroupOp>()) {
     if (int64_t(group.getIndex()) != index) continue;
-    if (elementName(group.getElement()).empty()) return group.emitOpError("has an element type no kernel knows");
+    if (cacheElementName(group.getElement()).empty()) return group.emitOpError("has an element type no kernel knows");
     if (group.getPageTokens() != 16) return group.emitOpError("has pages that are not 16 tokens long");
     if (group.getElement().isBF16() && group.getKeyDim() % 2)
       return group.emitOpError("has keys of ") << group.getKeyDim() << " values, which bf16 pages keep in pairs; use "
@@ -126,7 +128,7 @@ llvm::LogicalResult StepLowering::lowerCacheWrite(llm::CacheWriteOp op) {
   if (failed(group) || failed(key) || failed(value)) return failure();
   if (rowClass(*key) != exec::Symbol::Tokens || rowClass(*value) != exec::Symbol::Tokens)
     return op.emitOpError("writes wanted rows only; every row of the step belongs in the cache");
-  llvm::StringRef element = elementName(group->getElement());
+  llvm::StringRef element = cacheElementName(group->getElement());
   auto kernel = kernels.get(("cache_write_" + element).str(), "cache_write",
                             config({{"element", builder.getStringAttr(element)}}));
   int64_t index = group->getIndex();
@@ -151,7 +153,7 @@ llvm::LogicalResult StepLowering::lowerAttention(llm::PagedAttentionOp op) {
   if (failed(group) || failed(query)) return failure();
   if (rowClass(*query) != exec::Symbol::Tokens)
     return op.emitOpError("attends from wanted rows only; positions are known for the rows of the whole step");
-  llvm::StringRef element = elementName(group->getElement());
+  llvm::StringRef element = cacheElementName(group->getElement());
   int64_t index = group->getIndex();
   Operands operands{operand(*query), input("Positions"), input("SequenceIndex"), input("PageTable", index),
                     pool(*group, op.getSlot())};

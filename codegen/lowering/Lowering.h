@@ -26,6 +26,8 @@ llvm::LogicalResult planMemory(mlir::ModuleOp module);
 
 // Bytes of a page of one layer in a cache group (docs/kernels.md, layout "page").
 int64_t pageBytes(int64_t kvHeads, int64_t keyDim, int64_t valueDim, int64_t pageTokens, mlir::Type element);
+// What kernels and artifacts call the type of keys and values: "f32", "bf16", "f16", "int8"; empty for another.
+llvm::StringRef cacheElementName(mlir::Type type);
 
 // --lower-to-exec and --plan-memory of llmc-opt.
 std::unique_ptr<mlir::Pass> createLowerToExecPass();

@@ -29,6 +29,9 @@ Int8Rows quantizeInt8(Input x, int64_t rows, int64_t columns);
 // What a linear on int8 rows multiplies with: q x scale.
 Values roundInt8(Input x, int64_t rows, int64_t columns);
 
+// The same with a scale for each `group` values: what an int8 cache keeps of a head's keys or values.
+void roundInt8Groups(llvm::MutableArrayRef<double> values, int64_t group);
+
 // Packs the rows of a weight in a quantization scheme and unpacks them again: what kernels compute with. "none" rounds
 // to the element type.
 Values roundWeight(llvm::StringRef scheme, Element element, llvm::ArrayRef<float> weight, int64_t rows,

@@ -62,6 +62,16 @@ Values roundInt8(Input x, int64_t rows, int64_t columns) {
   return result;
 }
 
+void roundInt8Groups(llvm::MutableArrayRef<double> values, int64_t group) {
+  std::vector<int8_t> q(group);
+  for (size_t first = 0; first < values.size(); first += group) {
+    float scale;
+    quantizeGroup(values.slice(first, group), q.data(), scale);
+    for (int64_t i = 0; i < group; ++i)
+      values[first + i] = double(q[i]) * scale;
+  }
+}
+
 Values roundWeight(llvm::StringRef name, Element element, llvm::ArrayRef<float> weight, int64_t rows,
                    int64_t columns) {
   assert(int64_t(weight.size()) == rows * columns);

@@ -57,9 +57,13 @@ llvm::Expected<Matrix> Step::attention(llm::AttentionOp op) {
 
 llvm::Error Step::cacheWrite(llm::CacheWriteOp op) {
   Cache cache{get(op.getKey()).values, get(op.getValue()).values};
-  Element element = elementOf(op.getElement());
-  roundAll(element, cache.key);
-  roundAll(element, cache.value);
+  if (op.getElement().isInteger(8)) {
+    roundInt8Groups(cache.key, op.getKeyDim());
+    roundInt8Groups(cache.value, op.getValueDim());
+  } else {
+    roundAll(elementOf(op.getElement()), cache.key);
+    roundAll(elementOf(op.getElement()), cache.value);
+  }
   caches_[{op.getGroup(), op.getSlot()}] = std::move(cache);
   return llvm::Error::success();
 }

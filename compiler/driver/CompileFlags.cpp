@@ -22,7 +22,7 @@ void addCompileFlags(CLI::App &app, CompileFlags &flags) {
   app.add_option("--quantization", flags.quantization, "auto, none, q8_g32, q4_g32, q4_g128, ...");
   app.add_option("--dtype", flags.dtype, "auto, float32, bfloat16 or float16: unquantized tensors");
   app.add_option("--activations", flags.activations, "of quantized linears: int8 or float");
-  app.add_option("--kv-cache-dtype", flags.kvCacheDtype, "auto, f32, bf16 or f16");
+  app.add_option("--kv-cache-dtype", flags.kvCacheDtype, "auto, f32, bf16, f16 or int8");
   app.add_option("--max-model-len", flags.maxModelLen, "default of llmrt; the config's length");
   app.add_option("--max-num-batched-tokens", flags.maxNumBatchedTokens, "default of llmrt; 512");
   app.add_option("--max-num-seqs", flags.maxNumSeqs, "default of llmrt; 64");
@@ -135,7 +135,7 @@ static llvm::Expected<std::string> choose(llvm::StringRef flag, llvm::StringRef 
 static llvm::Error resolveTypes(const CompileFlags &flags, CompileOptions &options) {
   auto dtype = choose("--dtype", flags.dtype, "auto", {"float32", "bfloat16", "float16"}, {});
   if (!dtype) return dtype.takeError();
-  auto kv = choose("--kv-cache-dtype", flags.kvCacheDtype, "auto", {"f32", "bf16", "f16"}, {"int8", "fp8"});
+  auto kv = choose("--kv-cache-dtype", flags.kvCacheDtype, "auto", {"f32", "bf16", "f16", "int8"}, {"fp8"});
   if (!kv) return kv.takeError();
   auto activations = choose("--activations", flags.activations, "", {"int8", "float"}, {"bf16"});
   if (!activations) return activations.takeError();

@@ -165,7 +165,7 @@ private:
       int64_t bytes = pageBytes(group.getKvHeads(), group.getKeyDim(), group.getValueDim(), group.getPageTokens(), element);
       int64_t window = group.getWindow();
       auto name = fbb.CreateString(group.getSymName().str()), how = fbb.CreateString("page");
-      auto elementName = fbb.CreateString(element.isF32() ? "f32" : element.isBF16() ? "bf16" : "f16");
+      auto elementName = fbb.CreateString(cacheElementName(element).str());
       auto kind = window > 0 ? schema::CacheKind::Window : schema::CacheKind::AllTokens;
       offsets.push_back(schema::CreateCacheGroup(fbb, name, kind, window, uint32_t(group.getPageTokens()),
                                                  uint32_t(group.getLayers()), uint64_t(bytes), elementName, how));

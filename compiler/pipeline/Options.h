@@ -21,7 +21,7 @@ struct CompileOptions {
   std::string quantization = "none"; // a scheme's name
   std::string activations = "int8";  // of quantized linears: int8 or float
   std::string dtype;                 // "float32", "bfloat16", "float16"; empty: the config's
-  std::string kvCacheDtype;          // "f32", "bf16", "f16"; empty: f32 for float32 models, else bf16
+  std::string kvCacheDtype;          // "f32", "bf16", "f16", "int8"; empty: f32 for float32 models, else bf16
   std::optional<uint64_t> randomSeed; // made-up weights
   uint64_t maxModelLen = 0;          // 0: the config's length
   uint64_t maxNumBatchedTokens = 512, maxNumSeqs = 64;

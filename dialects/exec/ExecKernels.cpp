@@ -25,6 +25,7 @@ struct Kind {
 } // namespace
 
 static constexpr const char *elements = "f32|bf16|f16";
+static constexpr const char *cacheElements = "f32|bf16|f16|int8";
 
 static const Kind *findKind(StringRef name) {
   using enum KeyType;
@@ -41,9 +42,9 @@ static const Kind *findKind(StringRef name) {
         {"base", Real, nullptr, false}, {"dim", Integer, nullptr, false}, {"original", Integer, nullptr, false}}},
       {"rope", false,
        {{"kind", String, "none|half|interleaved"}, {"norm", String, "none|rms"}, {"epsilon", Real, nullptr, false}}},
-      {"cache_write", false, {{"element", String, elements}}},
+      {"cache_write", false, {{"element", String, cacheElements}}},
       {"attention", false,
-       {{"element", String, elements}, {"scale", Real}, {"soft_cap", Real}, {"window", Integer}, {"sinks", Flag},
+       {{"element", String, cacheElements}, {"scale", Real}, {"soft_cap", Real}, {"window", Integer}, {"sinks", Flag},
         {"alibi", Flag}}},
       {"map", true, {{"rows", Integer}, {"vectors", Integer}}},
   };

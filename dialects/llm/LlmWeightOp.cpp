@@ -63,7 +63,7 @@ LogicalResult CacheGroupOp::verify() {
     return emitOpError("a step has at most 8 cache groups, with indices 0 to 7; this one's is ") << getIndex();
   if (getPageTokens() != tokensPerPage)
     return emitOpError("pages hold 16 tokens, not ") << getPageTokens();
-  if (!getElement().isF32() && !getElement().isF16() && !getElement().isBF16())
-    return emitOpError("keys and values are f32, f16 or bf16, not ") << getElement();
+  if (!getElement().isF32() && !getElement().isF16() && !getElement().isBF16() && !getElement().isSignlessInteger(8))
+    return emitOpError("keys and values are f32, f16, bf16 or i8, not ") << getElement();
   return success();
 }

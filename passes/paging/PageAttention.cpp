@@ -30,7 +30,7 @@ struct PageAttention : llmc::impl::PageAttentionBase<PageAttention> {
   void runOnOperation() override {
     Type stored = parseElement();
     if (!stored)
-      return fail("unknown element '" + element + "' of keys and values; use f32, bf16 or f16");
+      return fail("unknown element '" + element + "' of keys and values; use f32, bf16, f16 or int8");
     if (uint64_t(pageTokens) != tokensPerPage)
       return fail("pages of " + std::to_string(pageTokens) + " tokens are not supported; use 16");
     SmallVector<Group> groups = collectGroups();
@@ -55,6 +55,8 @@ struct PageAttention : llmc::impl::PageAttentionBase<PageAttention> {
       return Float32Type::get(&getContext());
     if (element == "bf16")
       return BFloat16Type::get(&getContext());
+    if (element == "int8")
+      return IntegerType::get(&getContext(), 8);
     return element == "f16" ? Float16Type::get(&getContext()) : Type();
   }
 

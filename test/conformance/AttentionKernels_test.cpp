@@ -33,17 +33,16 @@ Cache fillCache(const Case &c, const std::vector<float> &keys, const std::vector
   cache.blocks = ceilDiv(c.length, 16);
   cache.pages = 2 * cache.blocks + 1;
   cache.pad = ceilDiv(c.dim, 16) * 16;
-  int64_t bytes = c.element == std::string("f32") ? 4 : 2;
-  cache.pool.assign(cache.pages * c.kvHeads * 16 * (c.dim + cache.pad) * bytes, char(0xff));
+  std::string element = c.element;
+  int64_t bytes = element == "f32" ? 4 : element == "int8" ? 1 : 2;
+  int64_t size = c.kvHeads * 16 * ((c.dim + cache.pad) * bytes + (element == "int8" ? 2 * 4 : 0)); // of a page
+  cache.pool.assign(cache.pages * size, char(0xff));
   std::vector<int32_t> pages(cache.pages);
   for (int32_t i = 0; i < cache.pages; ++i) pages[i] = i;
   std::shuffle(pages.begin(), pages.end(), std::mt19937(seed));
   pages.resize(cache.blocks);
   // A fresh page's padding is zero in the runtime; here what a kernel may read is made a number.
-  for (int32_t page : pages) {
-    int64_t size = c.kvHeads * 16 * (c.dim + cache.pad) * bytes;
-    std::fill_n(cache.pool.begin() + page * size, size, 0);
-  }
+  for (int32_t page : pages) std::fill_n(cache.pool.begin() + page * size, size, 0);
   cache.table = bytesOf(pages);
   const Kernel &write = cachedKernel("exec.kernel @k \"cache_write\" {element = \"" + std::string(c.element) + "\"}", tier);
   std::vector<int32_t> positions(c.length), sequence(c.length, 0);
@@ -72,6 +71,7 @@ const std::vector<Case> kCases = {
     {"f32", 4, 2, 8, 40, 0},    {"f32", 8, 2, 64, 600, 0}, {"f32", 3, 3, 20, 37, 5},        {"bf16", 4, 1, 16, 300, 0},
     {"f16", 4, 2, 16, 50, 33},  {"bf16", 2, 1, 34, 70, 5}, {"f32", 2, 1, 128, 70, 0, 3.0},  {"f32", 2, 2, 16, 800, 270},
     {"bf16", 18, 1, 64, 70, 0}, {"f16", 7, 1, 20, 530, 0}, {"bf16", 12, 2, 128, 600, 300},
+    {"int8", 4, 2, 64, 530, 0}, {"int8", 5, 1, 20, 37, 9},
 };
 
 // With the bf16 dot, queries (times scale and log2 e) and p are rounded to bf16.
@@ -89,6 +89,13 @@ std::vector<double> asMultiplied(const Case &c, const std::string &tier, const s
   return values;
 }
 
+void roundLikeCache(const Case &c, std::vector<double> &values) {
+  if (c.element == std::string("int8"))
+    reference::roundInt8Groups(values, c.dim);
+  else
+    reference::roundAll(elementOf(c.element), values);
+}
+
 // Each p is off by at most 2^-9 of itself, and so is a mean of values that it weighs.
 double bound(const Case &c, const std::string &tier) { return usesBf16Dot(c, tier) ? 1.0 / 256 : 2e-6; }
 
@@ -101,9 +108,8 @@ TEST(AttentionKernels, AgreeWithTheOracle) {
       std::vector<int32_t> positions = {0, 15, 16, int32_t(c.length) - 1};
       std::vector<float> queries = randomFloats(positions.size() * c.heads * c.dim, 4, 3);
       std::vector<double> k = toDouble(keys), v = toDouble(values);
-      auto element = elementOf(c.element);
-      reference::roundAll(element, k);
-      reference::roundAll(element, v);
+      roundLikeCache(c, k);
+      roundLikeCache(c, v);
       reference::AttentionSpec spec{c.heads, c.kvHeads, c.dim, c.dim, 0.25, c.softCap, c.window};
       std::vector<int64_t> at(positions.begin(), positions.end());
       auto expected = reference::attention(spec, asMultiplied(c, tier, queries), at, k, v);
@@ -136,7 +142,8 @@ TEST(AttentionKernels, OneOrderWhateverTheBatchAndTheTier) {
 
 // A prompt's rows share tiles, packs and segments with other rows and other sequences.
 TEST(AttentionKernels, ARowOfAPromptHasTheBitsOfTheRowAlone) {
-  for (const Case &c : {Case{"f32", 6, 2, 24, 300, 0}, Case{"bf16", 8, 2, 64, 290, 100}, Case{"f16", 1, 1, 16, 280, 0}})
+  for (const Case &c : {Case{"f32", 6, 2, 24, 300, 0}, Case{"bf16", 8, 2, 64, 290, 100}, Case{"f16", 1, 1, 16, 280, 0},
+                        Case{"int8", 8, 2, 32, 270, 0}})
     for (const std::string &tier : runnableTiers()) {
       std::vector<float> keys = randomFloats(c.length * c.kvHeads * c.dim, 1);
       std::vector<float> values = randomFloats(c.length * c.kvHeads * c.dim, 2);

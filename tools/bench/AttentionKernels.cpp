@@ -60,11 +60,14 @@ struct Attention {
   }
   int64_t width() const { return test.heads * test.dim; }
   int64_t bytes() const { return test.element == std::string("f32") ? 4 : test.element == std::string("int8") ? 1 : 2; }
-  int64_t pageBytes() const { return test.kvHeads * 32 * test.dim * bytes(); }
+  int64_t pageBytes() const {
+    int64_t scales = test.element == std::string("int8") ? 2 * 16 * 4 : 0;
+    return test.kvHeads * (32 * test.dim * bytes() + scales);
+  }
   // Numbers near 1 in every type.
   void fillPool() {
     uint32_t one = 0x3f800000, halves = 0x3c003c00, brains = 0x3f803f80;
-    uint32_t word = bytes() == 4 ? one : test.element == std::string("f16") ? halves : brains;
+    uint32_t word = bytes() != 2 ? one : test.element == std::string("f16") ? halves : brains;
     std::fill_n(pool.as<uint32_t>(), pool.bytes / 4, word);
   }
   // Each pass takes other pages.
@@ -130,7 +133,7 @@ void registerAll() {
   struct Shape {
     int64_t heads, kvHeads, dim;
   };
-  for (const char *element : {"f32", "f16", "bf16"})
+  for (const char *element : {"f32", "f16", "bf16", "int8"})
     for (Shape shape : {Shape{32, 8, 64}, Shape{32, 8, 128}, Shape{64, 8, 128}})
       for (auto [rows, depth] : {std::pair<int64_t, int64_t>{1, 4096}, {1, 32768}, {512, 0}, {512, 8192}}) {
         Case c{element, shape.heads, shape.kvHeads, shape.dim, rows, depth};

@@ -18,7 +18,8 @@ constexpr int64_t kPackSlots = 128;
 
 // Scratch: a segment's scores and factors, then the state of the pack's tiles, then their queries, then their sums.
 enum TileState { kMaxima, kSums, kPositions, kSlopes, kBounds, kTileVectors }; // vectors of 64 bytes
-enum SegmentState { kSegmentMaxima, kSegmentSums, kOfTotal, kOfSegment, kSegmentVectors };
+enum SegmentState { kSegmentMaxima, kSegmentSums, kOfTotal, kOfSegment, kValueScales,
+                    kSegmentVectors = kValueScales + kSegmentBlocks };
 constexpr int64_t kVectorBytes = 4 * kLanes;
 
 int64_t tiles(const codegen::CpuTier &tier) { return kPackSlots / AttentionTile::width(tier); }
@@ -76,7 +77,7 @@ struct Attention {
 
   AttentionTile tileAt(Value tile) {
     return {k, cache, product, keyDim, wholeVectors(k, valuePad), k.at(queries, k.mul(tile, queryBytes)), k.scratch(),
-            segmentState(kOfTotal), segmentState(kOfSegment), k.at(sums, k.mul(tile, sumBytes)), sequence, kvHead, {},
+            cache.layout.hasScales() ? segmentState(kValueScales) : Value(), segmentState(kOfTotal), segmentState(kOfSegment), k.at(sums, k.mul(tile, sumBytes)), sequence, kvHead, {},
             {}, {}, {}};
   }
   TileSoftmax softmaxOf(Value tile, AttentionTile &parts) {

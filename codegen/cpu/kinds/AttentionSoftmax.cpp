@@ -56,7 +56,9 @@ void TileSoftmax::slotToFactors(Value slot, Value wholeFirst, Value wholeEnd) {
   Values sum = k.loop(tile.first, tile.end, 1, {k.splat(0)}, [&](Value block, ValueRange carried) {
     Value score = k.load(k.f32Vec(), inRow(row, block, 4 * kPageTokens), 64);
     Value p = emitExp2(k, k.subf(score, base), tile.product.isBf16Dot());
-    tile.product.storeFactors(p, inRow(row, block, kPageTokens * tile.product.factorBytes()));
+    Value factor = p;
+    if (tile.valueScales) factor = k.mulf(p, k.load(k.f32Vec(), inRow(tile.valueScales, block, 4 * kPageTokens), 64));
+    tile.product.storeFactors(factor, inRow(row, block, kPageTokens * tile.product.factorBytes()));
     return Values{k.addf(carried[0], p)};
   });
   k.store(k.sum(sum[0]), k.at(segmentSums, k.mul(slot, 4)));

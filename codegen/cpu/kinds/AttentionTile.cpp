@@ -80,9 +80,15 @@ Values AttentionTile::scoreLines(ValueRange keys, Value firstLine, int64_t lines
 }
 
 void AttentionTile::scorePages(Value block, int64_t slots, int64_t pages) {
-  Values keys;
-  for (int64_t i = 0; i < pages; ++i)
-    keys.push_back(cache.keys(cache.page(sequence, k.add(block, i)), kvHead));
+  Values keys, scales;
+  for (int64_t i = 0; i < pages; ++i) {
+    Value page = cache.page(sequence, k.add(block, i));
+    keys.push_back(cache.keys(page, kvHead));
+    if (!cache.layout.hasScales()) continue;
+    scales.push_back(k.loadVec(cache.keyScales(page, kvHead)));
+    Value place = k.mul(k.sub(k.add(block, i), segment), 4 * kPageTokens);
+    k.store(k.loadVec(cache.valueScales(page, kvHead)), k.at(valueScales, place), 64);
+  }
   int64_t perBlock = kLanes / cache.layout.step; // lines of 16 values of the head
   int64_t factorBlock = width(k.tier) * kLanes * product.factorBytes();
   Value blocks = k.div(keyDim, kLanes);
@@ -96,8 +102,11 @@ void AttentionTile::scorePages(Value block, int64_t slots, int64_t pages) {
   });
   Value to = k.at(scores, k.mul(k.sub(block, segment), 4 * kPageTokens));
   for (int64_t slot = 0; slot < slots; ++slot)
-    for (int64_t page = 0; page < pages; ++page)
-      k.store(sums[slot * pages + page], k.at(to, slot * kScoreRowBytes + page * 4 * kPageTokens), 64);
+    for (int64_t page = 0; page < pages; ++page) {
+      Value score = sums[slot * pages + page];
+      if (cache.layout.hasScales()) score = k.mulf(score, scales[page]);
+      k.store(score, k.at(to, slot * kScoreRowBytes + page * 4 * kPageTokens), 64);
+    }
 }
 
 // ---- values --------------------------------------------------------------------------------------------------------

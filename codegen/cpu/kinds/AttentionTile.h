@@ -40,6 +40,7 @@ struct AttentionTile {
   // Where things lie, each for `width` slots:
   Value query;                // factors [ceil(key_dim / 16)][width][16]
   Value scores;               // a row of kScoreRowBytes a slot: f32 [256], then factors [256]
+  Value valueScales;          // f32 [256], one row for all slots; int8 pages only
   Value ofTotal, ofSegment;   // f32 [width]
   Value out;                  // f32 [width][value_pad]
   // Which keys:
@@ -53,7 +54,7 @@ struct AttentionTile {
   // Calls body(n) with n a power of two, `count` rounded up.
   void forSlots(Value count, const std::function<void(int64_t)> &body);
 
-  // scores[slot][key] of `slots` slots for all blocks.
+  // scores[slot][key] of `slots` slots for all blocks, and the scales of the values.
   void emitScores(int64_t slots);
   // out = out x ofTotal + (sum over the keys of p x V) x ofSegment.
   void emitValues(int64_t slots);

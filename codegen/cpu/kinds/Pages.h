@@ -13,18 +13,21 @@ struct PageLayout {
   llvm::StringRef element;
   int64_t bytes; // of a value
   int64_t step;
+  int64_t scaleBytes; // before the values: f32 of the 16 tokens' K, then of their V
   int64_t lineBytes() const { return kLanes * step * bytes; }
+  bool hasScales() const { return scaleBytes != 0; }
 
   explicit PageLayout(llvm::StringRef element)
-      : element(element), bytes(KernelBuilder::elementBytes(element)), step(element == "bf16" ? 2 : 1) {}
+      : element(element), bytes(element == "int8" ? 1 : KernelBuilder::elementBytes(element)),
+        step(element == "bf16" ? 2 : 1), scaleBytes(element == "int8" ? 2 * 4 * kPageTokens : 0) {}
 };
 
 // Bytes of a layer's part of the pool.
 inline Expression poolBytes(exec::KernelOp kernel, Expression pages, Expression heads, Expression keyDim,
                             Expression valuePad) {
-  int64_t bytes = PageLayout(configString(kernel, "element")).bytes;
-  return Expression(kPageTokens * bytes) * pages * heads * keyDim +
-         Expression(kPageTokens * bytes) * pages * heads * valuePad;
+  PageLayout layout(configString(kernel, "element"));
+  Expression perValue(kPageTokens * layout.bytes), places = pages * heads;
+  return Expression(layout.scaleBytes) * places + perValue * places * keyDim + perValue * places * valuePad;
 }
 
 struct PagedCache {
@@ -37,7 +40,7 @@ struct PagedCache {
              Value keyDim, Value valuePad)
       : k(k), layout(element), table(table), pool(pool), blocks(blocks), valuePad(valuePad) {
     keyBytes = k.mul(keyDim, kPageTokens * layout.bytes);
-    headBytes = k.add(keyBytes, k.mul(valuePad, kPageTokens * layout.bytes));
+    headBytes = k.add(k.add(keyBytes, k.mul(valuePad, kPageTokens * layout.bytes)), layout.scaleBytes);
     pageBytes = k.mul(heads, headBytes);
   }
 
@@ -46,7 +49,10 @@ struct PagedCache {
     Value index = k.loadIndex(table, k.add(k.mul(sequence, blocks), block));
     return k.at(pool, k.mul(index, pageBytes));
   }
-  Value keys(Value page, Value head) { return k.at(page, k.mul(head, headBytes)); }
+  Value keys(Value page, Value head) { return k.at(page, k.add(k.mul(head, headBytes), layout.scaleBytes)); }
+  // Where there are scales: f32 [16].
+  Value keyScales(Value page, Value head) { return k.at(page, k.mul(head, headBytes)); }
+  Value valueScales(Value page, Value head) { return k.at(keyScales(page, head), 4 * kPageTokens); }
   Value values(Value page, Value head) { return k.at(keys(page, head), keyBytes); }
 
   // Value `i` of the key in slot `slot`, and column `i` of its value.

@@ -1,7 +1,7 @@
 // RUN: llmc-opt %s --page-attention="element=bf16" --verify-paged | FileCheck %s
-// RUN: not llmc-opt %s --page-attention="element=int8" 2>&1 | FileCheck %s --check-prefix=ELEMENT
+// RUN: not llmc-opt %s --page-attention="element=fp8" 2>&1 | FileCheck %s --check-prefix=ELEMENT
 // RUN: not llmc-opt %s --page-attention="page-tokens=32" 2>&1 | FileCheck %s --check-prefix=PAGE
-// ELEMENT: unknown element 'int8' of keys and values; use f32, bf16 or f16
+// ELEMENT: unknown element 'fp8' of keys and values; use f32, bf16, f16 or int8
 // PAGE: pages of 32 tokens are not supported; use 16
 
 // Layers without a window come first, whichever comes first in the model.
