@@ -275,9 +275,24 @@ TEST(Sampler, TinyTemperaturesAreStable) {
   EXPECT_EQ(seen.size(), 3u);
 }
 
+TEST(Sampler, GreedyTakesTheLowestIdOfTheLargestWherever) {
+  for (int64_t vocabulary : {1, 15, 16, 17, 1024, 1025, 5003}) {
+    Sampler sampler(vocabulary);
+    Input in;
+    in.params.temperature = 0;
+    for (int64_t best = 0; best < vocabulary; best += std::max<int64_t>(1, vocabulary / 37)) {
+      in.logits.assign(size_t(vocabulary), -3.5f);
+      in.logits.back() = -kInfinity;
+      in.logits[size_t(best)] = -0.0f;
+      if (best + 7 < vocabulary) in.logits[size_t(best + 7)] = 0.0f; // the same number
+      EXPECT_EQ(sample(sampler, in).id, best) << vocabulary;
+    }
+  }
+}
+
 TEST(Sampler, ErrorsForWhatIsNotANumberAndForNothingLeft) {
   Sampler sampler(3);
-  for (float bad : {std::numeric_limits<float>::quiet_NaN(), kInfinity}) {
+  for (float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::quiet_NaN(), kInfinity}) {
     for (float temperature : {0.0f, 1.0f}) {
       Input in;
       in.logits = {0, bad, 1};
