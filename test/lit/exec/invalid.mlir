@@ -11,7 +11,7 @@ exec.kernel @k "cache_write" {}
 
 // -----
 
-// expected-error @+1 {{config 'element' must be one of f32|bf16|f16, got "i8"}}
+// expected-error @+1 {{config 'element' must be one of f32|bf16|f16|int8, got "i8"}}
 exec.kernel @k "cache_write" {element = "i8"}
 
 // -----
