@@ -45,6 +45,14 @@ llmrt_code report(const Status &status, llmrt_error *error) {
   return status.ok() ? LLMRT_OK : report(code_of(status.code()), status.message(), error);
 }
 
+llmrt_code missing(const char *names, llmrt_error *error) {
+  return report(LLMRT_INVALID_ARGUMENT, std::string(names) + " must not be NULL", error);
+}
+
+llmrt_code unsized(const char *name, llmrt_error *error) {
+  return report(LLMRT_INVALID_ARGUMENT, std::string(name) + "->size is not set", error);
+}
+
 } // namespace llmrt::capi
 
 extern "C" const char *llmrt_version(void) { return llmrt::kVersion; }

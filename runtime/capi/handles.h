@@ -50,6 +50,10 @@ llmrt_code code_of(StatusCode code);
 llmrt_code report(const Status &status, llmrt_error *error);
 llmrt_code report(llmrt_code code, std::string_view message, llmrt_error *error);
 
+// LLMRT_INVALID_ARGUMENT: pointers that the call needs and got as NULL; a struct that does not say its size.
+llmrt_code missing(const char *names, llmrt_error *error);
+llmrt_code unsized(const char *name, llmrt_error *error);
+
 inline constexpr size_t kLargestStruct = 1 << 20; // more is a size that was never set
 
 // Copies as much of a caller's struct as both sides know; the rest keeps its defaults. False: its size is nonsense.

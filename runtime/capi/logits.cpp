@@ -47,7 +47,7 @@ extern "C" llmrt_code llmrt_logits(llmrt_model *model, const int32_t *ids, size_
                                    size_t capacity, llmrt_error *error) {
   return guarded(error, [&] {
     if (!model || !ids || !logits)
-      return report(LLMRT_INVALID_ARGUMENT, "model, ids and logits must not be NULL", error);
+      return missing("model, ids and logits", error);
     size_t vocabulary = static_cast<size_t>(model->model->vocabulary);
     if (count > capacity / std::max<size_t>(vocabulary, 1))
       return report(LLMRT_TOO_SMALL, "the buffer takes " + std::to_string(capacity) + " floats, " +

@@ -38,11 +38,11 @@ extern "C" llmrt_code llmrt_open(const char *path, size_t path_length, const llm
                                  llmrt_model **model, llmrt_error *error) {
   return guarded(error, [&] {
     if (!path || !model)
-      return report(LLMRT_INVALID_ARGUMENT, "path and model must not be NULL", error);
+      return missing("path and model", error);
     *model = nullptr;
     llmrt_open_options known{};
     if (!read_struct(options, &known))
-      return report(LLMRT_INVALID_ARGUMENT, "options->size is not set", error);
+      return unsized("options", error);
     if (known.code_loading < LLMRT_CODE_AUTO || known.code_loading > LLMRT_CODE_STATIC)
       return report(LLMRT_INVALID_ARGUMENT, "options->code_loading is not an llmrt_code_loading", error);
     Result<std::unique_ptr<Model>> opened = Model::open(options_of(std::string(path, path_length), known));
@@ -72,7 +72,7 @@ extern "C" void llmrt_close(llmrt_model *model) {
 extern "C" llmrt_code llmrt_get_model_info(const llmrt_model *model, llmrt_model_info *info, llmrt_error *error) {
   return guarded(error, [&] {
     if (!model || !info)
-      return report(LLMRT_INVALID_ARGUMENT, "model and info must not be NULL", error);
+      return missing("model and info", error);
     llmrt_model_info out{};
     out.vocabulary = model->model->vocabulary;
     out.max_model_len = model->model->engine->max_model_len();
@@ -81,7 +81,7 @@ extern "C" llmrt_code llmrt_get_model_info(const llmrt_model *model, llmrt_model
     out.has_chat_template = model->model->chat_template != nullptr;
     snprintf(out.root_hash, sizeof out.root_hash, "%s", model->model->root_hash.c_str());
     if (!write_struct(out, info))
-      return report(LLMRT_INVALID_ARGUMENT, "info->size is not set", error);
+      return unsized("info", error);
     return LLMRT_OK;
   });
 }
@@ -90,7 +90,7 @@ extern "C" llmrt_code llmrt_get_default_sampling(const llmrt_model *model, llmrt
                                                  llmrt_error *error) {
   return guarded(error, [&] {
     if (!model || !sampling)
-      return report(LLMRT_INVALID_ARGUMENT, "model and sampling must not be NULL", error);
+      return missing("model and sampling", error);
     const SamplingParams &defaults = model->model->defaults;
     llmrt_sampling out{};
     out.temperature = defaults.temperature;
@@ -102,7 +102,7 @@ extern "C" llmrt_code llmrt_get_default_sampling(const llmrt_model *model, llmrt
     out.frequency_penalty = defaults.frequency_penalty;
     out.logprobs = -1;
     if (!write_struct(out, sampling))
-      return report(LLMRT_INVALID_ARGUMENT, "sampling->size is not set", error);
+      return unsized("sampling", error);
     return LLMRT_OK;
   });
 }

@@ -116,11 +116,11 @@ extern "C" llmrt_code llmrt_submit(llmrt_model *model, const llmrt_request_optio
                                    llmrt_error *error) {
   return guarded(error, [&] {
     if (!model || !options || !request)
-      return report(LLMRT_INVALID_ARGUMENT, "model, options and request must not be NULL", error);
+      return missing("model, options and request", error);
     *request = nullptr;
     llmrt_request_options known{};
     if (!read_struct(options, &known))
-      return report(LLMRT_INVALID_ARGUMENT, "options->size is not set", error);
+      return unsized("options", error);
     RequestSpec spec;
     TextOptions text;
     Status status = read_options(known, spec, text);
@@ -172,7 +172,7 @@ extern "C" void llmrt_release(llmrt_request *request) {
 extern "C" llmrt_code llmrt_poll(llmrt_request *request, int64_t timeout_ms, llmrt_event *event, llmrt_error *error) {
   return guarded(error, [&] {
     if (!request || !event)
-      return report(LLMRT_INVALID_ARGUMENT, "request and event must not be NULL", error);
+      return missing("request and event", error);
     RequestState &state = *request->state;
     std::unique_lock lock(state.mutex);
     auto ready = [&state] { return !state.events.empty(); };
@@ -199,7 +199,7 @@ extern "C" llmrt_code llmrt_poll(llmrt_request *request, int64_t timeout_ms, llm
     if (out.finish_reason == LLMRT_FINISH_ERROR)
       report(LLMRT_INTERNAL, state.error, error);
     if (!write_struct(out, event))
-      return report(LLMRT_INVALID_ARGUMENT, "event->size is not set", error);
+      return unsized("event", error);
     return LLMRT_OK;
   });
 }
@@ -207,7 +207,7 @@ extern "C" llmrt_code llmrt_poll(llmrt_request *request, int64_t timeout_ms, llm
 extern "C" llmrt_code llmrt_step(llmrt_model *model, int32_t *worked, llmrt_error *error) {
   return guarded(error, [&] {
     if (!model || !worked)
-      return report(LLMRT_INVALID_ARGUMENT, "model and worked must not be NULL", error);
+      return missing("model and worked", error);
     if (model->thread)
       return report(LLMRT_UNSUPPORTED, "the model runs its own steps; open it with manual_steps = 1", error);
     Result<bool> stepped = model->model->engine->step();

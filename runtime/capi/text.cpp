@@ -19,7 +19,7 @@ extern "C" llmrt_code llmrt_tokenize(const llmrt_model *model, const char *text,
                                      int32_t *ids, size_t capacity, size_t *count, llmrt_error *error) {
   return guarded(error, [&] {
     if (!model || (!text && length > 0) || !count)
-      return report(LLMRT_INVALID_ARGUMENT, "model, text and count must not be NULL", error);
+      return missing("model, text and count", error);
     if (Status status = model->model->need_tokenizer(); !status.ok())
       return report(status, error);
     Result<std::vector<int32_t>> out =
@@ -33,7 +33,7 @@ extern "C" llmrt_code llmrt_detokenize(const llmrt_model *model, const int32_t *
                                        llmrt_error *error) {
   return guarded(error, [&] {
     if (!model || (!ids && count > 0) || !length)
-      return report(LLMRT_INVALID_ARGUMENT, "model, ids and length must not be NULL", error);
+      return missing("model, ids and length", error);
     if (Status status = model->model->need_tokenizer(); !status.ok())
       return report(status, error);
     Result<std::string> out = model->model->tokenizer->decode({ids, count}, skip_special != 0);
@@ -45,7 +45,7 @@ extern "C" llmrt_code llmrt_render_chat(const llmrt_model *model, const char *va
                                         char *text, size_t capacity, size_t *length, llmrt_error *error) {
   return guarded(error, [&] {
     if (!model || !variables_json || !length)
-      return report(LLMRT_INVALID_ARGUMENT, "model, variables_json and length must not be NULL", error);
+      return missing("model, variables_json and length", error);
     auto variables =
         nlohmann::ordered_json::parse(variables_json, variables_json + json_length, nullptr, false);
     if (!variables.is_object())

@@ -205,8 +205,7 @@ std::function<int()> setup_bench(Flags &flags) {
   flags.integer("-r,--repeat", to->repeat, "measurements of each, after one that is not counted");
   flags.flag("--profile", to->profile, "time every dispatch, on stderr");
   flags.text("--trace", to->trace, "write the dispatches as they ran to FILE, for chrome://tracing or Perfetto");
-  flags.flag("--print-memory", to->model.print_memory, "the memory these flags need, and exit");
-  flags.flag("--json", to->model.json, "one JSON object");
+  add_report_flags(flags, to->model, "one JSON object");
   return [to] { return bench(*to); };
 }
 

@@ -31,6 +31,8 @@ struct ModelFlags {
 };
 
 void add_model_flags(Flags &flags, ModelFlags &to);
+// --print-memory and --json, for verbs that run the model; `json` says what --json gives.
+void add_report_flags(Flags &flags, ModelFlags &to, const char *json);
 // For verbs that only read text tables.
 void add_file_flags(Flags &flags, ModelFlags &to);
 

@@ -33,6 +33,11 @@ void add_model_flags(Flags &flags, ModelFlags &to) {
   flags.flag("--verify-weights", to.verify_weights, "check the weights' hashes first");
 }
 
+void add_report_flags(Flags &flags, ModelFlags &to, const char *json) {
+  flags.flag("--print-memory", to.print_memory, "the memory these flags need, and exit");
+  flags.flag("--json", to.json, json);
+}
+
 Result<ModelOptions> model_options(const ModelFlags &flags) {
   auto wrong = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
   if (flags.file.empty() == flags.model.empty())

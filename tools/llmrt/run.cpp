@@ -98,8 +98,7 @@ std::function<int()> setup_run(Flags &flags) {
   flags.text("-f,--file", to->prompt_file, "the prompt from a file; - for standard input");
   flags.text("--ids", to->ids, "token ids instead of text: 1,2,3 or @FILE");
   flags.flag("--print-ids", to->print_ids, "print the new ids, comma-separated, instead of text");
-  flags.flag("--print-memory", to->model.print_memory, "the memory these flags need, and exit");
-  flags.flag("--json", to->model.json, "with --print-memory");
+  add_report_flags(flags, to->model, "with --print-memory");
   return [to, &flags] { return run(*to, flags); };
 }
 

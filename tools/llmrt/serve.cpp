@@ -173,8 +173,7 @@ std::function<int()> setup_serve(Flags &flags) {
   flags.switched("auto-tool-choice", to->auto_tool_choice, "tools with tool_choice auto; default on");
   flags.flag("--metrics", to->metrics, "always on");
   flags.integer("--seed", to->seed, "for requests that bring none");
-  flags.flag("--print-memory", to->model.print_memory, "the memory these flags need, and exit");
-  flags.flag("--json", to->model.json, "with --print-memory");
+  add_report_flags(flags, to->model, "with --print-memory");
   return [to, &flags] { return serve(*to, flags); };
 }
 

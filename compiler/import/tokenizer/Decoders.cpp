@@ -7,14 +7,10 @@ using llmrt::schema::DecoderOp;
 namespace {
 
 llvm::Error importReplace(const Field &field, Tables &tables) {
-  auto patternField = field.at("pattern");
-  if (!patternField) return patternField.takeError();
-  auto pattern = importTextOrPattern(*patternField, tables);
-  if (!pattern) return pattern.takeError();
-  auto content = field.string("content");
-  if (!content) return content.takeError();
-  DecoderOp op = pattern->isPattern ? DecoderOp::ReplacePattern : DecoderOp::ReplaceText;
-  tables.decoder.push_back({op, pattern->pattern, 0, pattern->text, *content});
+  auto replace = importReplacement(field, tables);
+  if (!replace) return replace.takeError();
+  DecoderOp op = replace->what.isPattern ? DecoderOp::ReplacePattern : DecoderOp::ReplaceText;
+  tables.decoder.push_back({op, replace->what.pattern, 0, replace->what.text, replace->by});
   return llvm::Error::success();
 }
 
@@ -75,9 +71,7 @@ llvm::Error importOne(const Field &field, Tables &tables) {
   auto type = field.string("type");
   if (!type) return type.takeError();
   if (*type == "Sequence") {
-    auto list = field.at("decoders");
-    if (!list) return list.takeError();
-    auto elements = list->elements();
+    auto elements = field.elements("decoders");
     if (!elements) return elements.takeError();
     for (const Field &element : *elements)
       if (llvm::Error error = importOne(element, tables)) return error;

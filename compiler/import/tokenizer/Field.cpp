@@ -62,6 +62,12 @@ llvm::Expected<std::string> Field::character() const {
   return text;
 }
 
+llvm::Expected<std::vector<Field>> Field::elements(llvm::StringRef key) const {
+  auto field = at(key);
+  if (!field) return field.takeError();
+  return field->elements();
+}
+
 llvm::Expected<std::string> Field::string(llvm::StringRef key) const {
   auto field = at(key);
   if (!field) return field.takeError();

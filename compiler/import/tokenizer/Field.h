@@ -32,6 +32,7 @@ public:
   llvm::Expected<std::string> character() const; // a string of one code point
 
   // The same of a member; the second form where it may be missing.
+  llvm::Expected<std::vector<Field>> elements(llvm::StringRef key) const;
   llvm::Expected<std::string> string(llvm::StringRef key) const;
   llvm::Expected<std::string> string(llvm::StringRef key, llvm::StringRef otherwise) const;
   llvm::Expected<bool> boolean(llvm::StringRef key) const;

@@ -63,14 +63,10 @@ void addNmt(Tables &tables) {
 }
 
 llvm::Error importReplace(const Field &field, Tables &tables) {
-  auto patternField = field.at("pattern");
-  if (!patternField) return patternField.takeError();
-  auto pattern = importTextOrPattern(*patternField, tables);
-  if (!pattern) return pattern.takeError();
-  auto content = field.string("content");
-  if (!content) return content.takeError();
-  NormalizerOp op = pattern->isPattern ? NormalizerOp::ReplacePattern : NormalizerOp::ReplaceText;
-  tables.normalizer.push_back({op, pattern->pattern, 0, pattern->text, *content});
+  auto replace = importReplacement(field, tables);
+  if (!replace) return replace.takeError();
+  NormalizerOp op = replace->what.isPattern ? NormalizerOp::ReplacePattern : NormalizerOp::ReplaceText;
+  tables.normalizer.push_back({op, replace->what.pattern, 0, replace->what.text, replace->by});
   return llvm::Error::success();
 }
 
@@ -94,9 +90,7 @@ llvm::Error importPrecompiled(const Field &field, Tables &tables) {
 }
 
 llvm::Error importSequence(const Field &field, Tables &tables) {
-  auto list = field.at("normalizers");
-  if (!list) return list.takeError();
-  auto elements = list->elements();
+  auto elements = field.elements("normalizers");
   if (!elements) return elements.takeError();
   for (const Field &element : *elements)
     if (llvm::Error error = importNormalizer(element, tables)) return error;

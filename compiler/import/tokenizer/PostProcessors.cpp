@@ -18,9 +18,7 @@ llvm::Error addSpecial(const Field &piece, const Field &processor, Template &out
   if (!specials) return specials.takeError();
   auto special = specials->at(*name);
   if (!special) return special.takeError();
-  auto list = special->at("ids");
-  if (!list) return list.takeError();
-  auto ids = list->elements();
+  auto ids = special->elements("ids");
   if (!ids) return ids.takeError();
   for (const Field &id : *ids) {
     auto value = id.integer(maxId);
@@ -31,9 +29,7 @@ llvm::Error addSpecial(const Field &piece, const Field &processor, Template &out
 }
 
 llvm::Expected<Template> importTemplate(const Field &field) {
-  auto single = field.at("single");
-  if (!single) return single.takeError();
-  auto pieces = single->elements();
+  auto pieces = field.elements("single");
   if (!pieces) return pieces.takeError();
   Template out;
   for (const Field &piece : *pieces) {
@@ -56,11 +52,9 @@ llvm::Expected<Template> importTemplate(const Field &field) {
 
 // ["<s>", 0]
 llvm::Expected<int32_t> importTokenPair(const Field &field, llvm::StringRef key) {
-  auto pair = field.at(key);
-  if (!pair) return pair.takeError();
-  auto elements = pair->elements();
+  auto elements = field.elements(key);
   if (!elements) return elements.takeError();
-  if (elements->size() != 2) return pair->fail("expected a token and its id");
+  if (elements->size() != 2) return field.fail(key + ": expected a token and its id");
   auto id = (*elements)[1].integer(maxId);
   if (!id) return id.takeError();
   return int32_t(*id);

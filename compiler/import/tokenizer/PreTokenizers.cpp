@@ -128,9 +128,7 @@ llvm::Error importFixedLength(const Field &field, Tables &tables) {
 }
 
 llvm::Error importSequence(const Field &field, Tables &tables) {
-  auto list = field.at("pretokenizers");
-  if (!list) return list.takeError();
-  auto elements = list->elements();
+  auto elements = field.elements("pretokenizers");
   if (!elements) return elements.takeError();
   for (const Field &element : *elements)
     if (llvm::Error error = importPreTokenizer(element, tables)) return error;

@@ -59,6 +59,16 @@ llvm::Expected<TextOrPattern> importTextOrPattern(const Field &field, Tables &ta
   return out;
 }
 
+llvm::Expected<Replacement> importReplacement(const Field &field, Tables &tables) {
+  auto pattern = field.at("pattern");
+  if (!pattern) return pattern.takeError();
+  auto what = importTextOrPattern(*pattern, tables);
+  if (!what) return what.takeError();
+  auto by = field.string("content");
+  if (!by) return by.takeError();
+  return Replacement{std::move(*what), std::move(*by)};
+}
+
 flatbuffers::Offset<schema::Tokenizer> Tables::write(Builder &builder) const {
   auto vocabulary = writeVocabulary(builder, model);
   auto tokenModel = writeModel(builder, model);

@@ -101,6 +101,13 @@ struct TextOrPattern {
 };
 llvm::Expected<TextOrPattern> importTextOrPattern(const Field &field, Tables &tables);
 
+// {"pattern": what, "content": by} of normalizers and decoders.
+struct Replacement {
+  TextOrPattern what;
+  std::string by;
+};
+llvm::Expected<Replacement> importReplacement(const Field &field, Tables &tables);
+
 flatbuffers::Offset<llmrt::schema::NormalForms> writeNormalForms(flatbuffers::FlatBufferBuilder &builder,
                                                                  bool compatibility);
 flatbuffers::Offset<llmrt::schema::Vocabulary> writeVocabulary(flatbuffers::FlatBufferBuilder &builder,
