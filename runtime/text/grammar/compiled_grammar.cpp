@@ -3,12 +3,23 @@
 #include "runtime/text/grammar/token_walk.h"
 
 #include <algorithm>
+#include <array>
 
 namespace llmrt::grammar {
 
 namespace {
 
 constexpr size_t kMaxLocalStacks = 1 << 15;
+
+void group_exits(const TokenTrie &trie, const std::vector<uint32_t> &exits, StateMask &out) {
+  std::array<uint32_t, 257> starts{};
+  for (uint32_t node : exits) ++starts[trie.node(node).byte + 1u];
+  for (size_t byte = 0; byte < 256; ++byte) starts[byte + 1] += starts[byte];
+  for (size_t byte = 0; byte < 256; ++byte)
+    if (starts[byte + 1] > starts[byte]) out.groups.push_back({uint8_t(byte), starts[byte + 1]});
+  out.exits.resize(exits.size());
+  for (uint32_t node : exits) out.exits[starts[trie.node(node).byte]++] = node;
+}
 
 } // namespace
 
@@ -77,24 +88,24 @@ std::shared_ptr<const StateMask> CompiledGrammar::make(const Key &key) {
   const StackId below = key.repeat ? stacks_.intern({kRepeatTag | (key.repeat - 1), key.count, 0}) : 0;
   tops.push_back(stacks_.intern({key.state, 0, below}));
   auto out = std::make_shared<StateMask>();
+  std::vector<uint32_t> exits;
   TokenWalk walk(*trie_, stacks_);
   walk.run(
       0, trie_->size(), tops,
       [&](std::span<const int32_t> ids) { out->ids.insert(out->ids.end(), ids.begin(), ids.end()); },
       [&](size_t node) {
         for (size_t child = node + 1; child < trie_->node(node).skip; child = trie_->node(child).skip)
-          out->exits.push_back({trie_->node(child).byte, uint32_t(child)});
+          exits.push_back(uint32_t(child));
       });
   visited_ += walk.visited();
   if (stacks_.overflowed()) return nullptr; // for good: this grammar cannot be followed
-  std::sort(out->exits.begin(), out->exits.end(), [](auto a, auto b) { return a.byte < b.byte; });
+  group_exits(*trie_, exits, *out);
   if (out->ids.size() > trie_->mask_words()) {
     out->words.resize(trie_->mask_words());
     for (int32_t id : out->ids) out->words[size_t(id) / 32] |= 1u << (id % 32);
     out->ids.clear();
   }
   out->ids.shrink_to_fit();
-  out->exits.shrink_to_fit();
   return out;
 }
 

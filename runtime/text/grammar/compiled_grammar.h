@@ -19,13 +19,16 @@ struct StateMask {
   std::vector<uint32_t> words; // a bit an id; or, where they are few,
   std::vector<int32_t> ids;
   // Tree nodes right below the end of what the state matches: whether their tokens are allowed is for the rest of the
-  // stack to say. Sorted by byte.
-  struct Exit {
+  // stack to say. In groups of one byte each, of which nearly all can be passed over.
+  struct Group {
     uint8_t byte;
-    uint32_t node;
+    uint32_t end; // in exits; the group starts where the one before ends
   };
-  std::vector<Exit> exits;
-  size_t bytes() const { return words.size() * 4 + ids.size() * 4 + exits.size() * sizeof(Exit) + sizeof(*this); }
+  std::vector<Group> groups;
+  std::vector<uint32_t> exits;
+  size_t bytes() const {
+    return (words.size() + ids.size() + exits.size()) * 4 + groups.size() * sizeof(Group) + sizeof(*this);
+  }
 };
 
 class CompiledGrammar {

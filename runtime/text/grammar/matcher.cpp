@@ -53,15 +53,16 @@ void Matcher::add_exits(const StateMask &mask, StackId top) {
   if (outer_.empty()) return;
   const TokenTrie &trie = grammar_->trie();
   const size_t outer = outer_.size();
-  for (size_t i = 0; i < mask.exits.size();) {
-    const uint8_t byte = mask.exits[i].byte;
+  uint32_t i = 0;
+  for (const StateMask::Group &group : mask.groups) {
     complete = false;
     outer_.resize(outer);
-    stacks_.advance(outer_, 0, outer, byte, complete);
+    stacks_.advance(outer_, 0, outer, group.byte, complete);
     next_.assign(outer_.begin() + ptrdiff_t(outer), outer_.end());
-    for (; i < mask.exits.size() && mask.exits[i].byte == byte; ++i) {
-      const size_t node = mask.exits[i].node;
-      if (complete || !next_.empty()) add(trie.tokens_at(node));
+    if (!complete && next_.empty()) i = group.end;
+    for (; i < group.end; ++i) {
+      const size_t node = mask.exits[i];
+      add(trie.tokens_at(node));
       if (!next_.empty())
         walk_.run(node + 1, trie.node(node).skip, next_, [&](std::span<const int32_t> ids) { add(ids); }, [](size_t) {});
     }
