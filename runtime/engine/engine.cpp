@@ -29,7 +29,7 @@ EngineImpl::EngineImpl(std::shared_ptr<const Artifact> artifact, std::unique_ptr
     : artifact_(std::move(artifact)), device_(std::move(device)), sizing_(sizing),
       vocabulary_(artifact_->meta().model()->vocabulary()), cache_(kv_options(sizing, options.prefix_caching)),
       scheduler_(scheduler_options(sizing, options, *artifact_->meta().model()), cache_),
-      executor_(*device_, cache_, sizing_.limits), sampler_(vocabulary_) {
+      executor_(*device_, cache_, sizing_.limits), sampler_(vocabulary_), pace_(options.max_itl_seconds) {
   const schema::Generation *generation = artifact_->meta().model()->generation();
   if (generation && generation->end_ids())
     end_ids_.assign(generation->end_ids()->begin(), generation->end_ids()->end());

@@ -29,6 +29,7 @@ struct EngineOptions {
   int64_t max_queue = 4096;     // waiting requests before submit() says kExhausted
   int64_t max_queue_tokens = 0; // likewise for the tokens of their prompts; 0: 1 Mi, or max_model_len if larger
   int64_t chunk_tokens = 0;     // prompt tokens a step and request at most; 0: the token budget
+  double max_itl_seconds = 0; // chunks are sized so that steps with decodes take no longer; 0: no such limit
   bool prefix_caching = true;
   SchedulingPolicy policy = SchedulingPolicy::kFcfs;
   Admission admission = Admission::kOptimistic;
@@ -45,6 +46,7 @@ struct EngineStats {
   uint64_t finished_stop = 0, finished_length = 0, finished_cancelled = 0, finished_error = 0;
   uint64_t steps = 0, step_tokens = 0; // tokens of all steps
   std::array<uint64_t, std::size(kStepTokenBounds) + 1> steps_by_tokens{};
+  uint64_t itl_limit_missed = 0; // steps that were longer than max_itl_seconds with no prompt to blame
 };
 
 class Engine {

@@ -3,6 +3,7 @@
 
 #include "runtime/engine/engine.h"
 #include "runtime/engine/executor.h"
+#include "runtime/engine/pace.h"
 #include "runtime/engine/request_state.h"
 #include "runtime/engine/sampler.h"
 #include "runtime/engine/scheduler.h"
@@ -39,7 +40,9 @@ private:
   Status check(const RequestState &request) const;
   void take_new();
   void count_step(const StepPlan &plan);
+  void expire();
   bool drop_cancelled();
+  void keep_pace(const StepPlan &plan, uint64_t started_ns);
   void finish_entry(const PlannedRequest &entry);
   void deliver_prompt_logits(const PlannedRequest &entry);
   void deliver_prompt_logprobs(RequestState *request, int64_t first, int64_t end, int64_t first_row);
@@ -71,6 +74,8 @@ private:
   Scheduler scheduler_;
   Executor executor_;
   Sampler sampler_;
+  Pace pace_;
+  uint64_t next_deadline_ns_ = UINT64_MAX; // of those that wait or run
   EngineStats counts_; // as far as this step is
   int64_t held_ = 0, held_tokens_ = 0; // branches that wait for their prompt, which are in no list
 

@@ -1,3 +1,4 @@
+#include "runtime/base/log.h"
 #include "runtime/base/os.h"
 #include "runtime/engine/engine_impl.h"
 
@@ -15,8 +16,32 @@ void EngineImpl::take_new() {
       held_ += int64_t(request->followers.size());
       held_tokens_ += int64_t(request->followers.size()) * request->prompt_length;
     }
+    if (request->spec.deadline_ns > 0) next_deadline_ns_ = std::min(next_deadline_ns_, request->spec.deadline_ns);
     scheduler_.add(request);
   }
+}
+
+// Those whose time is over are dropped as if they had been cancelled.
+void EngineImpl::expire() {
+  const uint64_t now = next_deadline_ns_ == UINT64_MAX ? 0 : os::monotonic_ns();
+  if (now < next_deadline_ns_) return;
+  next_deadline_ns_ = UINT64_MAX;
+  scheduler_.for_each([this, now](RequestState *request) {
+    auto check = [this, now](RequestState *one) {
+      const uint64_t deadline = one->spec.deadline_ns;
+      if (deadline == 0) return;
+      if (deadline > now) {
+        next_deadline_ns_ = std::min(next_deadline_ns_, deadline);
+        return;
+      }
+      one->expired = one->cancelled = true;
+    };
+    check(request->first_beam ? request->first_beam : request);
+    if (!request->is_beam_search())
+      for (auto &follower : request->followers) check(follower.get());
+  });
+  std::lock_guard lock(mutex_);
+  any_cancelled_ = true;
 }
 
 // Ending one may take others out of the scheduler's lists, so they are looked for first.
@@ -45,7 +70,11 @@ bool EngineImpl::drop_cancelled() {
   while (RequestState *request = dropped) {
     dropped = request->next_dropped;
     const std::string error = std::move(request->error);
-    end_request(request, error.empty() ? FinishReason::kCancelled : FinishReason::kError, error);
+    end_request(request,
+                !error.empty()     ? FinishReason::kError
+                : request->expired ? FinishReason::kDeadline
+                                   : FinishReason::kCancelled,
+                error);
   }
   return true;
 }
@@ -83,8 +112,11 @@ void EngineImpl::count_step(const StepPlan &plan) {
 
 Result<bool> EngineImpl::step() {
   std::lock_guard lock(step_mutex_);
+  const uint64_t started = pace_.on() ? os::monotonic_ns() : 0;
   take_new();
+  expire();
   const bool dropped = drop_cancelled();
+  if (pace_.on()) scheduler_.set_prompt_budget(pace_.prompt_tokens());
   const StepPlan &plan = scheduler_.plan();
   if (plan.requests.empty()) {
     const bool stuck = !scheduler_.idle();
@@ -99,9 +131,25 @@ Result<bool> EngineImpl::step() {
     publish_stats();
     return status;
   }
+  if (pace_.on()) keep_pace(plan, started);
   for (const PlannedRequest &entry : plan.requests) finish_entry(entry);
   publish_stats();
   return true;
+}
+
+// Before the entries are finished: afterwards requests are gone. Sampling is left out, which no chunk changes.
+void EngineImpl::keep_pace(const StepPlan &plan, uint64_t started_ns) {
+  int64_t prompt_tokens = 0, decodes = 0;
+  for (const PlannedRequest &entry : plan.requests) {
+    const bool decodes_one = entry.count == 1 && entry.request->generated() > 0;
+    decodes += decodes_one;
+    prompt_tokens += decodes_one ? 0 : entry.count;
+  }
+  pace_.observe(prompt_tokens, decodes, double(os::monotonic_ns() - started_ns) * 1e-9);
+  if (pace_.missed() > 0 && counts_.itl_limit_missed == 0)
+    log(LogLevel::kWarning, "--max-itl-ms cannot be kept: a step of " + std::to_string(decodes) +
+                                " requests takes longer without any prompt (said once; see itl_limit_missed_total)");
+  counts_.itl_limit_missed = pace_.missed();
 }
 
 void EngineImpl::finish_entry(const PlannedRequest &entry) {
@@ -231,7 +279,8 @@ void EngineImpl::tell(const RequestState &request, Event &&event) {
   event.waited_ns = request.waited_ns;
   counts_.finished_stop += event.finish == FinishReason::kStop;
   counts_.finished_length += event.finish == FinishReason::kLength;
-  counts_.finished_cancelled += event.finish == FinishReason::kCancelled;
+  counts_.finished_cancelled +=
+      event.finish == FinishReason::kCancelled || event.finish == FinishReason::kDeadline;
   counts_.finished_error += event.finish == FinishReason::kError;
   if (request.spec.on_event) request.spec.on_event(std::move(event));
 }

@@ -1,3 +1,4 @@
+#include "runtime/base/os.h"
 #include "runtime/engine/engine_testing.h"
 
 #include <gmock/gmock.h>
@@ -269,6 +270,35 @@ TEST(Engine, CancelledRequestsFreeTheirPagesWithinAStep) {
   engine->cancel(id);
   EXPECT_FALSE(engine.step());
   EXPECT_EQ(running.events_after_end, 0);
+}
+
+TEST(Engine, ADeadlineEndsARequestWhereverItIs) {
+  EngineOptions options;
+  options.max_num_seqs = 1;
+  FakeEngine engine({}, options);
+  Outcome running, waiting, patient;
+  RequestSpec spec = greedy(9, 50);
+  spec.deadline_ns = os::monotonic_ns() + 1; // over when the first step begins
+  engine.submit(watched(spec, &running));
+  engine.submit(watched(spec, &waiting));
+  spec.deadline_ns = os::monotonic_ns() + uint64_t(3600e9);
+  engine.submit(watched(spec, &patient));
+  engine.finish();
+  EXPECT_EQ(running.finish, FinishReason::kDeadline);
+  EXPECT_EQ(waiting.finish, FinishReason::kDeadline);
+  EXPECT_EQ(patient.finish, FinishReason::kLength);
+  EXPECT_EQ(patient.ids.size(), 50u);
+}
+
+TEST(Engine, AnItlLimitThatCannotBeKeptIsCounted) {
+  EngineOptions options;
+  options.max_itl_seconds = 1e-12;
+  FakeEngine engine({}, options);
+  Outcome outcome;
+  engine.submit(watched(greedy(40, 5), &outcome));
+  engine.finish();
+  EXPECT_EQ(outcome.ids.size(), 5u);
+  EXPECT_EQ(engine->stats().itl_limit_missed, 4u) << "every step that decoded";
 }
 
 TEST(Engine, ASinkMayCancel) {

@@ -47,7 +47,7 @@ struct NewToken {
   int32_t rank = 0;              // likewise: 1 + how many ids are more likely
 };
 
-enum class FinishReason { kNone, kStop, kLength, kCancelled, kError };
+enum class FinishReason { kNone, kStop, kLength, kCancelled, kError, kDeadline };
 
 // Beam search instead of sampling (docs/sampling.md): the sampling parameters but for `logprobs` are not used. All
 // beams share the prompt's pages; the answers come at the end, as events of the branches 0, 1, ..., best first.
@@ -86,6 +86,7 @@ struct RequestSpec {
   BeamOptions beams;
   std::vector<int32_t> stop_ids; // ends the request; the id is reported
   bool ignore_eos = false;       // the model's end ids do not stop
+  uint64_t deadline_ns = 0;      // of os::monotonic_ns(): ends with kDeadline in the first step after it; 0: none
   int32_t priority = 0;          // lower runs first under --scheduling-policy priority
   std::string cache_salt;        // requests share pages only under the same salt
   SamplingParams sampling;

@@ -21,7 +21,8 @@ struct RequestState {
   uint64_t arrival = 0;
   uint64_t submitted_ns = 0, waited_ns = 0; // os::monotonic_ns(); Event::waited_ns
   std::atomic<bool> cancelled = false;
-  std::string error; // why the engine itself drops it, as one that was cancelled
+  bool expired = false; // dropped because of its deadline
+  std::string error;    // why the engine itself drops it, as one that was cancelled
 
   // A slot (0 .. max_num_seqs - 1) holds the request's tokens and page tables. It is given once, when the request is
   // first considered for admission, and kept to the end, through preemption too: the tokens it has made need a place.

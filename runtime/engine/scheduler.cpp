@@ -89,11 +89,13 @@ const StepPlan &Scheduler::plan() {
   plan_.requests.clear();
   tokens_left_ = options_.limits.tokens;
   rows_left_ = options_.limits.rows;
+  prompt_left_ = INT64_MAX;
   preempted_ = false;
   cache_.clear_copies();
   // place() takes requests off the end of running_ only.
   for (size_t i = 0; i < running_.size(); ++i)
     if (running_[i]->pending() == 1) place(running_[i]);
+  if (!plan_.requests.empty()) prompt_left_ = prompt_budget_;
   for (size_t i = 0; i < running_.size(); ++i)
     if (running_[i]->planned < 0) place(running_[i]);
   if (!preempted_) admit(); // else what was just given back would be taken at once
@@ -113,7 +115,7 @@ void Scheduler::make_room() {
 // Tokens of the request that the step's budgets allow.
 int64_t Scheduler::wanted(const RequestState &request) const {
   int64_t count = std::min(request.pending(), tokens_left_);
-  if (request.pending() > 1) count = std::min(count, options_.chunk_tokens);
+  if (request.pending() > 1) count = std::min({count, options_.chunk_tokens, prompt_left_});
   if (request.wants_prompt_logits()) {
     const int64_t without = std::max<int64_t>(0, request.logits_delivered - request.computed);
     count = std::min(count, without + rows_left_);
@@ -151,6 +153,7 @@ void Scheduler::place(RequestState *request) {
   entry.count = count;
   set_rows(&entry);
   tokens_left_ -= entry.count;
+  if (request->pending() > 1) prompt_left_ -= entry.count;
   rows_left_ -= entry.rows;
   request->planned = int64_t(plan_.requests.size());
   plan_.requests.push_back(entry);
@@ -160,6 +163,7 @@ void Scheduler::unplan(RequestState *request) {
   if (request->planned < 0) return;
   PlannedRequest &entry = plan_.requests[size_t(request->planned)];
   tokens_left_ += entry.count;
+  if (request->pending() > 1) prompt_left_ += entry.count;
   rows_left_ += entry.rows;
   entry.request = nullptr;
   request->planned = -1;
@@ -231,7 +235,7 @@ int64_t Scheduler::attachable(const RequestState &request) const {
 }
 
 void Scheduler::admit() {
-  while (tokens_left_ > 0 && running() < options_.limits.sequences) {
+  while (tokens_left_ > 0 && prompt_left_ > 0 && running() < options_.limits.sequences) {
     RequestState *request = candidate();
     if (!request) return;
     take_slot(request);

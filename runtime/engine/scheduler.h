@@ -49,6 +49,9 @@ public:
   // Takes it out, wherever it is, and gives back its pages and its slot.
   void remove(RequestState *request);
 
+  // Prompt tokens of a step in which others want their next token, from the next plan on.
+  void set_prompt_budget(int64_t tokens) { prompt_budget_ = tokens; }
+
   // Plans a step: running requests that need one token first, then prompts in chunks, then new requests; when pages run
   // out the request of the lowest rank (come last, or of the lowest priority) goes back to the queue and will be
   // computed anew. Every request in the plan has its pages. The plan is valid until the next call.
@@ -110,7 +113,8 @@ private:
   RequestList waiting_;                 // likewise
   int64_t waiting_tokens_ = 0;
   StepPlan plan_;
-  int64_t tokens_left_ = 0, rows_left_ = 0;
+  int64_t prompt_budget_ = INT64_MAX;
+  int64_t tokens_left_ = 0, rows_left_ = 0, prompt_left_ = 0;
   bool preempted_ = false; // while planning this step
   uint64_t preemptions_ = 0, prefix_queries_ = 0, prefix_hits_ = 0;
 };

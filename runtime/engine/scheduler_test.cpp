@@ -92,6 +92,18 @@ TEST(Scheduler, PromptsRunInChunksBesideDecodes) {
   EXPECT_EQ(bench.step(), "1:1/1 2:1/1 3:1/1");
 }
 
+TEST(Scheduler, ThePromptBudgetHoldsWhileOthersDecode) {
+  Bench bench(100);
+  bench.scheduler().set_prompt_budget(3);
+  bench.add(5);
+  EXPECT_EQ(bench.step(), "1:5/1") << "nobody waits for a token yet";
+  bench.add(8);
+  bench.add(1);
+  EXPECT_EQ(bench.step(), "1:1/1 2:3/0");
+  EXPECT_EQ(bench.step(), "1:1/1 2:3/0");
+  EXPECT_EQ(bench.step(), "1:1/1 2:2/1 3:1/1");
+}
+
 TEST(Scheduler, DecodesGoBeforeAnOlderPrompt) {
   Bench bench(64, 16, 8, 4);
   bench.add(12);

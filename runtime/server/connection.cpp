@@ -143,6 +143,7 @@ HttpRequest Connection::take_request() {
   out.authorization = field(http::field::authorization);
   out.api_key = std::string(message["X-Api-Key"]);
   out.origin = field(http::field::origin);
+  out.traceparent = std::string(message["traceparent"]);
   out.request_id = sane_request_id(message["X-Request-Id"]);
   if (out.request_id.empty())
     out.request_id = new_request_id();
@@ -159,6 +160,7 @@ void Connection::dispatch() {
   path_ = request.path;
   request_id_ = request.request_id;
   origin_ = request.origin;
+  traceparent_ = request.traceparent;
   phase_ = Phase::kAnswering;
   complete_ = false;
   watch();

@@ -35,6 +35,8 @@ public:
   void end() override;
   void post(std::function<void()> work) override;
   void on_disconnect(std::function<void()> callback) override { disconnected_ = std::move(callback); }
+  std::string request_id() const override { return request_id_; }
+  std::string traceparent() const override { return traceparent_; }
 
 private:
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
@@ -82,8 +84,9 @@ private:
   size_t sent_ = 0;
 
   // Of the request being answered, for metrics and headers.
-  std::string method_, path_, request_id_, origin_;
+  std::string method_, path_, request_id_, origin_, traceparent_;
   int status_ = 0;
+  size_t answer_bytes_ = 0;
   std::chrono::steady_clock::time_point started_;
 };
 

@@ -17,6 +17,7 @@ static const char *reason_of(int status) {
 
 std::string Connection::head_text(const HttpResponse &response, const char *framing) {
   status_ = response.status;
+  answer_bytes_ = 0;
   if (context_.draining.load())
     keep_alive_ = false;
   std::string out = "HTTP/1.1 " + std::to_string(response.status) + " " + reason_of(response.status) + "\r\n";
@@ -87,6 +88,8 @@ void Connection::answer_complete() {
   disconnected_ = nullptr;
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
   context_.metrics.http_request(handler_label(path_), method_, status_, seconds);
+  if (context_.access_log.on())
+    context_.access_log.add({method_, path_, request_id_, status_, seconds, answer_bytes_});
   if (!writing_ && phase_ == Phase::kAnswering)
     after_last_byte();
 }
@@ -95,6 +98,7 @@ void Connection::queue(std::string_view data) {
   if (phase_ == Phase::kClosed)
     return;
   pending_.append(data);
+  answer_bytes_ += data.size();
   if (!complete_ && pending_.size() > context_.config.max_unsent_bytes)
     return lost(); // reads slower than its answer grows
   if (!writing_)

@@ -1,11 +1,14 @@
 // What all endpoints share.
 #pragma once
 
+#include "runtime/server/access_log.h"
 #include "runtime/server/metrics.h"
+#include "runtime/server/trace.h"
 #include "runtime/session/model.h"
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +24,8 @@ struct ServerConfig {
   std::vector<std::string> served_model_names; // none: the artifact's id
   std::vector<std::string> allowed_origins = {"*"};
   std::string metrics_prefix = "vllm";
+  std::string otlp_traces_endpoint; // empty: no traces
+  std::string access_log; // a file, or "-"; empty: none
   bool prefix_caching = true;
   std::string tool_call_parser, reasoning_parser; // vLLM's names; empty: by the chat template
   bool auto_tool_choice = true;                   // tools with tool_choice auto
@@ -29,14 +34,18 @@ struct ServerConfig {
   uint32_t max_header_bytes = 64u << 10;
   size_t max_unsent_bytes = 8u << 20; // of one connection; a client that reads slower is cut off
   size_t max_connections = 16384;
+  double request_seconds = 0; // a generation that takes longer ends with an error; 0: no limit
   int head_seconds = 75, body_seconds = 60, write_seconds = 30; // without progress
 };
 
 struct ServerContext {
-  explicit ServerContext(ServerConfig c) : config(std::move(c)), metrics(config.metrics_prefix) {}
+  explicit ServerContext(ServerConfig c)
+      : config(std::move(c)), metrics(config.metrics_prefix), access_log(config.access_log) {}
 
   const ServerConfig config;
   Metrics metrics;
+  AccessLog access_log;
+  std::function<void(Span)> trace; // set before the first request; empty: nobody wants spans
   std::atomic<const Model *> model{nullptr}; // null: still loading; set once, outlives the server
   std::atomic<bool> draining{false};         // no new generations
   std::atomic<int64_t> in_flight{0};         // generations in progress

@@ -25,6 +25,7 @@ void handle_ping(ServerContext &, const HttpRequest &, const ReplyPtr &);
 void handle_version(ServerContext &, const HttpRequest &, const ReplyPtr &);
 void handle_load(ServerContext &, const HttpRequest &, const ReplyPtr &);
 void handle_metrics(ServerContext &, const HttpRequest &, const ReplyPtr &);
+void handle_page(ServerContext &, const HttpRequest &, const ReplyPtr &);
 void handle_openapi(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
 
 // Reads an endpoint's fields as its handler does, and drops what comes of it: /openapi.json is made of what the reader

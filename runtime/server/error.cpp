@@ -10,6 +10,8 @@ static const char *type_of(int status) {
     return "not_found_error";
   case 501:
     return "not_implemented_error";
+  case 504:
+    return "timeout_error";
   case 503:
     return "unavailable_error";
   default:

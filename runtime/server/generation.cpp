@@ -1,5 +1,6 @@
 #include "runtime/server/generation.h"
 
+#include "runtime/base/os.h"
 #include "runtime/server/sse.h"
 
 #include <algorithm>
@@ -52,6 +53,15 @@ int Generation::scored_alternatives() const {
   return std::max(request_.params.prompt_logprobs, echoed ? request_.params.sampling.logprobs : -1);
 }
 
+// The request's own deadline or the server's, whichever is earlier.
+uint64_t Generation::deadline_ns() const {
+  uint64_t own = request_.params.deadline_ns;
+  if (context_.config.request_seconds <= 0)
+    return own;
+  uint64_t most = os::monotonic_ns() + static_cast<uint64_t>(context_.config.request_seconds * 1e9);
+  return own > 0 ? std::min(own, most) : most;
+}
+
 RequestSpec Generation::spec_for(size_t prompt) {
   const GenerationParams &params = request_.params;
   RequestSpec spec;
@@ -68,6 +78,7 @@ RequestSpec Generation::spec_for(size_t prompt) {
   spec.stop_ids = params.stop_ids;
   spec.ignore_eos = params.ignore_eos;
   spec.priority = params.priority;
+  spec.deadline_ns = deadline_ns();
   spec.cache_salt = params.cache_salt;
   spec.sampling = params.sampling;
   spec.rules = params.rules;
@@ -195,6 +206,8 @@ void Generation::on_event(int index, Event event, Clock::time_point when) {
     return fail({500, event.error.empty() ? "the engine failed" : event.error, {}, 0});
   if (event.finish == FinishReason::kCancelled)
     return fail({503, "the request was cancelled: the server is shutting down", {}, 1});
+  if (event.finish == FinishReason::kDeadline)
+    return fail({504, "the request's deadline has passed", {}, 0});
   choice.cached = std::max(choice.cached, event.cached_tokens);
   choice.waited = std::chrono::nanoseconds(event.waited_ns);
   Prompt &prompt = prompts_[prompt_of(choice)];
@@ -304,8 +317,45 @@ Json Generation::prompt_logprobs() const {
   return out;
 }
 
+// One span, with vLLM's attributes; latencies are those of the first choice.
+void Generation::trace(bool failed) const {
+  if (!context_.trace)
+    return;
+  const Choice &first = choices_.front();
+  const Usage used = usage();
+  const GenerationParams &params = request_.params;
+  Span span;
+  span.context = parse_traceparent(reply_->traceparent());
+  auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  span.end_ns = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since_1970).count());
+  double lasted = seconds(Clock::now() - arrival_);
+  span.start_ns = span.end_ns - static_cast<uint64_t>(lasted * 1e9);
+  span.failed = failed;
+  Json &to = span.attributes;
+  to["gen_ai.request.id"] = reply_->request_id();
+  to["gen_ai.response.model"] = context_.model_name(model_);
+  to["gen_ai.request.temperature"] = params.sampling.temperature;
+  to["gen_ai.request.top_p"] = params.sampling.top_p;
+  to["gen_ai.request.max_tokens"] = params.max_tokens;
+  to["gen_ai.request.n"] = params.n;
+  to["gen_ai.usage.num_sequences"] = choices_.size();
+  to["gen_ai.usage.prompt_tokens"] = used.prompt;
+  to["gen_ai.usage.completion_tokens"] = used.completion;
+  to["gen_ai.latency.e2e"] = lasted;
+  if (first.generated > 0) {
+    const Clock::time_point scheduled = submitted_ + first.waited;
+    to["gen_ai.latency.time_in_queue"] = seconds(first.waited);
+    to["gen_ai.latency.time_to_first_token"] = seconds(first.first_token - arrival_);
+    to["gen_ai.latency.time_in_model_prefill"] = seconds(first.first_token - scheduled);
+    to["gen_ai.latency.time_in_model_decode"] = seconds(first.last_token - first.first_token);
+    to["gen_ai.latency.time_in_model_inference"] = seconds(first.last_token - scheduled);
+  }
+  context_.trace(std::move(span));
+}
+
 void Generation::finish_all() {
   over_ = true;
+  trace(false);
   if (!request_.params.stream) {
     std::vector<Delta> deltas = best_deltas();
     reply_->send(json_response(request_.format->whole(deltas, usage(), prompt_logprobs())));
@@ -323,6 +373,7 @@ void Generation::fail(const ApiError &error) {
     if (!choice.done)
       cancel_choice(choice);
   over_ = true;
+  trace(true);
   if (error.status >= 500)
     context_.metrics.outcomes[static_cast<size_t>(Outcome::kError)] += choices_.size() - done_;
   if (!begun_) {

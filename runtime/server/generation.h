@@ -129,10 +129,12 @@ private:
   std::optional<ApiError> check_lengths() const;
   std::optional<ApiError> make_rules();
   Status submit_all();
+  uint64_t deadline_ns() const;
   RequestSpec spec_for(size_t prompt);
   void cancel_choice(const Choice &choice);
   void add_echo(Choice &choice);
   void count_choice(const Choice &choice, FinishReason reason);
+  void trace(bool failed) const;
   std::vector<Delta> best_deltas();
   Json prompt_logprobs() const;
   void on_event(int index, Event event, Clock::time_point when);

@@ -1,5 +1,7 @@
 #include "runtime/server/generation_params.h"
 
+#include "runtime/base/os.h"
+
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -117,6 +119,8 @@ GenerationParams read_generation_params(FieldReader &fields, const Model &model,
   params.sampling.seed = seed ? static_cast<uint64_t>(*seed) : context.next_seed();
   params.priority = static_cast<int32_t>(fields.integer("priority", -kMaxInt, kMaxInt).value_or(0));
   params.cache_salt = fields.string("cache_salt").value_or("");
+  if (auto deadline = fields.integer("deadline_ms", 1, kMaxInt)) // this server's own
+    params.deadline_ns = os::monotonic_ns() + static_cast<uint64_t>(*deadline) * 1000000;
   params.n = static_cast<int>(fields.integer("n", 1, kMaxChoices).value_or(1));
   read_branches(fields, params);
   params.shape = read_text_shape(fields);

@@ -21,6 +21,7 @@ struct GenerationParams {
   int32_t min_tokens = 0;
   bool ignore_eos = false;
   int32_t priority = 0;
+  uint64_t deadline_ns = 0; // RequestSpec's
   std::string cache_salt;
   int n = 1, best_of = 1; // best_of >= n answers are made, the n with the best mean log probability are given
   bool beam_search = false;

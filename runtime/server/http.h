@@ -20,6 +20,7 @@ struct HttpRequest {
   std::string api_key;       // x-api-key's value
   std::string request_id;    // X-Request-Id's value, or one that was made
   std::string origin;        // Origin's value
+  std::string traceparent;   // traceparent's value
 };
 
 struct HttpResponse {
@@ -41,6 +42,9 @@ public:
   virtual void post(std::function<void()> work) = 0;
   // Called once, on the executor, if the client goes away before the answer is complete.
   virtual void on_disconnect(std::function<void()> callback) = 0;
+  // The request's id, and its traceparent header; empty where there is no header.
+  virtual std::string request_id() const { return {}; }
+  virtual std::string traceparent() const { return {}; }
 };
 using ReplyPtr = std::shared_ptr<Reply>;
 

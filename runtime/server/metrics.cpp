@@ -118,6 +118,8 @@ void Metrics::render_model(const ModelInfo &model, const EngineStats &stats, std
   scalar("prompt_tokens_total", "counter", "Prompt tokens run.", count(stats.prompt_tokens));
   scalar("generation_tokens_total", "counter", "Tokens generated.", count(stats.generation_tokens));
   scalar("num_preemptions_total", "counter", "Requests preempted for want of pages.", count(stats.preemptions));
+  scalar("itl_limit_missed_total", "counter", "Steps longer than --max-itl-ms without a prompt to blame.",
+         count(stats.itl_limit_missed));
   scalar("prefix_cache_queries_total", "counter", "Prompt tokens looked up in the prefix cache.",
          count(stats.prefix_queries));
   scalar("prefix_cache_hits_total", "counter", "Prompt tokens found in the prefix cache.", count(stats.prefix_hits));

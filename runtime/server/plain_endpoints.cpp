@@ -1,5 +1,6 @@
 // GET /v1/models, /health, /ping, /version, /load, /metrics.
 #include "runtime/server/endpoints.h"
+#include "runtime/server/page/page_files.h"
 #include "runtime/session/version.h"
 
 namespace llmrt::server {
@@ -28,6 +29,7 @@ void handle_models(ServerContext &context, const Model &model, const HttpRequest
     entry["parent"] = nullptr;
     entry["max_model_len"] = model.engine->max_model_len();
     entry["permission"] = Json::array();
+    entry["meta"] = Json{{"n_vocab", model.vocabulary}}; // as llama-server
     data.push_back(std::move(entry));
   }
   reply->send(json_response(Json{{"object", "list"}, {"data", std::move(data)}}));
@@ -68,6 +70,23 @@ void handle_metrics(ServerContext &context, const HttpRequest &, const ReplyPtr 
   info.prefix_caching = context.config.prefix_caching;
   info.cache_dtype = model->kv_cache_dtype;
   reply->send({200, kType, context.metrics.render(&info, stats), {}});
+}
+
+void handle_page(ServerContext &, const HttpRequest &http, const ReplyPtr &reply) {
+  for (const PageFile &file : page_files()) {
+    if (http.path != file.path)
+      continue;
+    HttpResponse answer{200, file.content_type, std::string(file.text), {}};
+    // Nothing but its own two files and this server; no inline script or style.
+    answer.headers = {{"Content-Security-Policy",
+                       "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+                       "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+                      {"X-Content-Type-Options", "nosniff"},
+                      {"Referrer-Policy", "no-referrer"},
+                      {"Cache-Control", "no-cache"}};
+    return reply->send(std::move(answer));
+  }
+  reply->send(error_response({404, "there is no endpoint " + http.path, {}, 0}));
 }
 
 } // namespace llmrt::server

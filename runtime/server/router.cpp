@@ -36,7 +36,9 @@ constexpr Route kRoutes[] = {
     {"/v1/audio/transcriptions", "POST", nullptr, nullptr, true},
     {"/v1/load_lora_adapter", "POST", nullptr, nullptr, true},
     {"/v1/unload_lora_adapter", "POST", nullptr, nullptr, true},
-    {"/", "GET", nullptr, nullptr, false},
+    {"/", "GET", nullptr, handle_page, false, nullptr, "The chat page"},
+    {"/page.css", "GET", nullptr, handle_page, false, nullptr, "Its style"},
+    {"/page.js", "GET", nullptr, handle_page, false, nullptr, "Its script"},
 };
 
 const Route *find_route(const std::string &path) {

@@ -2,6 +2,7 @@
 
 #include "runtime/base/os.h"
 #include "runtime/server/connection.h"
+#include "runtime/server/trace_exporter.h"
 
 #include <algorithm>
 #include <condition_variable>
@@ -42,6 +43,7 @@ private:
   void remove(Connection *connection);
   std::vector<std::shared_ptr<Connection>> connections();
 
+  std::unique_ptr<TraceExporter> traces_;
   ServerContext context_;
   asio::io_context io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
@@ -59,7 +61,18 @@ private:
   bool stopped_ = false;
 };
 
-Status BeastServer::open() { return context_.config.uds.empty() ? open_tcp() : open_unix(); }
+Status BeastServer::open() {
+  if (context_.access_log.failed())
+    return Status(StatusCode::kInvalidArgument, "--access-log: cannot write " + context_.config.access_log);
+  if (const std::string &endpoint = context_.config.otlp_traces_endpoint; !endpoint.empty()) {
+    Result<std::unique_ptr<TraceExporter>> exporter = TraceExporter::start(endpoint);
+    if (!exporter.ok())
+      return exporter.status();
+    traces_ = std::move(*exporter);
+    context_.trace = [this](Span span) { traces_->add(std::move(span)); };
+  }
+  return context_.config.uds.empty() ? open_tcp() : open_unix();
+}
 
 template <typename Protocol>
 Status BeastServer::bind(Acceptor<Protocol> &acceptor, const typename Protocol::endpoint &endpoint) {

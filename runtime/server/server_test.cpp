@@ -2,6 +2,8 @@
 #include "runtime/server/testing/http_client.h"
 #include "runtime/server/testing/running_server.h"
 
+#include <cstdio>
+#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <thread>
@@ -331,7 +333,6 @@ TEST(Server, KnowsItsPathsAndMethods) {
     EXPECT_EQ(answer.status, 501) << path;
     EXPECT_THAT(answer.body, HasSubstr(path));
   }
-  EXPECT_EQ(client.get("/").status, 501);
   EXPECT_EQ(client.get("/nothing").status, 404);
   HttpAnswer wrong = client.get("/v1/completions");
   EXPECT_EQ(wrong.status, 405);
@@ -339,6 +340,50 @@ TEST(Server, KnowsItsPathsAndMethods) {
   EXPECT_EQ(client.get("/version?x=1").status, 200);
   EXPECT_EQ(client.post("/v1/completions", R"({"model":"other","prompt":"a"})").status, 404);
   EXPECT_EQ(json_of(client.get("/load"))["server_load"], 0);
+}
+
+TEST(Server, HasAPageThatLoadsNothingFromElsewhere) {
+  ServerConfig config;
+  config.api_keys = {"secret"};
+  RunningServer running(config);
+  HttpClient client(running.port());
+  HttpAnswer page = client.get("/");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.headers["content-type"], "text/html; charset=utf-8");
+  EXPECT_THAT(page.headers["content-security-policy"], HasSubstr("default-src 'none'; script-src 'self'"));
+  EXPECT_EQ(page.body.find("://"), page.body.npos);
+  EXPECT_EQ(page.body.find("style="), page.body.npos) << "the policy forbids it";
+  for (const char *path : {"page.css", "page.js"}) {
+    EXPECT_THAT(page.body, HasSubstr(path));
+    EXPECT_EQ(client.get(std::string("/") + path).status, 200);
+  }
+}
+
+TEST(Server, KeepsAnAccessLog) {
+  std::string path = ::testing::TempDir() + "access.log";
+  std::remove(path.c_str());
+  ServerConfig config;
+  config.access_log = path;
+  RunningServer running(config);
+  HttpClient client(running.port());
+  client.post("/v1/completions", R"({"prompt":"ab","max_tokens":2})", "X-Request-Id: r-7\r\n");
+  client.get("/nothing?secret=1");
+  std::vector<std::string> lines;
+  for (int i = 0; i < 500 && lines.size() < 2; ++i) { // an answer may come before its line
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::ifstream file(path);
+    lines.clear();
+    for (std::string line; std::getline(file, line);)
+      lines.push_back(line);
+  }
+  ASSERT_EQ(lines.size(), 2u);
+  Json first = Json::parse(lines[0]);
+  EXPECT_EQ(first["method"], "POST");
+  EXPECT_EQ(first["path"], "/v1/completions");
+  EXPECT_EQ(first["status"], 200);
+  EXPECT_EQ(first["request_id"], "r-7");
+  EXPECT_GT(first["bytes"], 100);
+  EXPECT_EQ(Json::parse(lines[1])["path"], "/nothing");
 }
 
 TEST(Server, WantsItsKey) {
@@ -403,6 +448,21 @@ TEST(Server, AnEngineErrorIsToldInsideAStreamToo) {
   ASSERT_GE(events.size(), 2u);
   EXPECT_THAT(events[events.size() - 2], HasSubstr("the fake engine fails here"));
   EXPECT_EQ(events.back(), "[DONE]");
+}
+
+TEST(Server, DeadlinesOfRequestsAndOfTheServer) {
+  FakeEngineOptions options;
+  options.step_time = std::chrono::milliseconds(2);
+  ServerConfig config;
+  RunningServer patient(config, options);
+  const char *fields = R"("prompt":"abc","max_tokens":250)";
+  HttpAnswer answer = post(patient.port(), "/v1/completions", "{" + std::string(fields) + R"(,"deadline_ms":5})");
+  EXPECT_EQ(answer.status, 504);
+  EXPECT_THAT(answer.body, HasSubstr("deadline"));
+  config.request_seconds = 0.005;
+  RunningServer hasty(config, options);
+  EXPECT_EQ(post(hasty.port(), "/v1/completions", "{" + std::string(fields) + "}").status, 504);
+  EXPECT_EQ(post(hasty.port(), "/v1/completions", R"({"prompt":"abc","max_tokens":1})").status, 200);
 }
 
 TEST(Server, MetricsCountRequests) {

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char *kMissingVerbs[] = {"bench-serve", "ps"};
 constexpr const char *kMissingFlags[] = {"--enable-lora",      "--lora-modules",           "--lora",
-                                         "--speculative-config", "--otlp-traces-endpoint", "--config",
+                                         "--speculative-config", "--config",
                                          "--gpu-memory-utilization",
                                          "--no-enable-chunked-prefill"};
 

@@ -30,6 +30,8 @@ void add_model_flags(Flags &flags, ModelFlags &to) {
   flags.flag("--enable-chunked-prefill", to.chunked_prefill, "always on");
   flags.text("--scheduling-policy", to.scheduling_policy, "fcfs or priority");
   flags.text("--admission", to.admission, "optimistic or predicted");
+  flags.integer("--max-queue", to.max_queue, "requests that may wait; more are told to come again (503)");
+  flags.number("--max-itl-ms", to.max_itl_ms, "prompts are cut so that running streams wait no longer for a token");
   flags.flag("--verify-weights", to.verify_weights, "check the weights' hashes first");
 }
 
@@ -63,11 +65,15 @@ Result<ModelOptions> model_options(const ModelFlags &flags) {
                                  std::tuple{flags.max_num_seqs, "--max-num-seqs", &engine.max_num_seqs},
                                  std::tuple{flags.kv_cache_memory_bytes, "--kv-cache-memory-bytes",
                                             &engine.kv_cache_bytes},
-                                 std::tuple{flags.kv_pages, "--kv-pages", &engine.kv_pages}}) {
+                                 std::tuple{flags.kv_pages, "--kv-pages", &engine.kv_pages},
+                                 std::tuple{flags.max_queue, "--max-queue", &engine.max_queue}}) {
     if (value < 0)
       return wrong(std::string(name) + " must not be negative");
     *to = value;
   }
+  if (!(flags.max_itl_ms >= 0 && flags.max_itl_ms <= 1e6))
+    return wrong("--max-itl-ms must be from 0 (off) to 1000000");
+  engine.max_itl_seconds = flags.max_itl_ms / 1e3;
   engine.prefix_caching = flags.prefix_caching;
   if (flags.scheduling_policy == "priority")
     engine.policy = SchedulingPolicy::kPriority;

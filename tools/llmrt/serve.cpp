@@ -17,11 +17,12 @@ namespace {
 
 struct ServeFlags {
   ModelFlags model;
-  std::string host = "127.0.0.1", uds, chat_template, allowed_origins, metrics_prefix = "vllm";
+  std::string host = "127.0.0.1", uds, chat_template, allowed_origins, metrics_prefix = "vllm", access_log, otlp_endpoint;
   int64_t port = 8000, threads_http = 2, seed = 0;
   std::vector<std::string> names, keys;
   std::string tool_call_parser, reasoning_parser;
   bool metrics = true, auto_tool_choice = true;
+  double request_seconds = 0;
 };
 
 Result<std::vector<std::string>> read_origins(const std::string &text) {
@@ -65,7 +66,12 @@ Result<server::ServerConfig> server_config(const ServeFlags &flags, const Flags 
   out.api_keys = flags.keys;
   out.served_model_names = flags.names;
   out.metrics_prefix = flags.metrics_prefix;
+  out.access_log = flags.access_log;
+  out.otlp_traces_endpoint = flags.otlp_endpoint;
   out.prefix_caching = flags.model.prefix_caching;
+  if (!(flags.request_seconds >= 0 && flags.request_seconds <= 1e7))
+    return wrong("--request-timeout-seconds must be from 0 (none) to 10000000");
+  out.request_seconds = flags.request_seconds;
   if (given.given("--seed"))
     out.seed = static_cast<uint64_t>(flags.seed);
   if (given.given("--allowed-origins")) {
@@ -171,7 +177,10 @@ std::function<int()> setup_serve(Flags &flags) {
   flags.text("--reasoning-parser", to->reasoning_parser,
              "how it writes thoughts: qwen3, deepseek_r1, none; default: by the chat template");
   flags.switched("auto-tool-choice", to->auto_tool_choice, "tools with tool_choice auto; default on");
+  flags.text("--access-log", to->access_log, "a line of JSON for each answer goes to this file; -: standard error");
+  flags.text("--otlp-traces-endpoint", to->otlp_endpoint, "a span for each request goes there: OTLP over HTTP, in JSON");
   flags.flag("--metrics", to->metrics, "always on");
+  flags.number("--request-timeout-seconds", to->request_seconds, "a generation that takes longer is ended; 0: none");
   flags.integer("--seed", to->seed, "for requests that bring none");
   add_report_flags(flags, to->model, "with --print-memory");
   return [to, &flags] { return serve(*to, flags); };

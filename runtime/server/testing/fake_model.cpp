@@ -1,5 +1,6 @@
 #include "runtime/server/testing/fake_model.h"
 
+#include "runtime/base/os.h"
 #include "runtime/session/byte_tokenizer.h"
 
 #include <thread>
@@ -89,6 +90,11 @@ bool FakeEngine::advance(RequestId id, Running &running) {
   if (running.made == 0 && running.branch == 0 && spec.prompt_logprobs >= 0)
     score_prompt(spec, event);
   event.cached_tokens = static_cast<int32_t>(spec.prompt.size() / 2);
+  if (spec.deadline_ns > 0 && os::monotonic_ns() > spec.deadline_ns) {
+    event.finish = FinishReason::kDeadline;
+    spec.on_event(std::move(event));
+    return false;
+  }
   if (running.made == options_.fail_at_token) {
     event.finish = FinishReason::kError;
     event.error = "the fake engine fails here";
