@@ -163,7 +163,6 @@ class Usage(ArtifactTest):
     def test_exit_codes(self):
         self.bad(1, "/nothing.fbs", "run", "/nothing.fbs", "--ids", 1)
         self.bad(2, "--unknown", "run", self.artifact, "--unknown")
-        self.bad(2, "bench-serve", "bench-serve", self.artifact)
         self.bad(2, "ps", "ps")
         self.bad(2, "--enable-lora", "serve", self.artifact, "--enable-lora")
         self.bad(2, "--speculative-config", "serve", self.artifact, "--speculative_config={}")

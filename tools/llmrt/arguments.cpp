@@ -9,7 +9,7 @@ namespace llmrt::tool {
 
 namespace {
 
-constexpr const char *kMissingVerbs[] = {"bench-serve", "ps"};
+constexpr const char *kMissingVerbs[] = {"ps"};
 constexpr const char *kMissingFlags[] = {"--enable-lora",      "--lora-modules",           "--lora",
                                          "--speculative-config", "--config",
                                          "--gpu-memory-utilization",

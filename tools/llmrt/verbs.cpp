@@ -8,6 +8,8 @@ std::vector<Verb> all_verbs() {
       {"chat", "talk with a model", setup_chat},
       {"serve", "answer HTTP requests", setup_serve},
       {"bench", "measure speed against the machine's limits", setup_bench},
+      {"bench-serve", "load a server as vllm bench serve does", setup_bench_serve},
+      {"run-batch", "answer a file of requests, in OpenAI's batch format", setup_run_batch},
       {"logits", "write the scores of token ids as .npy", setup_logits},
       {"perplexity", "mean negative log likelihood of a text", setup_perplexity},
       {"tokenize", "text to token ids", setup_tokenize},

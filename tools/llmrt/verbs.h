@@ -9,6 +9,8 @@ std::function<int()> setup_run(Flags &);
 std::function<int()> setup_serve(Flags &);
 std::function<int()> setup_chat(Flags &);
 std::function<int()> setup_bench(Flags &);
+std::function<int()> setup_bench_serve(Flags &);
+std::function<int()> setup_run_batch(Flags &);
 std::function<int()> setup_logits(Flags &);
 std::function<int()> setup_perplexity(Flags &);
 std::function<int()> setup_tokenize(Flags &);
