@@ -30,7 +30,8 @@ const CpuTier *findCpuTier(llvm::StringRef name);
 std::array<uint8_t, 16> kernelId(exec::KernelOp kernel);
 
 struct CodeSegment {
-  std::string tier;
+  std::string target; // "cpu", "vulkan"
+  std::string tier;   // of the CPU; "spirv"
   std::vector<char> bytes; // as runtime/abi/kernel.h lays it out
 };
 
@@ -71,5 +72,14 @@ llvm::Expected<KernelObjects> buildCpuObjects(llvm::ArrayRef<exec::KernelOp> ker
 // An object that defines `symbol`, an llmrt_kernel_library of these kernels, for the system of `tier`.
 llvm::Expected<ObjectFile> buildKernelRegistry(llvm::ArrayRef<LibraryKernel> kernels, llvm::StringRef symbol,
                                                const CpuTier &tier, ObjectSystem system);
+
+// Loads what buildVulkanSegment() builds with, besides what loadCodegenDialects() does.
+void loadVulkanDialects(mlir::MLIRContext &context);
+
+// Why Vulkan cannot run this kernel yet, for people; empty if it can.
+std::string vulkanRefusal(exec::KernelOp kernel);
+
+// The same for Vulkan: a SPIR-V module for each variant, in place of instructions.
+llvm::Expected<CodeSegment> buildVulkanSegment(llvm::ArrayRef<exec::KernelOp> kernels);
 
 } // namespace llmc::codegen

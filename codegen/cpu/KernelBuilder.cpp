@@ -11,7 +11,7 @@ static_assert(offsetof(llmrt_dispatch, operands) == 0 && offsetof(llmrt_dispatch
               offsetof(llmrt_dispatch, scratch) == 32);
 
 KernelBuilder::KernelBuilder(ModuleOp module, llvm::StringRef symbol, const codegen::CpuTier &tier)
-    : b(module.getLoc(), module.getContext()), tier(tier) {
+    : NumberBuilder(module.getLoc(), kLanes), tier(tier) {
   b.setInsertionPointToEnd(module.getBody());
   auto function = func::FuncOp::create(b, symbol, b.getFunctionType({ptrType()}, {}));
   entry_ = function.addEntryBlock();
@@ -50,15 +50,6 @@ Value KernelBuilder::scalar(int index) {
 
 Type KernelBuilder::ptrType() { return LLVM::LLVMPointerType::get(b.getContext()); }
 
-Value KernelBuilder::i64(int64_t value) { return arith::ConstantOp::create(b, b.getI64IntegerAttr(value)); }
-Value KernelBuilder::i32(int32_t value) { return arith::ConstantOp::create(b, b.getI32IntegerAttr(value)); }
-Value KernelBuilder::f32(double value) { return arith::ConstantOp::create(b, b.getF32FloatAttr(float(value))); }
-Value KernelBuilder::splat(double value) {
-  return arith::ConstantOp::create(b, DenseElementsAttr::get(f32Vec(), float(value)));
-}
-Value KernelBuilder::splatInt(int32_t value) {
-  return arith::ConstantOp::create(b, DenseElementsAttr::get(vec(i32Type()), value));
-}
 Value KernelBuilder::iota() {
   llvm::SmallVector<int32_t> lanes;
   for (int32_t i = 0; i < kLanes; ++i) lanes.push_back(i);
@@ -76,18 +67,6 @@ Value KernelBuilder::rem(Value x, Value y) { return b.createOrFold<arith::RemUIO
 Value KernelBuilder::min(Value x, Value y) { return b.createOrFold<arith::MinSIOp>(x, y); }
 Value KernelBuilder::max(Value x, Value y) { return b.createOrFold<arith::MaxSIOp>(x, y); }
 Value KernelBuilder::less(Value x, Value y) { return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, x, y); }
-
-Value KernelBuilder::addf(Value x, Value y) { return arith::AddFOp::create(b, x, y); }
-Value KernelBuilder::subf(Value x, Value y) { return arith::SubFOp::create(b, x, y); }
-Value KernelBuilder::mulf(Value x, Value y) { return arith::MulFOp::create(b, x, y); }
-Value KernelBuilder::divf(Value x, Value y) { return arith::DivFOp::create(b, x, y); }
-Value KernelBuilder::maxf(Value x, Value y) {
-  return select(arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, y), x, y);
-}
-Value KernelBuilder::fma(Value x, Value y, Value z) { return math::FmaOp::create(b, x, y, z); }
-Value KernelBuilder::select(Value condition, Value x, Value y) {
-  return arith::SelectOp::create(b, condition, x, y);
-}
 
 Value KernelBuilder::at(Value pointer, Value bytes) {
   return LLVM::GEPOp::create(b, ptrType(), i8Type(), pointer, ValueRange{bytes});
@@ -179,7 +158,7 @@ void KernelBuilder::storeElement(llvm::StringRef element, Value scalarF32, Value
   store(roundToBf16(*this, scalarF32), pointer, 2);
 }
 
-static Value reduce(KernelBuilder &k, Value vector, Value (KernelBuilder::*combine)(Value, Value)) {
+static Value reduce(KernelBuilder &k, Value vector, Value (codegen::NumberBuilder::*combine)(Value, Value)) {
   for (int64_t half = kLanes / 2; half >= 1; half /= 2) {
     llvm::SmallVector<int64_t> low, high;
     for (int64_t i = 0; i < half; ++i) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "codegen/Codegen.h"
+#include "codegen/common/NumberBuilder.h"
 #include "codegen/cpu/KernelInfo.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -15,19 +16,18 @@
 
 namespace llmc::cpu {
 
+using codegen::Values;
 using mlir::Value;
 using mlir::ValueRange;
-using Values = llvm::SmallVector<Value>;
 
 inline constexpr int64_t kLanes = 16;
 
-class KernelBuilder {
+class KernelBuilder : public codegen::NumberBuilder {
 public:
   // Adds func.func @symbol to `module` and positions the builder in it.
   KernelBuilder(mlir::ModuleOp module, llvm::StringRef symbol, const codegen::CpuTier &tier);
   void finish(); // the return
 
-  mlir::ImplicitLocOpBuilder b;
   const codegen::CpuTier &tier;
 
   // The dispatch
@@ -38,20 +38,11 @@ public:
   Value scratch() { return scratch_; }
 
   // Types
-  mlir::Type i64Type() { return b.getI64Type(); }
-  mlir::Type i32Type() { return b.getI32Type(); }
-  mlir::Type i8Type() { return b.getI8Type(); }
-  mlir::Type f32Type() { return b.getF32Type(); }
   mlir::Type ptrType();
   mlir::VectorType vec(mlir::Type element, int64_t lanes = kLanes) { return mlir::VectorType::get({lanes}, element); }
   mlir::VectorType f32Vec() { return vec(f32Type()); }
 
   // Constants
-  Value i64(int64_t value);
-  Value i32(int32_t value);
-  Value f32(double value);          // rounded to float32
-  Value splat(double value);        // 16 x f32
-  Value splatInt(int32_t value);    // 16 x i32
   Value iota();                     // 16 x i32: 0, 1, ...
   Value broadcast(Value scalar, int64_t lanes = kLanes);
 
@@ -69,15 +60,6 @@ public:
   Value rem(Value x, int64_t y) { return rem(x, i64(y)); }
   Value less(Value x, Value y); // signed i64
   Value lessf(Value x, Value y) { return mlir::arith::CmpFOp::create(b, mlir::arith::CmpFPredicate::OLT, x, y); }
-
-  // f32, scalar or vector
-  Value addf(Value x, Value y);
-  Value subf(Value x, Value y);
-  Value mulf(Value x, Value y);
-  Value divf(Value x, Value y);
-  Value maxf(Value x, Value y); // of numbers
-  Value fma(Value x, Value y, Value z);
-  Value select(Value condition, Value x, Value y);
 
   // Memory; offsets are in bytes
   Value at(Value pointer, Value bytes);

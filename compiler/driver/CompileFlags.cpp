@@ -15,13 +15,16 @@ namespace llmc {
 void addCompileFlags(CLI::App &app, CompileFlags &flags) {
   app.add_option("MODEL", flags.model, "a Hugging Face folder, a .safetensors file or a model.safetensors.index.json")
       ->required();
-  app.add_option("--target", flags.targets, "cpu (cuda and vulkan are not built yet)")->delimiter(',')->expected(1, -1);
+  app.add_option("--target", flags.targets, "cpu, vulkan; default cpu (cuda is not built yet)")
+      ->delimiter(',')
+      ->expected(1, -1);
   app.add_option("--cpu-tier", flags.tiers, "native or tiers by name; default x86-64-v3,x86-64-v4-vnni,arm64-dotprod")
       ->delimiter(',');
   app.add_option("--gpu-arch", flags.gpuArchs, "not built yet")->delimiter(',');
   app.add_option("--quantization", flags.quantization, "auto, none, q8_g32, q4_g32, q4_g128, ...");
   app.add_option("--dtype", flags.dtype, "auto, float32, bfloat16 or float16: unquantized tensors");
-  app.add_option("--activations", flags.activations, "of quantized linears: int8 or float");
+  app.add_option("--activations", flags.activations,
+                 "of quantized linears: int8 or float; default int8, float with --target vulkan");
   app.add_option("--kv-cache-dtype", flags.kvCacheDtype, "auto, f32, bf16, f16 or int8");
   app.add_option("--max-model-len", flags.maxModelLen, "default of llmrt; the config's length");
   app.add_option("--max-num-batched-tokens", flags.maxNumBatchedTokens, "default of llmrt; 512");
@@ -86,12 +89,14 @@ llvm::Expected<std::string> nativeTier() {
 
 static llvm::Error checkTargets(const CompileFlags &flags) {
   for (llvm::StringRef target : flags.targets) {
-    if (target == "cpu") continue;
-    if (target == "cuda" || target == "vulkan")
-      return usageError("--target " + target + " is not built yet; there is cpu");
-    return usageError("--target " + target + " is not known; there is cpu");
+    if (target == "cpu" || target == "vulkan") continue;
+    if (target == "cuda") return usageError("--target cuda is not built yet; there are cpu, vulkan");
+    return usageError("--target " + target + " is not known; there are cpu, vulkan");
   }
-  if (!flags.gpuArchs.empty()) return usageError("--gpu-arch is not built yet: there is no GPU target");
+  bool cpu = flags.targets.empty() || llvm::is_contained(flags.targets, "cpu");
+  if (!cpu && (!flags.tiers.empty() || !flags.emitKernels.empty()))
+    return usageError("--cpu-tier and --emit-kernels go with --target cpu");
+  if (!flags.gpuArchs.empty()) return usageError("--gpu-arch is not built yet: it is for --target cuda");
   return llvm::Error::success();
 }
 
@@ -132,12 +137,22 @@ static llvm::Expected<std::string> choose(llvm::StringRef flag, llvm::StringRef 
   return usageError(flag + " " + value + what + known);
 }
 
+// One program serves all targets of an artifact, so they share the activations too.
+static llvm::Expected<std::string> resolveActivations(const CompileFlags &flags, bool vulkan) {
+  if (flags.activations.empty()) return std::string(vulkan ? "float" : "int8");
+  auto activations = choose("--activations", flags.activations, "", {"int8", "float"}, {"bf16"});
+  if (activations && *activations == "int8" && vulkan)
+    return usageError("--activations int8 is not built yet for --target vulkan; there is float");
+  return activations;
+}
+
 static llvm::Error resolveTypes(const CompileFlags &flags, CompileOptions &options) {
   auto dtype = choose("--dtype", flags.dtype, "auto", {"float32", "bfloat16", "float16"}, {});
   if (!dtype) return dtype.takeError();
   auto kv = choose("--kv-cache-dtype", flags.kvCacheDtype, "auto", {"f32", "bf16", "f16", "int8"}, {"fp8"});
   if (!kv) return kv.takeError();
-  auto activations = choose("--activations", flags.activations, "", {"int8", "float"}, {"bf16"});
+  options.vulkan = llvm::is_contained(flags.targets, "vulkan");
+  auto activations = resolveActivations(flags, options.vulkan);
   if (!activations) return activations.takeError();
   options.dtype = *dtype;
   options.kvCacheDtype = *kv;
@@ -202,9 +217,11 @@ llvm::Expected<CompileOptions> resolveFlags(const CompileFlags &flags) {
   if (llvm::Error error = resolveTypes(flags, options)) return std::move(error);
   if (llvm::Error error = resolvePhase(flags, options)) return std::move(error);
   if (llvm::Error error = resolveCounts(flags, options)) return std::move(error);
-  auto tiers = resolveTiers(flags.tiers);
-  if (!tiers) return tiers.takeError();
-  options.tiers = *tiers;
+  if (flags.targets.empty() || llvm::is_contained(flags.targets, "cpu")) {
+    auto tiers = resolveTiers(flags.tiers);
+    if (!tiers) return tiers.takeError();
+    options.tiers = *tiers;
+  }
   if (llvm::Error error = resolveLibrary(flags, options)) return std::move(error);
   auto quantization = resolveQuantization(flags.quantization);
   if (!quantization) return quantization.takeError();

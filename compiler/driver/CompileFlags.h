@@ -11,7 +11,7 @@
 namespace llmc {
 
 struct CompileFlags {
-  std::string model, quantization = "auto", dtype = "auto", activations = "int8", kvCacheDtype = "auto", weights;
+  std::string model, quantization = "auto", dtype = "auto", activations, kvCacheDtype = "auto", weights;
   std::string compileTo = "artifact", output, emitKernels, emitKernelsFor = "linux";
   std::vector<std::string> targets, tiers, gpuArchs;
   uint64_t maxModelLen = 0, maxNumBatchedTokens = 512, maxNumSeqs = 64;

@@ -82,7 +82,8 @@ TEST_F(Driver, WrongUsageIsTwo) {
 
 TEST_F(Driver, WhatIsNotBuiltIsRefusedByName) {
   expectUsage({"compile", kModel, "--target", "cuda"}, "--target cuda is not built yet");
-  expectUsage({"compile", kModel, "--target", "cpu,vulkan"}, "--target vulkan is not built yet");
+  expectUsage({"compile", kModel, "--target", "cpu,vulkan", "--activations", "int8"}, "int8 is not built yet for --target");
+  expectUsage({"compile", kModel, "--target", "vulkan", "--cpu-tier", "native"}, "go with --target cpu");
   expectUsage({"compile", kModel, "--target", "tpu"}, "--target tpu is not known");
   expectUsage({"compile", kModel, "--gpu-arch", "sm_90"}, "--gpu-arch is not built yet");
   expectUsage({"compile", kModel, "--cpu-tier", "x86-64-v2"}, "--cpu-tier x86-64-v2 is not known");

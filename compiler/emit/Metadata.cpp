@@ -121,7 +121,8 @@ private:
   Offset<flatbuffers::Vector<Offset<schema::Segment>>> buildSegments() {
     std::vector<Offset<schema::Segment>> segments;
     for (const auto &[code, place] : llvm::zip_equal(in.code, layout.code))
-      segments.push_back(buildSegment("code." + code.tier, schema::SegmentKind::Code, place, "cpu", code.tier, 0));
+      segments.push_back(buildSegment("code." + (code.target == "cpu" ? code.tier : code.target),
+                                      schema::SegmentKind::Code, place, code.target, code.tier, 0));
     size_t chunks = (layout.weights.bytes + llmrt::kHashChunk - 1) / llmrt::kHashChunk;
     segments.push_back(buildSegment("weights", schema::SegmentKind::Weights, layout.weights, "", "packed", chunks));
     return fbb.CreateVector(segments);

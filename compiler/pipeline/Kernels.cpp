@@ -25,15 +25,18 @@ namespace {
 
 using Kernels = llvm::ArrayRef<exec::KernelOp>;
 
-// Builds a Result for each tier, by whichever thread is free; their order is the options'. Each tier has a context of
+constexpr llvm::StringLiteral kVulkan = "vulkan";
+
+// Builds a Result for each of the names, tiers of the CPU and targets, by whichever thread is free. Each has a context of
 // its own, with the kernels read back from text: pass managers load dialects, which must not happen in a context that
 // several threads use.
 template <typename Result> class TierBuilder {
 public:
-  using Build = std::function<llvm::Expected<Result>(Kernels, const codegen::CpuTier &)>;
+  using Build = std::function<llvm::Expected<Result>(Kernels, llvm::StringRef name)>;
 
-  TierBuilder(mlir::ModuleOp module, const CompileOptions &options, Progress &progress, Build build)
-      : options(options), progress(progress), build(std::move(build)), results(options.tiers.size()) {
+  TierBuilder(mlir::ModuleOp module, std::vector<std::string> names, int threads, Progress &progress, Build build)
+      : names(std::move(names)), threads(threads), progress(progress), build(std::move(build)),
+        results(this->names.size()) {
     llvm::raw_string_ostream stream(text);
     for (auto kernel : module.getOps<exec::KernelOp>()) {
       kernel->print(stream, mlir::OpPrintingFlags().useLocalScope());
@@ -42,7 +45,7 @@ public:
   }
 
   llvm::Expected<std::vector<Result>> run() {
-    size_t count = std::min<size_t>(size_t(std::max(1, options.threads)), results.size());
+    size_t count = std::min<size_t>(size_t(std::max(1, threads)), results.size());
     std::vector<std::thread> pool;
     for (size_t i = 1; i < count; ++i) pool.emplace_back([this] { work(); });
     work();
@@ -52,7 +55,7 @@ public:
   }
 
 private:
-  llvm::Expected<Result> buildTier(llvm::StringRef tier) {
+  llvm::Expected<Result> buildOne(llvm::StringRef name) {
     mlir::DialectRegistry registry;
     exec::registerDialects(registry);
     mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
@@ -60,21 +63,23 @@ private:
     auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     if (!module) return llvm::createStringError("the kernels do not read back from text, which is a mistake in llmc");
     std::vector<exec::KernelOp> kernels(module->getOps<exec::KernelOp>().begin(), module->getOps<exec::KernelOp>().end());
-    return build(kernels, *codegen::findCpuTier(tier));
+    if (name == kVulkan) codegen::loadVulkanDialects(context);
+    return build(kernels, name);
   }
 
   void work() {
     for (size_t i = next++; i < results.size(); i = next++) {
-      auto result = buildTier(options.tiers[i]);
+      auto result = buildOne(names[i]);
       std::lock_guard lock(mutex);
-      progress.step(options.tiers[i], ++done, results.size());
+      progress.step(names[i], ++done, results.size());
       if (result) results[i] = std::move(*result);
       else if (std::string problem = llvm::toString(result.takeError()); failure.empty())
-        failure = options.tiers[i] + ": " + problem;
+        failure = names[i] + ": " + problem;
     }
   }
 
-  const CompileOptions &options;
+  std::vector<std::string> names;
+  int threads;
   Progress &progress;
   Build build;
   std::string text; // of the kernels
@@ -89,16 +94,22 @@ private:
 
 llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp module, const CompileOptions &options,
                                                             Progress &progress) {
-  return TierBuilder<codegen::CodeSegment>(module, options, progress, codegen::buildCpuSegment).run();
+  std::vector<std::string> names = options.tiers;
+  if (options.vulkan) names.push_back(kVulkan.str());
+  auto build = [](Kernels kernels, llvm::StringRef name) {
+    return name == kVulkan ? codegen::buildVulkanSegment(kernels)
+                           : codegen::buildCpuSegment(kernels, *codegen::findCpuTier(name));
+  };
+  return TierBuilder<codegen::CodeSegment>(module, names, options.threads, progress, build).run();
 }
 
 llvm::Expected<std::vector<codegen::ObjectFile>> buildLibrary(mlir::ModuleOp module, const CompileOptions &options,
                                                               Progress &progress) {
   auto system = options.kernelLibraryForIos ? codegen::ObjectSystem::Ios : codegen::ObjectSystem::Linux;
-  auto build = [&](Kernels kernels, const codegen::CpuTier &tier) {
-    return codegen::buildCpuObjects(kernels, tier, system);
+  auto build = [&](Kernels kernels, llvm::StringRef name) {
+    return codegen::buildCpuObjects(kernels, *codegen::findCpuTier(name), system);
   };
-  auto tiers = TierBuilder<codegen::KernelObjects>(module, options, progress, build).run();
+  auto tiers = TierBuilder<codegen::KernelObjects>(module, options.tiers, options.threads, progress, build).run();
   if (!tiers) return tiers.takeError();
   std::vector<codegen::ObjectFile> objects;
   std::vector<codegen::LibraryKernel> kernels;
@@ -119,7 +130,7 @@ void printKernels(mlir::ModuleOp module, llvm::ArrayRef<codegen::CodeSegment> co
   for (const codegen::CodeSegment &segment : code) {
     llmrt_code_header header;
     std::memcpy(&header, segment.bytes.data(), sizeof header);
-    out << segment.tier << ": " << header.kernel_count << " kernels, " << segment.bytes.size() << " bytes\n";
+    out << (segment.target == "cpu" ? segment.tier : segment.target) << ": " << header.kernel_count << " kernels, " << segment.bytes.size() << " bytes\n";
     for (uint32_t i = 0; i < header.kernel_count; ++i) {
       llmrt_kernel_entry entry;
       std::memcpy(&entry, segment.bytes.data() + sizeof header + i * sizeof entry, sizeof entry);

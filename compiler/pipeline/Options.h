@@ -17,7 +17,8 @@ std::optional<Phase> parsePhase(llvm::StringRef name);
 
 struct CompileOptions {
   std::string model;                 // a path, as CONVENTIONS.md says
-  std::vector<std::string> tiers;    // of the CPU; known names, in the registry's order, none twice
+  std::vector<std::string> tiers;    // of the CPU; known names, in the registry's order, none twice; none without it
+  bool vulkan = false;               // code for Vulkan
   std::string quantization = "none"; // a scheme's name
   std::string activations = "int8";  // of quantized linears: int8 or float
   std::string dtype;                 // "float32", "bfloat16", "float16"; empty: the config's

@@ -48,7 +48,7 @@ Status CodeTable::check_layout() {
   if (head.abi_version != LLMRT_ABI_VERSION)
     return Status(StatusCode::kUnsupported, "kernel ABI version " + std::to_string(head.abi_version) +
                                                 ", this build runs version " + std::to_string(LLMRT_ABI_VERSION));
-  if (head.architecture != LLMRT_ARCH_X86_64 && head.architecture != LLMRT_ARCH_ARM64)
+  if (head.architecture < LLMRT_ARCH_X86_64 || head.architecture > LLMRT_ARCH_SPIRV)
     return corrupt("unknown architecture " + std::to_string(head.architecture));
   if (head.kernel_count > kMaxKernels || head.operand_count > kMaxTableRows || head.constraint_count > kMaxTableRows ||
       head.term_count > kMaxTableRows)
@@ -97,8 +97,10 @@ Status CodeTable::check_entry(uint32_t index) const {
   if (entry.entry < header().code_offset || entry.code_bytes == 0 ||
       entry.entry + uint64_t(entry.code_bytes) > code_end)
     return corrupt("its code does not lie in the segment's");
-  if (header().architecture == LLMRT_ARCH_ARM64 && entry.entry % 4 != 0)
+  if (header().architecture != LLMRT_ARCH_X86_64 && entry.entry % 4 != 0)
     return corrupt("its first instruction is not aligned");
+  if (header().architecture == LLMRT_ARCH_SPIRV && entry.code_bytes % 4 != 0)
+    return corrupt("its module is not whole words");
   if (entry.scalar_count == 0 || entry.scalar_count > kMaxKernelScalars)
     return corrupt("it has " + std::to_string(entry.scalar_count) + " scalars");
   if (entry.grain == 0)

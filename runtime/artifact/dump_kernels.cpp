@@ -110,6 +110,15 @@ std::string kernel_name(const schema::Artifact &meta, const llmrt_kernel_entry &
   return "kernel";
 }
 
+Status write_file(const std::string &path, std::span<const std::byte> bytes) {
+  Result<os::AtomicFile> file = os::AtomicFile::create(path);
+  if (!file)
+    return file.status();
+  if (Status status = file->write(bytes); !status.ok())
+    return status;
+  return file->commit();
+}
+
 Result<int> dump_tier(const schema::Artifact &meta, const CodeTable &table, const std::string &tier,
                       const std::string &folder) {
   std::span<const std::byte> code = table.segment().subspan(table.header().code_offset, table.header().code_bytes);
@@ -117,14 +126,15 @@ Result<int> dump_tier(const schema::Artifact &meta, const CodeTable &table, cons
   for (const llmrt_kernel_entry &entry : table.entries()) {
     std::string name = kernel_name(meta, entry) + ".r" + std::to_string(entry.first_rows) + "." +
                        to_hex({entry.id, sizeof entry.id});
-    std::string object = elf_object(table.header().architecture, code, name,
-                                    entry.entry - table.header().code_offset, entry.code_bytes);
-    Result<os::AtomicFile> file = os::AtomicFile::create(folder + "/cpu." + tier + "." + name + ".o");
-    if (!file)
-      return file.status();
-    if (Status status = file->write(std::as_bytes(std::span(object))); !status.ok())
-      return status;
-    if (Status status = file->commit(); !status.ok())
+    Status status;
+    if (table.header().architecture == LLMRT_ARCH_SPIRV) {
+      status = write_file(folder + "/vulkan." + name + ".spv", table.segment().subspan(entry.entry, entry.code_bytes));
+    } else {
+      std::string object = elf_object(table.header().architecture, code, name,
+                                      entry.entry - table.header().code_offset, entry.code_bytes);
+      status = write_file(folder + "/cpu." + tier + "." + name + ".o", std::as_bytes(std::span(object)));
+    }
+    if (!status.ok())
       return status;
     ++count;
   }
@@ -140,7 +150,7 @@ Result<int> dump_kernels(const Artifact &artifact, const std::string &folder) {
   int count = 0;
   for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
     const schema::Segment &segment = *meta.segments()->Get(i);
-    if (!is_cpu_code(segment))
+    if (!is_cpu_code(segment) && !is_code_of(segment, kVulkanTarget))
       continue;
     Result<CodeTable> table = CodeTable::parse(artifact.segment(i));
     if (!table)

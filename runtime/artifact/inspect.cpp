@@ -60,7 +60,7 @@ private:
 };
 
 struct KernelRow {
-  std::string name, tier;
+  std::string name, target, tier;
   uint64_t features;
   const llmrt_kernel_entry *entry;
 };
@@ -78,15 +78,15 @@ std::vector<KernelRow> kernel_rows(const Artifact &artifact) {
   std::vector<KernelRow> rows;
   for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
     const schema::Segment &segment = *meta.segments()->Get(i);
-    if (!is_cpu_code(segment))
+    if (!is_cpu_code(segment) && !is_code_of(segment, kVulkanTarget))
       continue;
     Result<CodeTable> table = CodeTable::parse(artifact.segment(i));
     if (!table)
       continue;
     for (const llmrt_kernel_entry &entry : table->entries()) {
       auto found = names.find(id_text(entry));
-      rows.push_back({found == names.end() ? id_text(entry) : found->second, std::string(text_of(segment.layout())),
-                      entry.features | table->header().features, &entry});
+      rows.push_back({found == names.end() ? id_text(entry) : found->second, std::string(text_of(segment.target())),
+                      std::string(text_of(segment.layout())), entry.features | table->header().features, &entry});
     }
   }
   return rows;
@@ -116,7 +116,7 @@ void write_kernels(JsonWriter &json, const std::vector<KernelRow> &rows) {
   for (const KernelRow &row : rows) {
     json.open('{');
     json.field("name", row.name);
-    json.field("target", kCpuTarget);
+    json.field("target", row.target);
     json.key("features");
     json.open('[');
     for (const std::string &feature : feature_names(row.features))

@@ -15,8 +15,8 @@ std::string_view text_of(const flatbuffers::String *string) {
   return string ? std::string_view(string->c_str(), string->size()) : std::string_view();
 }
 
-bool is_cpu_code(const schema::Segment &segment) {
-  return segment.kind() == schema::SegmentKind::Code && text_of(segment.target()) == kCpuTarget;
+bool is_code_of(const schema::Segment &segment, std::string_view target) {
+  return segment.kind() == schema::SegmentKind::Code && text_of(segment.target()) == target;
 }
 
 const schema::Program *find_program(const schema::Artifact &meta, std::string_view name) {
@@ -115,14 +115,15 @@ Status check_segment(const schema::Segment &segment, const std::string &where, u
   return ok_status();
 }
 
-// Opens the tables of every tier of the CPU.
+// Opens the tables of every tier of the CPU and of Vulkan; what is for other targets is not looked at.
 Status read_tiers(Context &context) {
   const auto *segments = context.meta.segments();
   for (uint32_t i = 0; i < count_of(segments); ++i) {
     const schema::Segment &segment = *segments->Get(i);
-    if (!is_cpu_code(segment))
+    bool vulkan = is_code_of(segment, kVulkanTarget);
+    if (!vulkan && !is_cpu_code(segment))
       continue;
-    std::string name(text_of(segment.layout()));
+    std::string name(text_of(vulkan ? segment.target() : segment.layout()));
     std::string where = named("segment", i, segment.name());
     for (const Tier &tier : context.tiers)
       if (tier.name == name)
@@ -130,6 +131,8 @@ Status read_tiers(Context &context) {
     Result<CodeTable> table = CodeTable::parse(context.file.subspan(segment.offset(), segment.bytes()));
     if (!table)
       return Status(table.status().code(), where + ": " + table.status().message());
+    if ((table->header().architecture == LLMRT_ARCH_SPIRV) != vulkan)
+      return corrupt(where, "holds the code of another target than it says");
     context.tiers.push_back({std::move(name), *std::move(table)});
   }
   return ok_status();

@@ -15,7 +15,7 @@
 namespace llmrt {
 
 inline constexpr int kMaxArtifactCacheGroups = 8;
-inline constexpr std::string_view kCpuTarget = "cpu";
+inline constexpr std::string_view kCpuTarget = "cpu", kVulkanTarget = "vulkan";
 
 // The metadata as a flatbuffer: every pointer in it stays inside, strings end, nesting is bounded. Null if not.
 const schema::Artifact *verify_flatbuffer(std::span<const std::byte> metadata);
@@ -32,7 +32,9 @@ Status verify_contents(const schema::Artifact &meta, std::span<const std::byte> 
 
 // ---- for those who read a verified artifact ------------------------------------------------------------------------
 std::string_view text_of(const flatbuffers::String *string); // empty for null
-bool is_cpu_code(const schema::Segment &segment);            // its bytes are a code segment of runtime/abi/kernel.h
+// Its bytes are a code segment of runtime/abi/kernel.h, for that target.
+bool is_code_of(const schema::Segment &segment, std::string_view target);
+inline bool is_cpu_code(const schema::Segment &segment) { return is_code_of(segment, kCpuTarget); }
 template <typename T> uint32_t count_of(const flatbuffers::Vector<T> *vector) { return vector ? vector->size() : 0; }
 const schema::Program *find_program(const schema::Artifact &meta, std::string_view name); // null if there is none
 

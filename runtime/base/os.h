@@ -118,6 +118,25 @@ private:
   size_t bytes_ = 0;
 };
 
+// A library of the system, opened at run time: for what may be missing.
+class SharedLibrary {
+public:
+  SharedLibrary() = default;
+  SharedLibrary(SharedLibrary &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  SharedLibrary &operator=(SharedLibrary &&other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~SharedLibrary();
+  // kNotFound with the system's reason.
+  static Result<SharedLibrary> open(const char *name);
+  void *symbol(const char *name) const; // null if it is not there
+
+private:
+  explicit SharedLibrary(void *handle) : handle_(handle) {}
+  void *handle_ = nullptr;
+};
+
 void advise_sequential(std::span<const std::byte> mapped); // read ahead; advice only
 void advise_needed(std::span<const std::byte> mapped);
 

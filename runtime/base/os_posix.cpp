@@ -10,6 +10,7 @@
 #include <ctime>
 #include <limits.h>
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
@@ -243,6 +244,21 @@ void wake(std::atomic<uint32_t> &word, int count) {
 void wait_on(std::atomic<uint32_t> &word, uint32_t expected) { word.wait(expected); }
 void wake(std::atomic<uint32_t> &word, int count) { count == 1 ? word.notify_one() : word.notify_all(); }
 #endif
+
+SharedLibrary::~SharedLibrary() {
+  if (handle_) dlclose(handle_);
+}
+
+Result<SharedLibrary> SharedLibrary::open(const char *name) {
+  void *handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  if (!handle) {
+    const char *reason = dlerror();
+    return Status(StatusCode::kNotFound, reason ? reason : std::string(name) + " cannot be opened");
+  }
+  return SharedLibrary(handle);
+}
+
+void *SharedLibrary::symbol(const char *name) const { return handle_ ? dlsym(handle_, name) : nullptr; }
 
 int usable_cpus() {
 #ifdef __linux__

@@ -45,6 +45,9 @@ public:
 
   virtual std::string description() const = 0; // "cpu x86-64-v4-vnni, 2 threads"
 
+  // Bytes that the default size of the KV cache is taken from; 0: those of the machine.
+  virtual int64_t memory_budget() const { return 0; }
+
   // Takes all memory a step within `limits` needs. Called once, before anything below.
   virtual Status prepare(const Limits &limits) = 0;
   virtual StepBlock step_block() = 0;

@@ -2,8 +2,8 @@
 
 #include "runtime/base/os.h"
 #include "runtime/base/text.h"
-#include "runtime/device/cpu/cpu_device.h"
 #include "runtime/schema/artifact_generated.h"
+#include "runtime/session/pick_device.h"
 #include "runtime/text/tokenizer_verify.h"
 
 #include <ctime>
@@ -89,37 +89,14 @@ Status read_text_parts(const ModelOptions &options, Model &model) {
   return read_special_tokens(meta, model);
 }
 
-Status choose_code(const ModelOptions &options, CpuDeviceOptions &device) {
-  device.mode = options.load_mode;
-  if (options.kernels && options.kernels->abi_version != LLMRT_ABI_VERSION)
-    return Status(StatusCode::kUnsupported,
-                  "the kernels linked into this program are of ABI version " +
-                      std::to_string(options.kernels->abi_version) + ", this build runs version " +
-                      std::to_string(LLMRT_ABI_VERSION) + "; make them again with llmc compile --emit-kernels");
-  if (options.kernels)
-    device.static_kernels = {options.kernels->kernels, options.kernels->count};
-  if (options.kernels && device.mode == LoadMode::kAuto)
-    device.mode = LoadMode::kStatic;
-  return ok_status();
-}
-
 Status make_engine(const ModelOptions &options, Model &model) {
-  CpuDeviceOptions device_options;
-  device_options.threads = options.threads > 0 ? options.threads : os::usable_cpus();
-  device_options.tier = options.cpu_tier;
-  device_options.profile = options.profile;
-  if (Status status = choose_code(options, device_options); !status.ok())
-    return status;
-  Result<std::string> tier = cpu_tier(*model.artifact, options.cpu_tier);
-  if (!tier.ok())
-    return tier.status();
-  Result<std::unique_ptr<Device>> device = make_cpu_device(model.artifact, device_options);
+  Result<OpenDevice> device = open_device(options, model.artifact);
   if (!device.ok())
     return device.status();
-  model.device = "cpu";
-  model.cpu_tier = *tier;
-  model.threads = device_options.threads;
-  Result<std::unique_ptr<Engine>> engine = Engine::create(model.artifact, std::move(*device), options.engine);
+  model.device = device->name;
+  model.cpu_tier = device->cpu_tier;
+  model.threads = device->threads;
+  Result<std::unique_ptr<Engine>> engine = Engine::create(model.artifact, std::move(device->device), options.engine);
   if (!engine.ok())
     return engine.status();
   model.engine = std::move(*engine);

@@ -26,6 +26,7 @@ struct ModelOptions {
   std::shared_ptr<const Artifact> artifact; // set: opened already, from `path`
   int threads = 0;         // 0: as many as the machine has
   std::string cpu_tier;    // empty: the best that the machine can run
+  std::string device;      // "cpu", "vulkan", "vulkan:1"; empty or "auto": pick_device()'s
   std::string kv_cache_dtype = "auto"; // anything else must be what the artifact was compiled with
   std::string chat_template;           // source; empty: the artifact's
   LoadMode load_mode = LoadMode::kAuto;          // of the kernels; kStatic where `kernels` is set
@@ -51,7 +52,7 @@ struct Model {
   int32_t begin_id = -1; // -1: none
   int32_t page_tokens = 0; // of the first cache group
   std::string kv_cache_dtype;
-  std::string device, cpu_tier; // "cpu", the tier in use
+  std::string device, cpu_tier; // "cpu" and the tier in use, or "vulkan" and the device's name
   int threads = 0;
   int64_t created = 0;  // seconds since 1970
   double load_ms = 0;   // from the call of open() to ready

@@ -1,6 +1,7 @@
 // llmrt inspect, verify.
 #include "runtime/artifact/inspect.h"
 #include "runtime/base/text.h"
+#include "runtime/session/pick_device.h"
 #include "tools/llmrt/common.h"
 #include "tools/llmrt/progress.h"
 #include "tools/llmrt/verbs.h"
@@ -30,6 +31,10 @@ int inspect(const InspectFlags &flags) {
   std::string out = flags.model.json ? inspect_json(**artifact) : inspect_text(**artifact);
   if (out.empty() || out.back() != '\n')
     out += '\n';
+  if (!flags.model.json) {
+    DevicePick pick = pick_device(**artifact);
+    out += "would run on    " + pick.device + ": " + pick.why + "\n";
+  }
   return print(out) && flush_stdout() ? kOk : kError;
 }
 

@@ -5,6 +5,7 @@
 #include "runtime/device/cpu/cpu_device.h"
 #include "runtime/engine/sizing.h"
 #include "runtime/schema/artifact_generated.h"
+#include "runtime/session/pick_device.h"
 #include "tools/llmrt/common.h"
 
 namespace llmrt::tool {
@@ -19,7 +20,7 @@ void add_model_flags(Flags &flags, ModelFlags &to) {
   add_file_flags(flags, to);
   flags.integer("-t,--threads", to.threads, "that compute; 0: all that this process may use");
   flags.texts("--cpu-tier", to.cpu_tiers, "force a tier, e.g. x86-64-v3; native: this machine's best");
-  flags.text("--target", to.target, "cpu");
+  flags.text("--device,--target", to.device, "auto, cpu, vulkan, or vulkan:N for the Nth of several");
   flags.integer("-c,--ctx-size,--max-model-len", to.max_model_len, "tokens of a sequence, prompt and answer");
   flags.integer("--max-num-batched-tokens", to.max_num_batched_tokens, "tokens of a step");
   flags.integer("--max-num-seqs", to.max_num_seqs, "sequences of a step (-np)");
@@ -44,11 +45,12 @@ Result<ModelOptions> model_options(const ModelFlags &flags) {
   auto wrong = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
   if (flags.file.empty() == flags.model.empty())
     return wrong(flags.file.empty() ? "which artifact? give its FILE" : "give either FILE or --model, not both");
-  if (flags.target != "cpu")
-    return wrong("--target " + flags.target + " is not there yet in this version; cpu is");
+  if (flags.device != "auto" && flags.device != "cpu" && flags.device.substr(0, 6) != "vulkan")
+    return wrong("--device (--target) " + flags.device + " is not there yet in this version; auto, cpu and vulkan are");
   if (flags.quiet)
     set_log_level(LogLevel::kError);
   ModelOptions out;
+  out.device = flags.device;
   out.path = flags.file.empty() ? flags.model : flags.file;
   if (flags.threads < 0 || flags.threads > 1024)
     return wrong("--threads must be from 0 to 1024");
@@ -116,6 +118,8 @@ int print_memory(const ModelOptions &options, bool json, int server_threads) {
   Result<std::shared_ptr<const Artifact>> artifact = Artifact::open(options.path);
   if (!artifact.ok())
     return fail(artifact.status());
+  if (options.device.substr(0, 6) == "vulkan" || pick_device(**artifact).device != "cpu")
+    return fail(Status(StatusCode::kUnsupported, "--print-memory counts the memory of --device cpu only in this version"));
   Result<Sizing> sizing =
       size_engine((*artifact)->meta(), options.engine, static_cast<int64_t>(os::available_memory()));
   if (!sizing.ok())

@@ -1,6 +1,6 @@
 // attention: an item is one row and one key-value head. Rows of one sequence are taken together, with all query heads of
 // the key-value head: decode and prompt are the same code, on tiles of another size.
-#include "codegen/cpu/Math.h"
+#include "codegen/common/Math.h"
 #include "codegen/cpu/kinds/AttentionSoftmax.h"
 
 namespace llmc::cpu {

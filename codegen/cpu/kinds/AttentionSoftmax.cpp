@@ -1,6 +1,6 @@
 #include "codegen/cpu/kinds/AttentionSoftmax.h"
 
-#include "codegen/cpu/Math.h"
+#include "codegen/common/Math.h"
 
 namespace llmc::cpu {
 

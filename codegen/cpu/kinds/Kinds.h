@@ -1,6 +1,7 @@
 // The emitters, one a kernel kind of docs/kernels.md.
 #pragma once
 
+#include "codegen/common/Epilogue.h"
 #include "codegen/cpu/KernelBuilder.h"
 #include "codegen/schemes/Scheme.h"
 
@@ -22,13 +23,6 @@ Expression matrixBytes(exec::KernelOp kernel, Expression blocks, Expression colu
 // `count` rounded down to whole vectors: a padding that is none, which the table cannot rule out, stays inside its bytes.
 inline Value wholeVectors(KernelBuilder &k, Value count) { return k.mul(k.div(count, kLanes), kLanes); }
 
-// What an epilogue reads beside its accumulators.
-struct EpilogueInputs {
-  Values accumulators; // 16 x f32 each
-  Values rows;         // likewise
-  Values vectors;      // likewise; two each in a gated linear
-};
-// The region's scalar operations, each on 16 lanes; the accumulator itself where there is no region.
-Value emitEpilogue(KernelBuilder &k, mlir::Region &region, const EpilogueInputs &inputs);
+using codegen::EpilogueInputs; // 16 lanes each
 
 } // namespace llmc::cpu

@@ -1,5 +1,5 @@
 // rope_table: cosines and sines of every row's position, once a step. rope: turns (and optionally norms) heads.
-#include "codegen/cpu/Math.h"
+#include "codegen/common/Math.h"
 #include "codegen/cpu/kinds/Kinds.h"
 
 #include "mlir/IR/BuiltinTypes.h"
@@ -67,7 +67,7 @@ void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
     Value length = dynamic ? k.loadIndex(lengths, k.loadIndex(sequences, item)) : Value();
     k.loop(k.i64(0), wholeVectors(k, halfPad), kLanes, [&](Value i) {
       Value frequency = dynamic ? dynamicFrequencies(k, kernel, length, i) : k.loadVec(k.at(frequencies, k.mul(i, 4)));
-      CosSin turned = emitCosSin(k, k.mulf(wide, frequency));
+      codegen::CosSin turned = emitCosSin(k, k.mulf(wide, frequency));
       k.store(k.mulf(turned.cosine, k.splat(factor)), k.at(cosines, k.mul(i, 4)));
       k.store(k.mulf(turned.sine, k.splat(factor)), k.at(sines, k.mul(i, 4)));
     });

@@ -6,6 +6,7 @@
 #include "runtime/device/cpu/dispatch_plan.h"
 #include "runtime/device/cpu/thread_pool.h"
 #include "runtime/device/memory_plan.h"
+#include "runtime/device/step_check.h"
 
 #include <algorithm>
 #include <cstring>
@@ -13,8 +14,6 @@
 namespace llmrt {
 
 namespace {
-
-constexpr int64_t kMaxLimit = INT32_MAX; // of tokens, sequences, rows, blocks and pages: they are int32 in the step block
 
 class CpuDevice final : public Device {
 public:
@@ -35,14 +34,10 @@ public:
 
 private:
   int groups() const { return int(count_of(artifact_->meta().cache_groups())); }
-  Status check_limits(const Limits &limits) const;
   Status take_memory(const Limits &limits);
-  Status check_shape(const StepShape &shape) const;
-  Status check_step_block(const StepShape &shape) const;
   Status run_dispatch(size_t index, const SymbolValues &values);
   Status run_copy(const PlannedDispatch &dispatch, const SymbolValues &values);
   Status run_kernel(const PlannedDispatch &dispatch, const SymbolValues &values);
-  void lay_out_step_block();
   void start_profile();
   void note_dispatch(size_t index, const SymbolValues &values, uint64_t begin);
   void note_run(const StepShape &shape, uint64_t begin);
@@ -66,17 +61,6 @@ private:
   int64_t logits_rows_ = 0; // of the last run
   DispatchPlan plan_;
 };
-
-Status CpuDevice::check_limits(const Limits &limits) const {
-  auto in_range = [](int64_t value) { return value >= 1 && value <= kMaxLimit; };
-  if (!in_range(limits.tokens) || !in_range(limits.sequences) || !in_range(limits.rows) || !in_range(limits.max_blocks))
-    return Status(StatusCode::kInvalidArgument, "the step's limits are out of range");
-  for (int group = 0; group < groups(); ++group)
-    if (!in_range(limits.pages[size_t(group)]))
-      return Status(StatusCode::kInvalidArgument, "the number of pages of cache group " + std::to_string(group) +
-                                                      " is out of range");
-  return ok_status();
-}
 
 // Sums of sizes; what does not fit into 63 bits stays at the largest value.
 int64_t add_or_huge(int64_t a, int64_t b) {
@@ -135,7 +119,7 @@ Status CpuDevice::take_memory(const Limits &limits) {
 Status CpuDevice::prepare(const Limits &limits) {
   if (prepared_)
     return Status(StatusCode::kInternal, "the device has been prepared before");
-  if (Status status = check_limits(limits); !status.ok())
+  if (Status status = check_limits(artifact_->meta(), limits); !status.ok())
     return status;
   if (Status status = take_memory(limits); !status.ok())
     return status;
@@ -150,26 +134,10 @@ Status CpuDevice::prepare(const Limits &limits) {
   if (!logits)
     return Status(StatusCode::kInternal, "the offset of the logits overflows");
   logits_ = reinterpret_cast<const float *>(memory_.arena + *logits);
-  lay_out_step_block();
+  block_ = step_block_at(memory_.step_block, limits, groups());
   start_profile();
   prepared_ = true;
   return ok_status();
-}
-
-void CpuDevice::lay_out_step_block() {
-  const Limits &limits = limits_;
-  StepBlockLayout layout = step_block_layout(limits, groups());
-  auto array = [this](int64_t offset, int64_t count) {
-    return std::span(reinterpret_cast<int32_t *>(memory_.step_block + offset), size_t(count));
-  };
-  block_.token_ids = array(layout.token_ids, limits.tokens);
-  block_.positions = array(layout.positions, limits.tokens);
-  block_.sequence_index = array(layout.sequence_index, limits.tokens);
-  block_.output_rows = array(layout.output_rows, limits.rows);
-  block_.rope_length = array(layout.rope_length, limits.sequences);
-  block_.max_blocks = limits.max_blocks;
-  for (int group = 0; group < groups(); ++group)
-    block_.page_tables[size_t(group)] = array(layout.page_tables[size_t(group)], limits.sequences * limits.max_blocks);
 }
 
 void CpuDevice::start_profile() {
@@ -189,41 +157,6 @@ void CpuDevice::start_profile() {
 }
 
 StepBlock CpuDevice::step_block() { return block_; }
-
-Status CpuDevice::check_shape(const StepShape &shape) const {
-  if (!prepared_)
-    return Status(StatusCode::kInternal, "the device has not been prepared");
-  auto in = [](int64_t value, int64_t limit) { return value >= 0 && value <= limit; };
-  if (!in(shape.tokens, limits_.tokens) || !in(shape.sequences, limits_.sequences) || !in(shape.rows, limits_.rows))
-    return Status(StatusCode::kInvalidArgument, "the step is larger than what the device was prepared for");
-  return ok_status();
-}
-
-// Kernels index with these values; the verifier has shown that they stay inside if the values are below their bounds.
-Status CpuDevice::check_step_block(const StepShape &shape) const {
-  const schema::Artifact &meta = artifact_->meta();
-  int64_t positions = meta.model()->positions_are_bounded() ? int64_t(meta.model()->max_positions()) : INT32_MAX;
-  for (int group = 0; group < groups(); ++group)
-    positions =
-        std::min(positions, limits_.max_blocks * int64_t(meta.cache_groups()->Get(uint32_t(group))->page_tokens()));
-  auto below = [](std::span<const int32_t> values, int64_t count, int64_t bound) {
-    // Negative values are large as unsigned ones; a maximum without branches.
-    uint32_t largest = 0;
-    for (int32_t value : values.first(size_t(count)))
-      largest = std::max(largest, uint32_t(value));
-    return count == 0 || int64_t(largest) < bound;
-  };
-  bool ok = below(block_.token_ids, shape.tokens, meta.model()->vocabulary()) &&
-            below(block_.positions, shape.tokens, positions) &&
-            below(block_.sequence_index, shape.tokens, shape.sequences) &&
-            below(block_.output_rows, shape.rows, shape.tokens);
-  for (int group = 0; group < groups(); ++group)
-    ok = ok && below(block_.page_tables[size_t(group)], shape.sequences * limits_.max_blocks,
-                     limits_.pages[size_t(group)]);
-  return ok ? ok_status()
-            : Status(StatusCode::kInvalidArgument, "a token id, position, sequence, row or page of the step is out of "
-                                                   "range");
-}
 
 // What one thread needs to do its share of a dispatch.
 struct KernelCall {
@@ -311,9 +244,9 @@ void CpuDevice::note_run(const StepShape &shape, uint64_t begin) {
 
 Status CpuDevice::run(const StepShape &shape) {
   const uint64_t begin = profile_ ? os::monotonic_ns() : 0;
-  if (Status status = check_shape(shape); !status.ok())
-    return status;
-  if (Status status = check_step_block(shape); !status.ok())
+  if (!prepared_)
+    return Status(StatusCode::kInternal, "the device has not been prepared");
+  if (Status status = check_step(artifact_->meta(), limits_, shape, block_); !status.ok())
     return status;
   Limits step = limits_;
   step.tokens = shape.tokens;

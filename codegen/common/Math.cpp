@@ -1,38 +1,38 @@
-#include "codegen/cpu/Math.h"
+#include "codegen/common/Math.h"
 
-namespace llmc::cpu {
+namespace llmc::codegen {
 
 using namespace mlir;
 
 namespace {
 
-Value splatF64(KernelBuilder &k, double value) {
-  return arith::ConstantOp::create(k.b, DenseElementsAttr::get(k.vec(k.b.getF64Type()), value));
+Value splatF64(NumberBuilder &k, double value) {
+  return arith::ConstantOp::create(k.b, DenseElementsAttr::get(mlir::cast<VectorType>(k.numberType(k.b.getF64Type())), value));
 }
 
 // Horner's scheme, highest power first.
-Value polynomial(KernelBuilder &k, Value x, llvm::ArrayRef<double> coefficients) {
+Value polynomial(NumberBuilder &k, Value x, llvm::ArrayRef<double> coefficients) {
   Value result = k.splat(coefficients.front());
   for (double c : coefficients.drop_front()) result = k.fma(result, x, k.splat(c));
   return result;
 }
-Value polynomialF64(KernelBuilder &k, Value x, llvm::ArrayRef<double> coefficients) {
+Value polynomialF64(NumberBuilder &k, Value x, llvm::ArrayRef<double> coefficients) {
   Value result = splatF64(k, coefficients.front());
   for (double c : coefficients.drop_front()) result = k.fma(result, x, splatF64(k, c));
   return result;
 }
 
-Value compare(KernelBuilder &k, arith::CmpFPredicate predicate, Value x, Value y) {
+Value compare(NumberBuilder &k, arith::CmpFPredicate predicate, Value x, Value y) {
   return arith::CmpFOp::create(k.b, predicate, x, y);
 }
-Value absolute(KernelBuilder &k, Value x) { return math::AbsFOp::create(k.b, x); }
-Value copySign(KernelBuilder &k, Value magnitude, Value sign) {
+Value absolute(NumberBuilder &k, Value x) { return math::AbsFOp::create(k.b, x); }
+Value copySign(NumberBuilder &k, Value magnitude, Value sign) {
   return math::CopySignOp::create(k.b, magnitude, sign);
 }
 
 } // namespace
 
-Value emitExp(KernelBuilder &k, Value x) {
+Value emitExp(NumberBuilder &k, Value x) {
   auto &b = k.b;
   // x = n ln 2 + r with |r| <= ln(2)/2; ln 2 in two parts, the first with trailing zeros so that n x part is exact.
   Value low = k.splat(-87.33654), high = k.splat(88.72283);
@@ -44,11 +44,11 @@ Value emitExp(KernelBuilder &k, Value x) {
   // Taylor to the seventh power: below 2^-26 on the interval.
   Value p = polynomial(k, r, {1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1.0, 1.0});
   // 2^n in two factors, so that n = 128 does not overflow on the way.
-  Value whole = arith::FPToSIOp::create(b, k.vec(k.i32Type()), n);
+  Value whole = arith::FPToSIOp::create(b, k.numberType(k.i32Type()), n);
   Value half = arith::ShRSIOp::create(b, whole, k.splatInt(1));
   auto power = [&](Value exponent) -> Value {
     Value bits = arith::ShLIOp::create(b, arith::AddIOp::create(b, exponent, k.splatInt(127)), k.splatInt(23));
-    return arith::BitcastOp::create(b, k.f32Vec(), bits);
+    return arith::BitcastOp::create(b, k.f32Number(), bits);
   };
   Value result = k.mulf(k.mulf(p, power(half)), power(arith::SubIOp::create(b, whole, half)));
   result = k.select(compare(k, arith::CmpFPredicate::OLT, x, low), k.splat(0), result);
@@ -56,7 +56,7 @@ Value emitExp(KernelBuilder &k, Value x) {
   return k.select(compare(k, arith::CmpFPredicate::UNO, x, x), x, result);
 }
 
-Value emitExp2(KernelBuilder &k, Value x, bool forBf16) {
+Value emitExp2(NumberBuilder &k, Value x, bool forBf16) {
   auto &b = k.b;
   Value low = k.splat(-125);
   Value clamped = k.select(compare(k, arith::CmpFPredicate::OLT, x, low), low, x);
@@ -67,13 +67,13 @@ Value emitExp2(KernelBuilder &k, Value x, bool forBf16) {
                                         0.6931241934163358, 1.0})
                     : polynomial(k, r, {0.0001535336192759642, 0.001339887440815329, 0.009618437357548804,
                                         0.05550332471144659, 0.24022647913630713, 0.6931472028550538, 1.0});
-  Value whole = arith::FPToSIOp::create(b, k.vec(k.i32Type()), n);
+  Value whole = arith::FPToSIOp::create(b, k.numberType(k.i32Type()), n);
   Value bits = arith::ShLIOp::create(b, arith::AddIOp::create(b, whole, k.splatInt(127)), k.splatInt(23));
-  Value result = k.mulf(p, arith::BitcastOp::create(b, k.f32Vec(), bits));
+  Value result = k.mulf(p, arith::BitcastOp::create(b, k.f32Number(), bits));
   return k.select(compare(k, arith::CmpFPredicate::OLT, x, low), k.splat(0), result);
 }
 
-Value emitTanh(KernelBuilder &k, Value x) {
+Value emitTanh(NumberBuilder &k, Value x) {
   Value size = absolute(k, x);
   // Near zero the quotient below cancels: there an odd polynomial (Taylor, |x| < 0.55).
   Value square = k.mulf(x, x);
@@ -86,7 +86,7 @@ Value emitTanh(KernelBuilder &k, Value x) {
   return k.select(compare(k, arith::CmpFPredicate::OLT, size, k.splat(0.55)), small, large);
 }
 
-Value emitErf(KernelBuilder &k, Value x) {
+Value emitErf(NumberBuilder &k, Value x) {
   Value size = absolute(k, x);
   // |x| < 1: Maclaurin series, 2/sqrt(pi) sum (-1)^n x^(2n+1) / (n! (2n+1)).
   Value square = k.mulf(x, x);
@@ -103,11 +103,11 @@ Value emitErf(KernelBuilder &k, Value x) {
   return k.select(compare(k, arith::CmpFPredicate::OLT, size, k.splat(1)), small, large);
 }
 
-static Value sigmoid(KernelBuilder &k, Value x) {
+static Value sigmoid(NumberBuilder &k, Value x) {
   return k.divf(k.splat(1), k.addf(k.splat(1), emitExp(k, k.mulf(x, k.splat(-1)))));
 }
 
-Value emitActivation(KernelBuilder &k, llm::ActivationKind kind, Value x) {
+Value emitActivation(NumberBuilder &k, llm::ActivationKind kind, Value x) {
   switch (kind) {
   case llm::ActivationKind::Silu:
     return k.divf(x, k.addf(k.splat(1), emitExp(k, k.mulf(x, k.splat(-1)))));
@@ -134,9 +134,9 @@ Value emitActivation(KernelBuilder &k, llm::ActivationKind kind, Value x) {
   llvm_unreachable("every kind is above");
 }
 
-CosSin emitCosSin(KernelBuilder &k, Value angles) {
+CosSin emitCosSin(NumberBuilder &k, Value angles) {
   auto &b = k.b;
-  Type f64Vec = k.vec(b.getF64Type()), i64Vec = k.vec(b.getI64Type());
+  Type f64Vec = k.numberType(b.getF64Type()), i64Vec = k.numberType(b.getI64Type());
   Value x = arith::ExtFOp::create(b, f64Vec, angles);
   Value n = math::RoundEvenOp::create(b, k.mulf(x, splatF64(k, 0.63661977236758134308)));
   Value r = k.fma(n, splatF64(k, -1.57079632679489655800), x);
@@ -161,10 +161,10 @@ CosSin emitCosSin(KernelBuilder &k, Value angles) {
   Value sinResult = negateIf(isSet(quadrant, two), k.select(swap, cosine, sine));
   Value next = arith::AddIOp::create(b, quadrant, one);
   Value cosResult = negateIf(isSet(next, two), k.select(swap, sine, cosine));
-  return {arith::TruncFOp::create(b, k.f32Vec(), cosResult), arith::TruncFOp::create(b, k.f32Vec(), sinResult)};
+  return {arith::TruncFOp::create(b, k.f32Number(), cosResult), arith::TruncFOp::create(b, k.f32Number(), sinResult)};
 }
 
-Value emitLogF64(KernelBuilder &k, Value x) {
+Value emitLogF64(NumberBuilder &k, Value x) {
   auto &b = k.b;
   auto f64 = [&](double v) -> Value { return arith::ConstantOp::create(b, b.getF64FloatAttr(v)); };
   // x = 2^e m with m in [sqrt(1/2), sqrt(2)): then log m = 2 atanh((m - 1)/(m + 1)).
@@ -181,7 +181,7 @@ Value emitLogF64(KernelBuilder &k, Value x) {
   return k.fma(arith::SIToFPOp::create(b, b.getF64Type(), exponent), f64(0.69314718055994530942), logM);
 }
 
-Value emitExpF64(KernelBuilder &k, Value x) {
+Value emitExpF64(NumberBuilder &k, Value x) {
   auto &b = k.b;
   Value n = math::RoundEvenOp::create(b, k.mulf(x, splatF64(k, 1.44269504088896340736)));
   Value r = k.fma(n, splatF64(k, -0.69314718055994528623), x);
@@ -194,12 +194,12 @@ Value emitExpF64(KernelBuilder &k, Value x) {
     if (i > 0) factorial /= i;
   }
   Value p = polynomialF64(k, r, coefficients);
-  auto i64Vec = k.vec(b.getI64Type());
+  auto i64Vec = k.numberType(b.getI64Type());
   Value exponent = arith::FPToSIOp::create(b, i64Vec, n);
-  Value bias = arith::ConstantOp::create(b, DenseElementsAttr::get(i64Vec, int64_t(1023)));
-  Value shift = arith::ConstantOp::create(b, DenseElementsAttr::get(i64Vec, int64_t(52)));
+  Value bias = arith::ConstantOp::create(b, DenseElementsAttr::get(mlir::cast<VectorType>(i64Vec), int64_t(1023)));
+  Value shift = arith::ConstantOp::create(b, DenseElementsAttr::get(mlir::cast<VectorType>(i64Vec), int64_t(52)));
   Value bits = arith::ShLIOp::create(b, arith::AddIOp::create(b, exponent, bias), shift);
-  return k.mulf(p, arith::BitcastOp::create(b, k.vec(b.getF64Type()), bits));
+  return k.mulf(p, arith::BitcastOp::create(b, k.numberType(b.getF64Type()), bits));
 }
 
-} // namespace llmc::cpu
+} // namespace llmc::codegen

@@ -1,0 +1,109 @@
+// Builds the body of one GPU kernel in the portable subset: gpu, scf, arith, math and memref on words of 32 bits. The
+// same source goes to SPIR-V and to NVVM. Numbers are scalars; an index is below 2^31.
+//
+// A kernel's arguments are one buffer of words that describes the dispatch, and one for each operand:
+//   argument 0     the scalars, then for each operand the word it begins at in its buffer, then the work items
+//   argument 1 + i operand i
+// Values of 16 bits lie two in a word and are taken apart here, so that no kernel needs 8- or 16-bit storage.
+#pragma once
+
+#include "codegen/common/NumberBuilder.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/BuiltinOps.h"
+
+#include <functional>
+
+namespace llmc::gpu {
+
+using codegen::Values;
+using mlir::Value;
+using mlir::ValueRange;
+
+inline constexpr int64_t kLanes = 16; // rows side by side in a packed matrix; partial sums of a row
+
+class GpuBuilder : public codegen::NumberBuilder {
+public:
+  // Adds gpu.func @symbol to `module` and positions the builder in it. `threads`: of a workgroup.
+  GpuBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef symbol, int operands, int scalars, int64_t threads);
+  void finish(); // the return
+
+  // The dispatch. Scalars are read in the entry block, once.
+  Value scalar(int index);
+  Value thread() { return thread_; }   // in its workgroup
+  int64_t threads() const { return threads_; }
+  Value group() { return group_; }     // workgroups may lie in two dimensions; this is the number of this one
+  // Kernels of one work item a thread: body(item) for the items there are.
+  void forEachItem(const std::function<void(Value item)> &body);
+  // Kernels of one work item a workgroup: likewise; all threads of a workgroup see the same item.
+  void forGroupItem(const std::function<void(Value item)> &body);
+
+  // Index arithmetic, unsigned
+  Value index(int64_t value);
+  Value add(Value x, Value y);
+  Value sub(Value x, Value y);
+  Value mul(Value x, Value y);
+  Value div(Value x, Value y);
+  Value rem(Value x, Value y);
+  Value min(Value x, Value y);
+  Value max(Value x, Value y);
+  Value add(Value x, int64_t y) { return add(x, index(y)); }
+  Value mul(Value x, int64_t y) { return mul(x, index(y)); }
+  Value div(Value x, int64_t y) { return div(x, index(y)); }
+  Value rem(Value x, int64_t y) { return rem(x, index(y)); }
+  Value less(Value x, Value y);
+  Value equal(Value x, Value y);
+  Value logicalAnd(Value x, Value y);
+  Value toF32(Value index);  // exact below 2^24
+  Value toI32(Value index);
+  Value toIndex(Value word); // of a value that is not negative
+
+  // Memory. `at` counts words, or elements where an element type ("f32", "bf16", "f16") is named.
+  Value loadWord(int operand, Value at);
+  Value loadIndex(int operand, Value at) { return toIndex(loadWord(operand, at)); }
+  Value loadF32(int operand, Value at);
+  void storeF32(int operand, Value value, Value at);
+  Value loadElement(int operand, llvm::StringRef element, Value at);
+  // To nearest even. 16 bits go into their half of a word by atomics: another thread may be writing the other half.
+  void storeElement(int operand, llvm::StringRef element, Value value, Value at);
+  Value bitsToF32(llvm::StringRef element, Value bits); // the low 16 bits of a word
+
+  // f32 shared by a workgroup
+  Value shared(int64_t count);
+  Value loadShared(Value memory, Value at);
+  void storeShared(Value memory, Value value, Value at);
+  void barrier(); // all threads of the workgroup, and shared memory
+  // The sum over 16 values of shared memory from `first` on: i with i + 8, then 4, 2, 1.
+  Value sumOfLanes(Value memory, Value first);
+
+  // Control flow. Loops may run zero times.
+  using Body = std::function<void(Value index)>;
+  using CarryingBody = std::function<Values(Value index, ValueRange carried)>;
+  void loop(Value lower, Value upper, Value step, const Body &body);
+  void loop(Value lower, Value upper, int64_t step, const Body &body) { loop(lower, upper, index(step), body); }
+  Values loop(Value lower, Value upper, Value step, ValueRange initial, const CarryingBody &body);
+  Values loop(Value lower, Value upper, int64_t step, ValueRange initial, const CarryingBody &body) {
+    return loop(lower, upper, index(step), initial, body);
+  }
+  void ifThen(Value condition, const std::function<void()> &body);
+  Values ifElse(Value condition, mlir::TypeRange types, const std::function<Values()> &yes,
+                const std::function<Values()> &no);
+  Value ifElse(Value condition, const std::function<Value()> &yes, const std::function<Value()> &no); // of f32
+
+  Values zeros(int64_t count) { return Values(count, f32(0)); }
+
+private:
+  Value word(int operand, Value at); // the place in the operand's buffer
+  Value dispatchWord(int64_t at);
+  Value halfBits(Value value);       // f32 to the bits of f16
+  Value bf16Bits(Value value);
+
+  mlir::gpu::GPUFuncOp function_;
+  int64_t threads_;
+  Values scalarValues_, starts_;
+  Value thread_, group_, items_;
+};
+
+} // namespace llmc::gpu

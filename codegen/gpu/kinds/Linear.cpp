@@ -1,0 +1,187 @@
+// linear: y = x W^T with an epilogue. A workgroup has one row block (16 outputs) as lanes and 8 slices of the columns:
+// a slice computes whole fma chains of 32 columns, and the chains' sums are added in the order of llm.linear, so that
+// the result does not depend on how many threads there are.
+#include "codegen/gpu/kinds/Kinds.h"
+
+namespace llmc::gpu {
+
+using namespace mlir;
+using cpu::KernelInfo;
+using cpu::VariantInfo;
+
+namespace {
+
+enum Scalars { kRows, kColumns, kOutputs, kBlocks, kChunks, kLdX, kLdOut, kFirstLd };
+
+constexpr int64_t kSlices = 8;
+constexpr int64_t kChain = 32; // columns of one fma chain
+
+void describe(exec::KernelOp, KernelInfo &info) {
+  info.items = s(kBlocks);
+  info.grain = 1;
+  info.variants = {{0, 1, 1}, {2, INT64_MAX, int(kSlices)}};
+}
+
+struct Linear {
+  GpuBuilder &k;
+  exec::KernelOp kernel;
+  const Scheme *scheme;
+  llvm::StringRef element;
+  int64_t parts; // accumulators of an output: 2 where gated
+  int64_t width; // rows of x computed together
+  int rows, vectors;
+  Value lane, slice, memory; // memory: [slice][row of the tile x part][lane]
+
+  int weight() const { return 1; }
+  int out() const { return 2 + rows + vectors; }
+  Value place(Value slice, int64_t row, int64_t part) {
+    return k.add(k.mul(k.add(k.mul(slice, width * parts), row * parts + part), kLanes), lane);
+  }
+  Value placeOfOwn(Value slice, Value row, int64_t part) {
+    Value cell = k.add(k.mul(k.add(k.mul(slice, width), row), parts), part);
+    return k.add(k.mul(cell, kLanes), lane);
+  }
+
+  // One column into the chains of all rows and parts: sum += x w.
+  void column(Values &sums, llvm::ArrayRef<Value> weights, llvm::ArrayRef<Value> xs, Value at) {
+    for (int64_t row = 0; row < width; ++row) {
+      Value x = k.loadF32(0, k.add(xs[size_t(row)], at));
+      for (int64_t part = 0; part < parts; ++part) {
+        Value &sum = sums[size_t(row * parts + part)];
+        sum = k.fma(weights[size_t(part)], x, sum);
+      }
+    }
+  }
+
+  // A chain that is not whole, column by column.
+  Values shortChain(llvm::ArrayRef<Value> blocks, llvm::ArrayRef<Value> xs, Value begin, Value end) {
+    return k.loop(begin, end, 1, k.zeros(width * parts), [&](Value at, ValueRange carried) {
+      Values sums(carried), weights;
+      for (Value block : blocks) weights.push_back(loadMatrix(k, weight(), scheme, element, block, lane, at));
+      column(sums, weights, xs, at);
+      return sums;
+    });
+  }
+
+  Values wholeChain(llvm::ArrayRef<Value> blocks, llvm::ArrayRef<Value> xs, Value begin) {
+    if (scheme) return quantizedChain(blocks, xs, begin);
+    constexpr int64_t kUnroll = 4;
+    return k.loop(begin, k.add(begin, kChain), kUnroll, k.zeros(width * parts), [&](Value at, ValueRange carried) {
+      Values sums(carried);
+      for (int64_t i = 0; i < kUnroll; ++i) {
+        Value here = k.add(at, i);
+        Values weights;
+        for (Value block : blocks) weights.push_back(loadMatrix(k, weight(), nullptr, element, block, lane, here));
+        column(sums, weights, xs, here);
+      }
+      return sums;
+    });
+  }
+
+  // A word holds 8 columns of 4 bits or 4 of 8; groups are whole multiples of that, so a word has one scale.
+  Values quantizedChain(llvm::ArrayRef<Value> blocks, llvm::ArrayRef<Value> xs, Value begin) {
+    int64_t perWord = scheme->bits == 4 ? 8 : 4;
+    return k.loop(begin, k.add(begin, kChain), perWord, k.zeros(width * parts), [&](Value at, ValueRange carried) {
+      Value chunkIndex = k.div(at, scheme->columnsPerChunk()), within = k.rem(at, scheme->columnsPerChunk());
+      Values sums(carried), words, scales;
+      for (Value block : blocks) {
+        Value chunk = k.add(block, k.mul(chunkIndex, scheme->chunkBytes() / 4));
+        scales.push_back(loadScale(k, weight(), *scheme, chunk, within, lane));
+        Value line = k.add(k.add(chunk, 16), k.mul(k.div(within, perWord), 16));
+        words.push_back(k.loadWord(weight(), k.add(line, lane)));
+      }
+      for (int64_t i = 0; i < perWord; ++i) {
+        Values weights;
+        Value shift = k.i32(int32_t(8 * (i % 4) + 4 * (i / 4)));
+        for (size_t part = 0; part < blocks.size(); ++part)
+          weights.push_back(dequantize(k, *scheme, words[part], shift, scales[part]));
+        column(sums, weights, xs, k.add(at, i));
+      }
+      return sums;
+    });
+  }
+
+  // Chains `chain`, `chain` + 1, ... of all slices into shared memory.
+  void computeChain(llvm::ArrayRef<Value> blocks, llvm::ArrayRef<Value> xs, Value chain) {
+    Value columns = k.scalar(kColumns), begin = k.mul(chain, kChain);
+    llvm::SmallVector<Type> types(size_t(width * parts), k.f32Type());
+    Values sums = k.ifElse(
+        k.less(columns, k.add(begin, kChain)), types,
+        [&] { return shortChain(blocks, xs, begin, columns); }, [&] { return wholeChain(blocks, xs, begin); });
+    for (int64_t row = 0; row < width; ++row)
+      for (int64_t part = 0; part < parts; ++part)
+        k.storeShared(memory, sums[size_t(row * parts + part)], place(slice, row, part));
+  }
+
+  // The tile's sums: those of row `slice` of the tile and output `lane`, if slice < width.
+  Values accumulate(llvm::ArrayRef<Value> blocks, llvm::ArrayRef<Value> xs) {
+    Value chains = k.div(k.add(k.scalar(kColumns), kChain - 1), kChain);
+    return k.loop(k.index(0), chains, kSlices, k.zeros(parts), [&](Value first, ValueRange carried) {
+      Value own = k.add(first, slice);
+      k.ifThen(k.less(own, chains), [&] { computeChain(blocks, xs, own); });
+      k.barrier();
+      Value end = k.min(k.sub(chains, first), k.index(kSlices)), row = k.min(slice, k.index(width - 1));
+      Values sums = k.loop(k.index(0), end, 1, carried, [&](Value i, ValueRange totals) {
+        Values next;
+        for (int64_t part = 0; part < parts; ++part)
+          next.push_back(k.addf(totals[size_t(part)], k.loadShared(memory, placeOfOwn(i, row, part))));
+        return next;
+      });
+      k.barrier(); // before the memory is written again
+      return sums;
+    });
+  }
+
+  void finish(Value item, Value row, ValueRange accumulators) {
+    Value output = k.add(k.mul(item, kLanes), lane);
+    Value exists = k.logicalAnd(k.less(output, k.scalar(kOutputs)), k.less(row, k.scalar(kRows)));
+    k.ifThen(k.logicalAnd(exists, k.less(slice, k.index(width))), [&] {
+      codegen::EpilogueInputs inputs;
+      inputs.accumulators.assign(accumulators.begin(), accumulators.end());
+      for (int i = 0; i < rows; ++i)
+        inputs.rows.push_back(k.loadF32(2 + i, k.add(k.mul(row, k.scalar(kFirstLd + i)), output)));
+      for (int i = 0; i < vectors; ++i)
+        for (int64_t part = 0; part < parts; ++part) {
+          Value block = k.add(k.mul(item, parts), part);
+          inputs.vectors.push_back(k.loadF32(2 + rows + i, k.add(k.mul(block, kLanes), lane)));
+        }
+      Value result = codegen::emitEpilogue(k, kernel.getEpilogue(), inputs);
+      k.storeF32(out(), result, k.add(k.mul(row, k.scalar(kLdOut)), output));
+    });
+  }
+
+  void tile(Value item, Value first) {
+    Values blocks, xs;
+    Value words = blockWords(k, scheme, element, scheme ? k.scalar(kChunks) : k.scalar(kColumns));
+    for (int64_t part = 0; part < parts; ++part)
+      blocks.push_back(k.mul(k.add(k.mul(item, parts), part), words));
+    // Rows past the last one repeat it; their results are not stored.
+    Value last = k.sub(k.scalar(kRows), k.index(1));
+    for (int64_t i = 0; i < width; ++i) xs.push_back(k.mul(k.min(k.add(first, i), last), k.scalar(kLdX)));
+    finish(item, k.add(first, slice), accumulate(blocks, xs));
+  }
+};
+
+void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
+  int64_t parts = cpu::configBool(kernel, "gated") ? 2 : 1;
+  Linear linear{k,
+                kernel,
+                configScheme(kernel),
+                cpu::configString(kernel, "element"),
+                parts,
+                variant.width,
+                int(cpu::configInt(kernel, "rows")),
+                int(cpu::configInt(kernel, "vectors")),
+                k.rem(k.thread(), kLanes),
+                k.div(k.thread(), kLanes),
+                k.shared(kSlices * variant.width * parts * kLanes)};
+  k.forGroupItem([&](Value item) {
+    k.loop(k.index(0), k.scalar(kRows), variant.width, [&](Value first) { linear.tile(item, first); });
+  });
+}
+
+} // namespace
+
+const KindEmitter kLinear = {"linear", describe, kLanes * kSlices, emit};
+
+} // namespace llmc::gpu

@@ -1,0 +1,70 @@
+// A Vulkan device that is open: one queue, buffers, and commands that are waited for.
+#pragma once
+
+#include "runtime/device/vulkan/vulkan_api.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llmrt::vk {
+
+struct DeviceInfo {
+  std::string name;
+  DeviceType type = kOther;
+};
+// "discrete", "integrated", "virtual", "software", "other"
+const char *type_text(DeviceType type);
+
+class Context {
+public:
+  // Opens the device at `wanted`, an index into what list() gives; -1: a discrete one before an integrated, a virtual
+  // and a software one. kUnsupported if there is none; the message lists those that there are.
+  static llmrt::Result<std::unique_ptr<Context>> open(int wanted);
+  // The devices of this machine that can compute; empty without Vulkan.
+  static std::vector<DeviceInfo> list();
+  ~Context();
+  Context(const Context &) = delete;
+
+  const Api &api() const { return api_; }
+  Dispatchable device() const { return device_; }
+  const PhysicalDeviceProperties &properties() const { return properties_; }
+  std::string name() const { return properties_.name; }
+  // Bytes of the largest heap that is the device's own.
+  int64_t memory_bytes() const;
+
+  // The index of the first memory type of `allowed` (a bit each) that has all of `flags`; -1 if there is none.
+  int memory_type(uint32_t allowed, uint32_t flags) const;
+
+  llmrt::Result<Dispatchable> new_commands();
+  Status begin(Dispatchable commands);
+  Status end(Dispatchable commands);
+  // Submits, and waits until everything is done.
+  Status run(const Dispatchable *commands, uint32_t count);
+  // Records with `record`, runs, waits. For what is done once or between steps.
+  Status run_once(const std::function<void(Dispatchable commands)> &record);
+
+  // `result` as a Status: "WHAT: VK_ERROR_...", kExhausted where it is about memory.
+  Status check(Result result, const char *what) const;
+
+private:
+  Context() = default;
+  Status open_instance();
+  Status open_device(Dispatchable physical);
+  struct Candidate {
+    Dispatchable physical;
+    DeviceInfo info;
+    uint32_t family;
+  };
+  llmrt::Result<std::vector<Candidate>> candidates() const;
+
+  Api api_;
+  Dispatchable instance_ = nullptr, device_ = nullptr, queue_ = nullptr, once_ = nullptr;
+  uint32_t family_ = 0;
+  Handle command_pool_ = 0, fence_ = 0;
+  PhysicalDeviceProperties properties_{};
+  PhysicalDeviceMemoryProperties memory_{};
+};
+
+} // namespace llmrt::vk

@@ -1,0 +1,29 @@
+// A GPU through Vulkan as a device: an artifact's SPIR-V modules, run on one queue.
+#pragma once
+
+#include "runtime/device/device.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llmrt {
+
+struct VulkanDeviceOptions {
+  int index = -1; // of vulkan_devices(); -1: the most able one
+};
+
+// kUnsupported: the artifact has no code for Vulkan, or this machine no such device; the message lists what there is.
+// Opens the device; prepare() takes the memory and uploads the weights.
+Result<std::unique_ptr<Device>> make_vulkan_device(std::shared_ptr<const Artifact> artifact,
+                                                   const VulkanDeviceOptions &options);
+
+// The devices of this machine, for people: "NVIDIA H200 (discrete)"; empty without Vulkan.
+std::vector<std::string> vulkan_devices();
+// One of them is hardware, not software on the CPU.
+bool has_vulkan_hardware();
+
+// The artifact has code for Vulkan.
+bool has_vulkan_code(const Artifact &artifact);
+
+} // namespace llmrt
