@@ -37,7 +37,7 @@ class Schedule:
 def check(options, artifact, work, tally, generator, tier, quick):
     schedule = Schedule(options, artifact, work)
     ids = [generator.randrange(VOCABULARY) for _ in range(LENGTH)]
-    force = ["--cpu-tier", tier]
+    force = ["--device", tier] if tier == "vulkan" else ["--cpu-tier", tier]
     alone = schedule.rows([ids], 0, "-t", 1, *force)
 
     def same(what, sequences, watched, *flags):
@@ -66,16 +66,21 @@ def main():
     parser = programs.arguments(__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer schedules: under emulation")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--vulkan", action="store_true", help="on the Vulkan device instead of the CPU's tiers")
     options = parser.parse_args()
     work, tally = programs.work_folder(options), programs.Tally()
     config = work / "order"
     config.mkdir(exist_ok=True)
     (config / "config.json").write_text(json.dumps(MODEL))
     tiers = [tier for tier in options.tiers.split(",") if tier] or programs.machine_tiers()
-    for scheme, cache in (("none", "f32"), ("q4_g32", "f32"), ("none", "bf16"), ("none", "f16"), ("none", "int8")):
+    configurations = [("none", "f32"), ("q4_g32", "f32"), ("none", "bf16"), ("none", "f16"), ("none", "int8")]
+    if options.vulkan:
+        tiers, configurations = ["vulkan"], configurations[:-1]  # no int8 pages yet
+    target = ["--target", "vulkan"] if options.vulkan else ["--cpu-tier", ",".join(tiers)]
+    for scheme, cache in configurations:
         artifact = work / f"order-{scheme}-{cache}.fbs"
         programs.run(options.llmc, "compile", config, "--weights", "random:7", "--quantization", scheme, "-o", artifact,
-                     "-q", "--cpu-tier", ",".join(tiers), "--kv-cache-dtype", cache)
+                     "-q", *target, "--kv-cache-dtype", cache)
         quick = options.quick or cache != "f32"
         results = [check(options, artifact, work, tally, random.Random(options.seed), tier, quick) for tier in tiers]
         for tier, result in zip(tiers[1:], results[1:]):

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""The Vulkan device, on whatever Vulkan this machine has (CI: lavapipe, software): against Hugging Face's ids and
+logits and against the CPU, bit for bit against itself over chunks, every SPIR-V module under spirv-val, a run under the
+validation layers, and what is said where there is no such device. Without libvulkan: skipped, exit code 77."""
+import ctypes
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import npy
+import programs
+
+GOLDEN = programs.ROOT / "test" / "golden"
+MODELS = programs.ROOT / "test" / "models"
+LAYER = "VK_LAYER_KHRONOS_validation"
+# One a family and each kernel kind's options; --full takes all golden models.
+FAMILIES = ["gpt2-base", "gpt2-gelu-pytorch-tanh", "gpt2-quick-gelu", "gpt2-relu2", "llama-base", "llama-bf16",
+            "llama-mqa", "llama-yarn-new", "mistral-window", "qwen2-window", "qwen3-base"]
+DYNAMIC = ["llama-dynamic", "llama-dynamic-new"]
+
+
+def joined(ids):
+    return ",".join(map(str, ids))
+
+
+def failure(program, *args, **options):
+    done = subprocess.run([program, *map(str, args)], capture_output=True, text=True, **options)
+    return done.returncode, done.stderr
+
+
+class Suite:
+    def __init__(self, options, work, tally):
+        self.options, self.work, self.tally = options, work, tally
+
+    def compile(self, folder, *flags, target="cpu,vulkan"):
+        artifact = self.work / "model.fbs"
+        # The plainest tier: one with the bf16 dot rounds queries where the cache is bf16.
+        tiers = ["--cpu-tier", "x86-64-v3"] if "cpu" in target else []
+        programs.run(self.options.llmc, "compile", folder, "-o", artifact, "-q", "--target", target, *tiers, *flags)
+        return artifact
+
+    def logits(self, artifact, device, *flags):
+        out = self.work / f"{device}.npy"
+        programs.run(self.options.llmrt, "logits", artifact, "-o", out, "--device", device, *flags)
+        return npy.read(out)
+
+    def close(self, what, actual, expected, tolerance):
+        scale = max(abs(x) for x in expected[1])
+        error = max((abs(a - b) if a == a else float("inf")) for a, b in zip(actual[1], expected[1])) / scale
+        print(f"{what:44} {error:.1e}", flush=True)
+        self.tally.check(actual[0] == expected[0] and error <= tolerance, f"{what}: relative error {error:.2e}")
+        return scale
+
+    def check_reference(self):
+        """stories260k in f32: Hugging Face's greedy ids, and the same bits whatever the chunks are."""
+        reference = json.loads((GOLDEN / "reference_greedy.json").read_text())["stories260K"]
+        prompt, ids = reference["prompt_ids"], reference["ids"]
+        artifact = self.compile(MODELS / "stories260k", target="vulkan")
+        said = programs.run(self.options.llmrt, "run", artifact, "--ids", joined(prompt), "--max-tokens",
+                            len(ids) - len(prompt), "--temperature", 0, "--ignore-eos", "--print-ids")
+        new = [int(x) for x in said.strip().splitlines()[-1].split(",")]
+        self.tally.check(prompt + new == ids, f"greedy ids differ: {new} for {ids[len(prompt):]}")
+        text = ["--ids", joined(ids)]
+        whole = self.logits(artifact, "vulkan", *text)
+        for chunk in (1, 7):
+            same = self.logits(artifact, "vulkan", *text, "--chunk", chunk) == whole
+            self.tally.check(same, f"chunks of {chunk} give other bits")
+        return ids
+
+    def check_quantized(self, ids):
+        """Float activations on both devices: logits close, and ids equal wherever the CPU's choice is clear."""
+        tolerance = 2e-3
+        for scheme in ("q8_g32", "q4_g32"):
+            artifact = self.compile(MODELS / "stories260k", "--quantization", scheme, "--activations", "float")
+            expected = self.logits(artifact, "cpu", "--ids", joined(ids))
+            actual = self.logits(artifact, "vulkan", "--ids", joined(ids))
+            scale = self.close(f"stories260k {scheme}, cache f32", actual, expected, tolerance)
+            (rows, columns), unclear = expected[0], 0
+            for row in range(rows):
+                span = slice(row * columns, (row + 1) * columns)
+                want, got = list(expected[1][span]), list(actual[1][span])
+                best, second = sorted(want)[-1], sorted(want)[-2]
+                if best - second > 2 * tolerance * scale:
+                    self.tally.check(got.index(max(got)) == want.index(best), f"{scheme}: another id in row {row}")
+                else:
+                    unclear += 1
+            print(f"{scheme}: {rows - unclear} of {rows} choices are clear", flush=True)
+
+    def check_types(self, ids):
+        for dtype, kv in (("float32", "f16"), ("float32", "bf16"), ("float16", "f16"), ("bfloat16", "bf16")):
+            artifact = self.compile(MODELS / "stories260k", "--dtype", dtype, "--kv-cache-dtype", kv)
+            text = ["--ids", joined(ids[:64])]
+            self.close(f"stories260k {dtype}, cache {kv}", self.logits(artifact, "vulkan", *text),
+                       self.logits(artifact, "cpu", *text), 2e-3)
+
+    def check_families(self):
+        names = sorted(p.name for p in (GOLDEN / "models").iterdir() if p.is_dir())
+        for name in names if self.options.full else FAMILIES:
+            folder = GOLDEN / "models" / name
+            if name in DYNAMIC:
+                continue
+            artifact = self.compile(folder, "--dtype", "float32", target="vulkan")
+            self.close(name, self.logits(artifact, "vulkan", "--batch", folder / "ids.txt"),
+                       npy.read(folder / "logits.npy"), 1e-4)
+        self.check_refusals()
+
+    def check_refusals(self):
+        for model, flags, what in ((GOLDEN / "models" / DYNAMIC[0], (), "rope scaling 'dynamic'"),
+                                   (MODELS / "stories260k", ("--kv-cache-dtype", "int8"), "int8 keys and values")):
+            code, said = failure(self.options.llmc, "compile", model, "--target", "vulkan", "-o",
+                                 self.work / "none.fbs", "-q", *flags)
+            self.tally.check(code == 1 and what in said, f"{what}: exit code {code}: {said}")
+
+    def check_modules(self):
+        """Kernels of several configurations under spirv-val."""
+        validator, count = shutil.which("spirv-val"), 0
+        self.tally.check(validator, "spirv-val is not installed: scripts/setup brings it")
+        for flags in ((), ("--quantization", "q8_g32"), ("--quantization", "q4_g128", "--kv-cache-dtype", "f16")):
+            artifact, folder = self.compile(MODELS / "stories260k", *flags, target="vulkan"), self.work / "kernels"
+            shutil.rmtree(folder, ignore_errors=True)
+            programs.run(self.options.llmrt, "inspect", artifact, "--dump-kernels", folder)
+            for module in sorted(folder.glob("*.spv")) if validator else ():
+                code, said = failure(validator, "--target-env", "vulkan1.1", module)
+                self.tally.check(code == 0, f"{module.name}: {said}")
+                count += 1
+        print(f"{count} modules under spirv-val", flush=True)
+        return artifact
+
+    def check_layers(self, artifact):
+        """No message of the validation layers, synchronization included."""
+        if not any(pathlib.Path("/usr/share/vulkan/explicit_layer.d").glob("*hronos_validation*")):
+            print("validation layers: not installed, not run", flush=True)
+            return
+        environment = {**os.environ, "VK_INSTANCE_LAYERS": LAYER,
+                       "VK_LAYER_ENABLES": "VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT"}
+        done = subprocess.run([self.options.llmrt, "run", str(artifact), "--device", "vulkan", "--ids", "1,5,9,17",
+                               "--max-tokens", "3", "--temperature", "0", "--ignore-eos", "--print-ids", "-q"],
+                              capture_output=True, text=True, env=environment)
+        said = done.stdout + done.stderr
+        quiet = done.returncode == 0 and not any(word in said for word in ("VUID", "SYNC-HAZARD", "Validation"))
+        self.tally.check(quiet, f"validation layers: {said[:2000]}")
+        print("validation layers: run", flush=True)
+
+    def check_absent(self):
+        both = self.compile(MODELS / "stories260k")
+        ids = ["--ids", "1,2,3", "--max-tokens", 2, "--temperature", 0, "--print-ids", "-q"]
+        code, said = failure(self.options.llmrt, "run", both, *ids, "--device", "vulkan:99")
+        self.tally.check(code == 1 and "no Vulkan device 99; there are 0: " in said, f"vulkan:99: {code}: {said}")
+        nowhere = {**os.environ, "VK_ICD_FILENAMES": "/nowhere.json", "VK_DRIVER_FILES": "/nowhere.json"}
+        code, said = failure(self.options.llmrt, "run", both, *ids, "--device", "vulkan", env=nowhere)
+        self.tally.check(code == 1 and "this machine has cpu" in said, f"no driver: {code}: {said}")
+        code, said = failure(self.options.llmrt, "run", both, *ids, env=nowhere)
+        self.tally.check(code == 0, f"no driver, any device: {code}: {said}")
+        code, said = failure(self.options.llmrt, "run", both, *ids, "--device", "cuda")
+        self.tally.check(code == 2 and "auto, cpu and vulkan are" in said, f"--device cuda: {code}: {said}")
+        text = programs.run(self.options.llmrt, "inspect", both)
+        self.tally.check("would run on" in text, "inspect does not say what would run it")
+        cpu = self.compile(MODELS / "stories260k", target="cpu")
+        code, said = failure(self.options.llmrt, "run", cpu, *ids, "--device", "vulkan")
+        self.tally.check(code == 1 and "--target vulkan" in said and "the artifact has code for cpu" in said,
+                         f"an artifact without Vulkan: {code}: {said}")
+
+
+def main():
+    parser = programs.arguments(__doc__)
+    parser.add_argument("--full", action="store_true", help="all golden models")
+    options = parser.parse_args()
+    try:
+        ctypes.CDLL("libvulkan.so.1")
+    except OSError as error:
+        print(f"skipped: {error}")
+        sys.exit(77)
+    work, tally = programs.work_folder(options), programs.Tally()
+    suite = Suite(options, work, tally)
+    ids = suite.check_reference()
+    suite.check_quantized(ids)
+    suite.check_types(ids)
+    suite.check_families()
+    suite.check_layers(suite.check_modules())
+    suite.check_absent()
+    tally.finish()
+
+
+if __name__ == "__main__":
+    main()
