@@ -15,6 +15,7 @@ llmrt_finish_reason reason_of(FinishReason reason) {
   case FinishReason::kLength:
     return LLMRT_FINISH_LENGTH;
   case FinishReason::kCancelled:
+  case FinishReason::kDeadline: // none can be set through this API
     return LLMRT_FINISH_CANCELLED;
   case FinishReason::kError:
     return LLMRT_FINISH_ERROR;
