@@ -1,6 +1,7 @@
 """Every verb of llmrt but serve, as scripts use them."""
 import json
 import math
+import pathlib
 import unittest
 
 from common import VOCABULARY, ArtifactTest, greedy, llmrt, logits_of, read_npy
@@ -132,7 +133,16 @@ class Bench(ArtifactTest):
 
     def test_profile(self):
         done = self.good("bench", self.artifact, "-t", 1, "-p", 8, "-n", 0, "-r", 1, "--profile", "-q")
-        self.assertIn("kernel", done.stderr)
+        self.assertIn("outside of dispatches; 1 steps", done.stderr)
+        self.assertIn("score (score)", done.stderr)
+
+    def test_trace(self):
+        trace = self.path("trace.json")
+        self.good("bench", self.artifact, "-t", 1, "-p", 8, "-n", 0, "-r", 1, "--trace", trace, "-q")
+        events = json.loads(pathlib.Path(trace).read_text())["traceEvents"]
+        self.assertEqual([event["name"] for event in events[:2]], ["store", "score"])
+        self.assertTrue(all(event["ph"] == "X" and event["dur"] >= 0 for event in events))
+        self.bad(1, "no/such", "bench", self.artifact, "-t", 1, "-p", 8, "-n", 0, "-r", 1, "--trace", self.path("no/such/x"), "-q")
 
 
 class Inspect(ArtifactTest):
