@@ -28,9 +28,6 @@ Status out_of_range(const char *field, float value, const char *range) {
 
 typedef int32_t Lanes __attribute__((vector_size(64)));
 
-// Integers in the order of the floats they stand for (NaNs at both ends), which compare quickly on every machine.
-Lanes ordered(Lanes bits) { return bits ^ ((bits >> 31) & 0x7fffffff); }
-
 struct Extent {
   float largest;
   bool bad; // one of the values is NaN or +infinity
@@ -42,7 +39,8 @@ Extent extent_of(const float *values, size_t count) {
   for (size_t i = 0; i < count; i += 16) {
     Lanes bits = Lanes{} + int32_t(0xff800000); // -infinity changes nothing
     std::memcpy(&bits, values + i, std::min<size_t>(count - i, 16) * sizeof(float));
-    const Lanes keys = ordered(bits);
+    // Integers in the order of the floats they stand for (NaNs at both ends), which compare quickly everywhere.
+    const Lanes keys = bits ^ ((bits >> 31) & 0x7fffffff);
     most = keys > most ? keys : most;
     least = keys < least ? keys : least;
   }

@@ -80,8 +80,9 @@ TEST(ReasoningSplitter, Splits) {
         splitter.push(std::string_view(text).substr(i, piece), reasoning, content);
       splitter.finish(reasoning, content);
       std::string all = reasoning + "|" + content;
-      if (!last.empty())
+      if (!last.empty()) {
         EXPECT_EQ(all, last);
+      }
       last = all;
     }
     return last;

@@ -30,7 +30,7 @@ std::optional<int64_t> largest_extent(const CodeTable &table, const llmrt_operan
                                       const schema::KernelDispatch &source, const SymbolValues &largest) {
   int64_t sum = 0;
   for (const llmrt_term &term : table.terms(operand.extent)) {
-    std::optional<int64_t> product = term.coefficient;
+    int64_t product = term.coefficient;
     bool fixed = true;
     for (int16_t index : term.scalars) {
       if (index < 0)
@@ -38,13 +38,14 @@ std::optional<int64_t> largest_extent(const CodeTable &table, const llmrt_operan
       const schema::Scalar &scalar = *source.scalars()->Get(uint32_t(index));
       fixed &= !is_of_the_step(scalar.symbol());
       std::optional<int64_t> value = checked_multiply(scalar.value(), largest[size_t(scalar.symbol())]);
-      product = product && value ? checked_multiply(*product, *value) : std::nullopt;
+      std::optional<int64_t> next = value ? checked_multiply(product, *value) : std::nullopt;
+      if (!next)
+        return std::nullopt;
+      product = *next;
     }
-    if (!product)
-      return std::nullopt;
-    if (!fixed && *product < 0)
+    if (!fixed && product < 0)
       continue;
-    std::optional<int64_t> next = checked_add(sum, *product);
+    std::optional<int64_t> next = checked_add(sum, product);
     if (!next)
       return std::nullopt;
     sum = *next;
