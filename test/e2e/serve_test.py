@@ -1,74 +1,18 @@
 """llmrt serve as a process: its ready line, its sockets, its signals."""
-import http.client
 import json
 import os
-import re
 import signal
-import socket
 import subprocess
 import threading
 import time
 import unittest
 
+import serving
 from common import LLMRT, ArtifactTest, greedy
 
 
-class Server:
-    """A running server; stopped at the end of a with."""
-
-    def __init__(self, artifact, *flags, environment=None):
-        self.process = subprocess.Popen([LLMRT, "serve", artifact, *map(str, flags)], stderr=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
-        self.said = ""
-        for line in self.process.stderr:
-            self.said += line
-            if line.startswith("listening on "):
-                break
-        self.address = re.match(r"listening on (\S+)\n$", self.said.splitlines(True)[-1]).group(1)
-        # What comes later must not fill the pipe.
-        self.reader = threading.Thread(target=self.read_on, daemon=True)
-        self.reader.start()
-
-    def read_on(self):
-        for line in self.process.stderr:
-            self.said += line
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.reader.join()
-        self.process.stdout.close()
-        self.process.stderr.close()
-
-    def connect(self):
-        if self.address.startswith("unix:"):
-            connection = http.client.HTTPConnection("localhost", timeout=30)
-            connection.sock = socket.socket(socket.AF_UNIX)
-            connection.sock.connect(self.address[5:])
-            return connection
-        host, port = re.match(r"http://([^:]+):(\d+)$", self.address).groups()
-        return http.client.HTTPConnection(host, int(port), timeout=30)
-
-    def ask(self, method, path, body=None, headers=None):
-        connection = self.connect()
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers or {})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        return answer.status, text
-
-    def complete(self, **fields):
-        status, text = self.ask("POST", "/v1/completions", {"temperature": 0, "ignore_eos": True, **fields})
-        assert status == 200, text
-        return json.loads(text)
-
-    def end(self, number):
-        self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+def Server(artifact, *flags, environment=None):
+    return serving.Server(LLMRT, artifact, *flags, environment=environment)
 
 
 class Serve(ArtifactTest):

@@ -25,7 +25,7 @@ def logits(program, artifact, way, tier):
 
 def main():
     parser = programs.arguments(__doc__)
-    parser.add_argument("--library", required=True, help="libllmrt.a")
+    parser.add_argument("--library", dest="libllmrt", required=True, help="libllmrt.a")
     options = parser.parse_args()
     work, tally = programs.work_folder(options), programs.Tally()
     tiers = programs.machine_tiers()
@@ -37,7 +37,7 @@ def main():
     program = work / "static_kernels"
     programs.run(os.environ.get("CC", "cc"), "-Wall", "-Wextra", "-Werror", "-I", work, "-I",
                  programs.ROOT / "runtime" / "include", HERE / "static_kernels.c", work / "f32.a", work / "q4.a",
-                 options.library, "-lstdc++", "-lm", "-lpthread", "-o", program)
+                 options.libllmrt, "-lstdc++", "-lm", "-lpthread", "-o", program)
     for name in SCHEMES:
         for tier in tiers:
             mapped = logits(program, work / f"{name}.fbs", "map", tier)

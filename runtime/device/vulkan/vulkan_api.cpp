@@ -47,9 +47,9 @@ llmrt::Result<Api> Api::open() {
   if (!library)
     return Status(StatusCode::kUnsupported, "there is no Vulkan: " + library.status().message());
   Api api;
-  api.library_ = *std::move(library);
+  api.loader_ = *std::move(library);
   api.GetInstanceProcAddr =
-      reinterpret_cast<decltype(api.GetInstanceProcAddr)>(api.library_.symbol("vkGetInstanceProcAddr"));
+      reinterpret_cast<decltype(api.GetInstanceProcAddr)>(api.loader_.symbol("vkGetInstanceProcAddr"));
   if (!api.GetInstanceProcAddr)
     return Status(StatusCode::kUnsupported, "libvulkan.so.1 lacks vkGetInstanceProcAddr");
   const Wanted wanted[] = {{"vkCreateInstance", &api.CreateInstance}};

@@ -334,7 +334,7 @@ struct Api {
   Status load_device(Dispatchable device);
 
 private:
-  os::SharedLibrary library_;
+  os::SharedLibrary loader_;
 };
 
 } // namespace llmrt::vk
