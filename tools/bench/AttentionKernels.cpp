@@ -4,12 +4,11 @@
 #include "runtime/device/cpu/cpu_features.h"
 #include "runtime/device/cpu/limits.h"
 #include "test/conformance/KernelHarness.h"
+#include "tools/bench/KernelBench.h"
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <sys/mman.h>
 
 namespace llmc::bench {
 namespace {
@@ -21,26 +20,6 @@ struct Case {
   const char *element;
   int64_t heads, kvHeads, dim, rows, depth; // depth: keys before the first row
 };
-
-struct Buffer {
-  explicit Buffer(int64_t size) : bytes(ceilDiv(size, 2 << 20) * (2 << 20)) {
-    data = static_cast<char *>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (data == MAP_FAILED) abort();
-    madvise(data, bytes, MADV_HUGEPAGE);
-  }
-  ~Buffer() { munmap(data, bytes); }
-  Buffer(const Buffer &) = delete;
-  template <typename T> T *as() { return reinterpret_cast<T *>(data); }
-  size_t bytes;
-  char *data;
-};
-
-std::string tier() {
-  const char *forced = getenv("BENCH_TIER");
-  return forced ? forced : conformance::runnableTiers().back();
-}
-
-constexpr int64_t kBeyondCaches = 320 << 20;
 
 // One attention with everything it reads: page tables in random order over a pool that no cache holds.
 struct Attention {

@@ -4,11 +4,9 @@
 #include "runtime/device/cpu/cpu_features.h"
 #include "runtime/device/cpu/limits.h"
 #include "test/conformance/KernelHarness.h"
+#include "tools/bench/KernelBench.h"
 
 #include <benchmark/benchmark.h>
-
-#include <cstdlib>
-#include <sys/mman.h>
 
 namespace llmc::bench {
 namespace {
@@ -19,22 +17,6 @@ using conformance::Kernel;
 struct Shape {
   int64_t outputs, columns;
 };
-
-// Memory in huge pages where the system gives them, filled with one byte: no kernel's time depends on values.
-struct Buffer {
-  explicit Buffer(int64_t size, int byte) : bytes(ceilDiv(size, 2 << 20) * (2 << 20)) {
-    data = static_cast<char *>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (data == MAP_FAILED) abort();
-    madvise(data, bytes, MADV_HUGEPAGE);
-    memset(data, byte, bytes);
-  }
-  ~Buffer() { munmap(data, bytes); }
-  Buffer(const Buffer &) = delete;
-  size_t bytes;
-  char *data;
-};
-
-constexpr int64_t kBeyondCaches = 320 << 20;
 
 // One linear on int8 inputs with everything it reads.
 struct Linear {
@@ -50,10 +32,6 @@ struct Linear {
   // Each pass takes the next copy of the weights, so that a model's size, not the caches', is what few rows meet.
   std::vector<void *> operands(int64_t pass) const {
     return {q.data, corr.data, scale.data, weight.data + pass % copies * weightBytes, out.data};
-  }
-  static std::string tier() {
-    const char *forced = getenv("BENCH_TIER");
-    return forced ? forced : conformance::runnableTiers().back();
   }
   static std::string text(const Scheme &scheme) {
     return "exec.kernel @k \"linear\" {scheme = \"" + std::string(scheme.name) +
