@@ -16,6 +16,11 @@ target_link_libraries(llmc_pch PUBLIC llmc_options llmc_mlir)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   target_precompile_headers(llmc_pch PRIVATE ${PROJECT_SOURCE_DIR}/cmake/pch.h)
   target_compile_options(llmc_pch PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
+  # Its bytes hold absolute paths. ccache takes this sum of what it is made of in their place (CCACHE_PCH_EXTSUM), so
+  # that clones share their compiled files.
+  file(SHA256 ${PROJECT_SOURCE_DIR}/cmake/pch.h pch_sum)
+  file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/CMakeFiles/llmc_pch.dir/cmake_pch.hxx.pch.sum
+    CONTENT "${pch_sum} ${LLVM_PACKAGE_VERSION} ${CMAKE_CXX_COMPILER_VERSION} ${CMAKE_CXX_FLAGS} ${LLMC_SANITIZE}\n")
 endif()
 
 # llmc_compiler_library(name SOURCES a.cpp ... LINK lib ...): a library of the compile side.
