@@ -1,141 +1,110 @@
 #!/usr/bin/env python3
-"""Times llmrt and llama.cpp side by side on one machine.
+"""Times llmrt beside llama.cpp, CTranslate2, OpenVINO GenAI and ONNX Runtime GenAI on this machine.
 
-    tools/bench/side_by_side.py --artifact 1b.fbs --gguf 1b-Q4_0.gguf --peer-bin DIR -o docs/benchmarks/NAME
+    PEERS_DIR=DIR tools/bench/peers                      # once: builds and installs the peers in DIR
+    DIR/venv-tools/bin/python tools/bench/side_by_side.py --peers DIR -o docs/benchmarks/NAME [--quick] [--only MATCH...]
 
-DIR holds llama-bench and llama-batched-bench, of any build. Both sides run alone, by turns, in short rounds: the memory
-of a shared machine changes its speed within minutes, so a ratio is of neighbours in time. The limits (read, int8 dot)
-come from llmrt's own runs. Writes NAME.json (every sample and command), NAME.md (medians) and NAME.svg (the ratios).
+All sides run alone, by turns, in short rounds, and the machine's limits are measured between any two of them: the memory
+of a shared machine changes its speed within minutes, so a share or a ratio is of neighbours in time. Writes NAME.json
+(every sample and command), NAME.md (the table) and NAME.svg. README.md says what the rows are.
 """
 
 import argparse
 import json
 import pathlib
-import platform
-import statistics
-import subprocess
+import time
 
-PEER = "llama.cpp"
-
-
-def parse_tests(text):
-    """"pp512", "tg64@4096", "tg32x8": what, its depth, its streams."""
-    tests = []
-    for word in text.split(","):
-        name, _, streams = word.partition("x")
-        name, _, depth = name.partition("@")
-        if name[:2] not in ("pp", "tg") or not name[2:].isdigit():
-            raise SystemExit(f"{word}: not a test; pp512, tg64@4096 and tg32x8 are")
-        tests.append({"name": word, "prompt": name[:2] == "pp", "tokens": int(name[2:]), "depth": int(depth or 0),
-                      "streams": int(streams or 1)})
-    return tests
+import bench_models
+import plan
+import report
+import sides
 
 
-def output_of(command):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+class Hall:
+    """Makes contenders by name and keeps them while a match lasts."""
+
+    def __init__(self, args):
+        self.args = args
+        self.models = bench_models.Models(args.peers / "bench", args.bin / "llmc", args.peers)
+        self.commands = set()
+
+    def enter(self, name, shape):
+        if name in plan.WHEELS:
+            model = self.models.gguf(shape, "Q4_0") if name == "openvino" else getattr(self.models, name)(shape)
+            return sides.Wheel(name, self.models.python(name), name, model, self.args.threads)
+        side, _, what = name.partition(" ")
+        what, _, variant = what.partition(":")
+        if side == "ours":
+            tier = "x86-64-v3" if variant == "avx2" else None
+            return sides.Ours(name, self.args.bin / "llmrt", self.models.artifact(shape, what), self.args.threads, tier)
+        bin = self.args.peer_bin_avx2 if variant == "avx2" else self.args.peer_bin
+        flash, start = {"fa0": "0", "fa1": "1"}.get(variant), plan.QUICK_STARTS.get(variant, ())
+        return sides.Llama(name, bin, self.models.gguf(shape, what), self.args.threads, flash, start)
+
+    def limits(self, shape):
+        return json.loads(sides.output_of([self.args.bin / "bench_limits", self.args.threads,
+                                           self.models.artifact(shape, "q4_g32")]))
 
 
-def run_ours(args, test):
-    tokens = ["-p", str(test["tokens"]), "-n", "0"] if test["prompt"] else ["-p", "0", "-n", str(test["tokens"])]
-    command = [args.llmrt, "bench", args.artifact, "-t", args.threads, *tokens, "-d", str(test["depth"]), "-s",
-               str(test["streams"]), "-r", "1", "--json", "-q"]
-    if args.cpu_tier:
-        command += ["--cpu-tier", args.cpu_tier]
-    report = json.loads(output_of(command))
-    row = report["results"][0]
-    return {"command": command, "tokens_per_s": row["tokens_per_s"], "of_read": row["fraction_of_read"],
-            "of_dot": row["fraction_of_dot_peak"], **report["limits"]}
+def play(hall, match):
+    """All rounds of a match: a list of samples."""
+    contenders, samples = [hall.enter(name, match.shape) for name in match.contenders], []
+    try:
+        for number in range(match.rounds):
+            before = hall.limits(match.shape)
+            for one in contenders:
+                rates = one.rates(match.work) if match.work else {"first": one.first_token()}
+                after = hall.limits(match.shape)
+                for test, value in rates.items():
+                    sample = {"match": match.name, "shape": match.shape, "test": test, "contender": one.name, "round": number,
+                              "value": value, **{k: (before[k] + after[k]) / 2 for k in ("read_gbps", "dot_gops")}}
+                    if test in getattr(one, "costs", {}):
+                        sample["bytes_per_token"], sample["ops_per_token"] = one.costs[test]
+                    samples.append(sample)
+                    print(f"{match.shape} {test:12} {one.name:20} {value:9.2f}   read {sample['read_gbps']:5.1f} GB/s, dot "
+                          f"{sample['dot_gops']:4.0f} Gop/s", flush=True)
+                before = after
+    finally:
+        for one in contenders:
+            hall.commands |= one.commands
+            one.close()
+    return samples
 
 
-def run_peer(args, test, gguf):
-    bench = pathlib.Path(args.peer_bin)
-    if test["streams"] > 1:
-        context = test["streams"] * (max(test["depth"], 1) + test["tokens"])
-        command = [bench / "llama-batched-bench", "-m", gguf, "-t", args.threads, "-c", context + 64, "-npp",
-                   max(test["depth"], 1), "-ntg", test["tokens"], "-npl", test["streams"], "--output-format", "jsonl"]
-        command = [str(word) for word in command]
-        lines = [line for line in output_of(command).splitlines() if line.startswith("{")]
-        return {"command": command, "tokens_per_s": json.loads(lines[-1])["speed_tg"]}
-    best = None
-    for flash in ("0", "1") if test["depth"] else ("0",):  # with a depth, whichever is quicker
-        tokens = ["-p", test["tokens"], "-n", 0] if test["prompt"] else ["-p", 0, "-n", test["tokens"]]
-        command = [bench / "llama-bench", "-m", gguf, "-t", args.threads, *tokens, "-d", test["depth"], "-r", 1, "-fa",
-                   flash, "-o", "json"]
-        command = [str(word) for word in command]
-        sample = {"command": command, "tokens_per_s": json.loads(output_of(command))[0]["avg_ts"]}
-        if best is None or sample["tokens_per_s"] > best["tokens_per_s"]:
-            best = sample
-    return best
-
-
-def measure(args, test):
-    record = {"test": test["name"], "ours": [], "peers": {gguf.stem: [] for gguf in args.gguf}}
-    for _ in range(args.rounds):
-        record["ours"].append(run_ours(args, test))
-        for gguf in args.gguf:
-            record["peers"][gguf.stem].append(run_peer(args, test, gguf))
-    best = max(record["peers"], key=lambda name: median(record["peers"][name], "tokens_per_s"))
-    record["best_peer"] = best
-    record["ratio"] = statistics.median(
-        mine["tokens_per_s"] / theirs["tokens_per_s"] for mine, theirs in zip(record["ours"], record["peers"][best]))
-    return record
-
-
-def median(samples, key):
-    return statistics.median(sample[key] for sample in samples)
-
-
-def table(records):
-    out = [f"| test | llmrt, tokens/s | of read | of dot | {PEER}, tokens/s | file | ratio | read GB/s | dot Gop/s |",
-           "|---|---|---|---|---|---|---|---|---|"]
-    for record in records:
-        ours, theirs = record["ours"], record["peers"][record["best_peer"]]
-        out.append(f"| {record['test']} | {median(ours, 'tokens_per_s'):.1f} | {median(ours, 'of_read'):.0%} |"
-                   f" {median(ours, 'of_dot'):.0%} | {median(theirs, 'tokens_per_s'):.1f} | {record['best_peer']} |"
-                   f" {record['ratio']:.2f} | {median(ours, 'read_gbps'):.1f} | {median(ours, 'dot_gops'):.0f} |")
-    return "\n".join(out)
-
-
-def chart(records):
-    """Bars of the ratios; the line at 1 is the peer."""
-    width, bar, left = 640, 26, 110
-    scale = (width - left - 60) / max(1.0, *(record["ratio"] for record in records))
-    height = bar * len(records) + 40
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
-             f'font-size="13"><title>llmrt next to {PEER}: tokens a second, ratio of medians</title>'
-             f'<rect width="100%" height="100%" fill="white"/>']
-    for i, record in enumerate(records):
-        y = 10 + i * bar
-        parts.append(f'<text x="{left - 8}" y="{y + 16}" text-anchor="end">{record["test"]}</text>'
-                     f'<rect x="{left}" y="{y + 3}" width="{record["ratio"] * scale:.1f}" height="{bar - 8}" fill="#3a6ea5"/>'
-                     f'<text x="{left + record["ratio"] * scale + 6:.1f}" y="{y + 16}">{record["ratio"]:.2f}x</text>')
-    x = left + scale
-    parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="6" y2="{height - 24}" stroke="#c33"/>'
-                 f'<text x="{x:.1f}" y="{height - 8}" text-anchor="middle" fill="#c33">{PEER}</text></svg>')
-    return "\n".join(parts)
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", required=True, type=pathlib.Path,
+                        help="the folder of tools/bench/peers; models go there")
+    parser.add_argument("--peer-bin", type=pathlib.Path, help="llama.cpp's programs, of any build; default PEERS/native/bin")
+    parser.add_argument("--peer-bin-avx2", type=pathlib.Path, help="the same for AVX2; default PEERS/avx2/bin")
+    parser.add_argument("--bin", default="build/dev/bin", type=pathlib.Path, help="of llmc, llmrt and bench_limits")
+    parser.add_argument("-t", "--threads", type=int, default=2)
+    parser.add_argument("--shape", nargs="+", choices=bench_models.SHAPES, default=list(bench_models.SHAPES))
+    parser.add_argument("--only", nargs="+", metavar="MATCH",
+                        help="main, quality, wheels, streams, avx2, start, depth; default all")
+    parser.add_argument("--quick", action="store_true", help="one round of shorter work")
+    parser.add_argument("--accuracy", default=bench_models.ROOT / "docs/benchmarks/accuracy.json", type=pathlib.Path)
+    parser.add_argument("-o", "--output", required=True, type=pathlib.Path, help="without an ending")
+    args = parser.parse_args()
+    args.peer_bin = args.peer_bin or args.peers / "native/bin"
+    args.peer_bin_avx2 = args.peer_bin_avx2 or args.peers / "avx2/bin"
+    return parser, args
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--artifact", required=True)
-    parser.add_argument("--gguf", required=True, nargs="+", type=pathlib.Path)
-    parser.add_argument("--peer-bin", required=True)
-    parser.add_argument("--llmrt", default="build/release/bin/llmrt")
-    parser.add_argument("--cpu-tier", help="forces llmrt's; use a peer built for the same")
-    parser.add_argument("-t", "--threads", default="2")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tests", default="pp512,tg64,tg32x4,tg32x8,tg32x16,tg32x32,pp128@4096,tg32@4096")
-    parser.add_argument("-o", "--output", required=True, type=pathlib.Path, help="without an ending")
-    args = parser.parse_args()
-    records = []
-    for test in parse_tests(args.tests):
-        records.append(measure(args, test))
-        print(table(records[-1:]).splitlines()[-1], flush=True)
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    head = {"machine": platform.processor() or platform.machine(), "threads": args.threads, "rounds": args.rounds}
-    args.output.with_suffix(".json").write_text(json.dumps({**head, "tests": records}, indent=1) + "\n")
-    args.output.with_suffix(".md").write_text(table(records) + "\n")
-    args.output.with_suffix(".svg").write_text(chart(records) + "\n")
+    parser, args = arguments()
+    chosen = [match for shape in args.shape for match in plan.matches(shape, args.quick)
+              if not args.only or match.name in args.only]
+    if unknown := set(args.only or ()) - {match.name for match in chosen}:
+        parser.error(f"no match is called {', '.join(unknown)} in the shapes chosen")
+    hall, begin, samples = Hall(args), time.monotonic(), []
+    for match in chosen:
+        samples += play(hall, match)
+        seconds = time.monotonic() - begin
+        # Whatever was measured is kept should a later match fail.
+        report.write(args.output, samples, hall.commands, args, seconds)
+    print(f"{len(samples)} samples in {time.monotonic() - begin:.0f} s")
+    print(report.row_table(samples, args.accuracy))
 
 
 if __name__ == "__main__":

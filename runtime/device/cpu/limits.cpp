@@ -37,25 +37,33 @@ void dot_part(void *context, int, int64_t begin, int64_t end) {
 
 } // namespace
 
-Result<double> measure_read_gbps(int threads) {
-  constexpr size_t kLargest = size_t(512) << 20, kSmallest = size_t(64) << 20, kPart = size_t(1) << 20;
+Result<double> measure_read_gbps(int threads, std::span<const std::byte> data) {
+  constexpr size_t kPart = size_t(1) << 20;
   constexpr int kPasses = 6;
-  size_t bytes = std::clamp(size_t(os::available_memory() / 4), kSmallest, kLargest) / kPart * kPart;
+  if (data.size() < kPart)
+    return Status(StatusCode::kInvalidArgument, "to measure reads, at least one MiB is needed");
+  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(threads);
+  if (!pool)
+    return pool.status();
+  ReadJob job{data.data(), kPart};
+  const int64_t parts = int64_t(data.size() / kPart);
+  uint64_t best = UINT64_MAX;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    uint64_t before = os::monotonic_ns();
+    (*pool)->run(parts, 1, read_part, &job);
+    best = std::min(best, os::monotonic_ns() - before);
+  }
+  return double(parts) * double(kPart) / double(std::max<uint64_t>(best, 1));
+}
+
+Result<double> measure_read_gbps(int threads) {
+  constexpr size_t kLargest = size_t(512) << 20, kSmallest = size_t(64) << 20, kUnit = size_t(1) << 20;
+  size_t bytes = std::clamp(size_t(os::available_memory() / 4), kSmallest, kLargest) / kUnit * kUnit;
   Result<os::Mapping> memory = os::map_memory(bytes, true);
   if (!memory)
     return memory.status();
   std::memset(memory->data(), 1, bytes); // untouched pages would all be the same zeros
-  Result<std::unique_ptr<ThreadPool>> pool = ThreadPool::create(threads);
-  if (!pool)
-    return pool.status();
-  ReadJob job{memory->data(), kPart};
-  uint64_t best = UINT64_MAX;
-  for (int pass = 0; pass < kPasses; ++pass) {
-    uint64_t before = os::monotonic_ns();
-    (*pool)->run(int64_t(bytes / kPart), 1, read_part, &job);
-    best = std::min(best, os::monotonic_ns() - before);
-  }
-  return double(bytes) / double(std::max<uint64_t>(best, 1));
+  return measure_read_gbps(threads, memory->view());
 }
 
 Result<double> measure_dot_gops(int threads, uint64_t features) {

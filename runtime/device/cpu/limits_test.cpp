@@ -18,6 +18,14 @@ TEST(Limits, ReadsFromMemory) {
   EXPECT_LT(*gbps, 10000);
 }
 
+TEST(Limits, ReadsWhatIsGiven) {
+  std::vector<std::byte> data(size_t(3) << 20);
+  auto gbps = measure_read_gbps(2, data);
+  ASSERT_TRUE(gbps);
+  EXPECT_GT(*gbps, 0.1);
+  EXPECT_FALSE(measure_read_gbps(1, std::span(data).first((size_t(1) << 20) - 1)));
+}
+
 TEST(Limits, ReadAllSeesEveryLine) {
   std::vector<uint64_t> data(64, 0);
   uint64_t zero = read_all(data.data(), data.size() * 8);
