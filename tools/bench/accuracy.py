@@ -101,7 +101,8 @@ def their_engine(args, model, scheme, work):
     subprocess.run([args.peers / "native/bin/llama-quantize", "--pure", *keep, whole, packed, QUANTIZE[scheme.name], "2"],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     lines = "".join(",".join(map(str, row)) + "\n" for row in model.sequences)
-    done = subprocess.run([args.peers / "bin/llama_logits", packed], input=lines.encode(), stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([args.peers / "bin/llama_logits", packed], input=lines.encode(), stdout=subprocess.PIPE,
+                          check=True)
     return torch.from_numpy(np.frombuffer(done.stdout, np.float32).reshape(model.exact.shape).copy()).double()
 
 
@@ -149,7 +150,8 @@ def scheme_table(record):
     out = [f"### {record['model']}" + (f", mean of {record['models']} models" if record["models"] > 1 else "") +
            (f": mean NLL in f32 {record['exact']['nll']:.5f}" if trained else ""), "",
            "| scheme | bits | KL: weights | and acts | engine | relative error: weights | and acts | engine |" +
-           (" NLL: weights | and acts | engine |" if trained else ""), "|---|---|---|---|---|---|---|---|" + "---|---|---|" * trained]
+           (" NLL: weights | and acts | engine |" if trained else ""),
+           "|---|---|---|---|---|---|---|---|" + "---|---|---|" * trained]
     for row in record["schemes"]:
         cells = [row["scheme"], f"{row['bits']:g}"]
         for key, form in (("kl", "{:.5f}"), ("relative_error", "{:.4f}"), *([("nll", "{:.5f}")] if trained else [])):

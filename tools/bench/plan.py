@@ -1,6 +1,6 @@
 """What side_by_side.py runs, and the rows of its table: which figures each takes and what it has to reach.
 
-A contender is called OURS scheme[:avx2], or by peer: llama.cpp TYPE[:avx2|fa0|fa1|QUICK], ctranslate2, openvino, onnxruntime.
+A contender is called "ours SCHEME[:avx2]", "llama TYPE[:avx2|fa0|fa1|QUICK]", "ctranslate2", "openvino" or "onnxruntime".
 """
 
 import dataclasses
@@ -42,7 +42,8 @@ def matches(shape, quick):
                      ("ours q4_g128", "ours q8_g128", *WHEELS), rounds(5)))
     out += [Match("streams", shape, Work(decode=16 if quick else 32, streams=n), ("ours q4_g32", *llama("Q4_0")), rounds(3))
             for n in ([8, 16] if quick else [2, 4, 8, 16, 32])]
-    out.append(Match("avx2", shape, Work(prompt=512, decode=decode), ("ours q4_g32:avx2", *llama("Q4_0", "avx2")), rounds(3)))
+    out.append(Match("avx2", shape, Work(prompt=512, decode=decode), ("ours q4_g32:avx2", *llama("Q4_0", "avx2")),
+                     rounds(3)))
     out.append(Match("start", shape, None, ("ours q4_g32", *llama("Q4_0", *QUICK_STARTS)), rounds(5)))
     out.append(Match("depth", shape, Work(prompt=0 if quick else 512, decode=decode, depth=4096), tuple(flash), rounds(2)))
     out.append(Match("depth", shape, Work(prompt=512, depth=8192), tuple(flash), rounds(2)))
@@ -79,13 +80,15 @@ def rows():
             Row(f"decode {shape} q4_g32, of the read", "read", "main", shape, "tg", "ours q4_g32", (), 0.88, 0.95),
             Row(f"decode {shape}, next to llama.cpp Q4_0", "ratio", "main", shape, "tg", "ours q4_g32", both[:1], 1.2, 1.5,
                 near),
-            Row(f"prompt 512 {shape} q4_g128, of the dot peak", "dot", "main", shape, "pp512", "ours q4_g128", (), 0.75, 0.85),
+            Row(f"prompt 512 {shape} q4_g128, of the dot peak", "dot", "main", shape, "pp512", "ours q4_g128", (), 0.75,
+                0.85),
             Row(f"prompt 512 {shape} q4_g32, of the dot peak", "dot", "main", shape, "pp512", "ours q4_g32", (), 0.68, 0.78),
             Row(f"prompt 512 {shape}, next to the better of Q4_0 and Q4_K", "ratio", "main", shape, "pp512", "ours q4_g32",
                 both, 2.3, 2.8),
         ]
     out += [
-        Row("decode, next to the best peer at no worse accuracy", "quality", "quality", "1b", "tg", "", both, 1.2, 1.6, near),
+        Row("decode, next to the best peer at no worse accuracy", "quality", "quality", "1b", "tg", "", both, 1.2, 1.6,
+            near),
         Row("decode at depth 4096", "ratio", "depth", "1b", "tg*@4096", "ours q4_g32", flash, 1.4, 1.6),
         Row("decode at depth 16384", "ratio", "depth", "1b", "tg*@16384", "ours q4_g32", flash),
         Row("prompt 512 at depth 8192", "ratio", "depth", "1b", "pp512@8192", "ours q4_g32", flash, 2.5, 4),

@@ -100,9 +100,9 @@ def sample_table(samples):
         those = [s for s in samples if (s["match"], s["shape"], s["test"], s["contender"]) == key]
         values, known = [s["value"] for s in those], "bytes_per_token" in those[0]
         unit = " s" if key[2] == "first" else ""
+        shares = f"{share(those, 'read'):.0%} | {share(those, 'dot'):.0%}" if known else " | "
         out.append(f"| {key[0]} {key[1]} | {key[2]} | {key[3]} | {middle(those):.4g}{unit} | {min(values):.4g} to "
-                   f"{max(values):.4g} | " + (f"{share(those, 'read'):.0%} | {share(those, 'dot'):.0%}" if known else " | ") +
-                   f" | {middle(those, 'read_gbps'):.1f} | {middle(those, 'dot_gops'):.0f} |")
+                   f"{max(values):.4g} | {shares} | {middle(those, 'read_gbps'):.1f} | {middle(those, 'dot_gops'):.0f} |")
     return "\n".join(out)
 
 
@@ -113,7 +113,8 @@ def plot(samples, accuracy_file):
     unit = (width - left - 150) / max([1.0, *(f["value"] / row.bar for row, f in found)])
     height = line * len(found) + 44
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
-             'font-size="13"><title>What was reached of each row\'s bar</title><rect width="100%" height="100%" fill="white"/>']
+             'font-size="13"><title>What was reached of each row\'s bar</title>'
+             '<rect width="100%" height="100%" fill="white"/>']
     for i, (row, f) in enumerate(found):
         y, length, stretch = 8 + i * line, f["value"] / row.bar * unit, left + row.stretch / row.bar * unit
         color = "#2f7d4f" if f["stretch"] else "#3a6ea5" if f["bar"] else "#b5523b"

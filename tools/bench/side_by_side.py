@@ -56,8 +56,9 @@ def play(hall, match):
                 rates = one.rates(match.work) if match.work else {"first": one.first_token()}
                 after = hall.limits(match.shape)
                 for test, value in rates.items():
-                    sample = {"match": match.name, "shape": match.shape, "test": test, "contender": one.name, "round": number,
-                              "value": value, **{k: (before[k] + after[k]) / 2 for k in ("read_gbps", "dot_gops")}}
+                    sample = {"match": match.name, "shape": match.shape, "test": test, "contender": one.name,
+                              "round": number, "value": value,
+                              **{k: (before[k] + after[k]) / 2 for k in ("read_gbps", "dot_gops")}}
                     if test in getattr(one, "costs", {}):
                         sample["bytes_per_token"], sample["ops_per_token"] = one.costs[test]
                     samples.append(sample)

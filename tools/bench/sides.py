@@ -30,8 +30,8 @@ class Work:
         return ([f"pp{self.prompt}{at}"] if self.prompt else []) + ([f"tg{self.decode}{at}{many}"] if self.decode else [])
 
 
-def output_of(command, **options):
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+def output_of(command):
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))}\nfailed with status {done.returncode}: {done.stderr[-1500:]}")
     return done.stdout
