@@ -8,8 +8,12 @@ import shlex
 import socket
 import subprocess
 import threading
+import time
 
 import programs
+
+WORDS = "dog cat girl boy bird fish tree star king queen bear frog duck mouse farmer baker".split()
+PROMPTS = [f"Once upon a time, a {a} met a {b}" for a in WORDS for b in WORDS[:4]]
 
 
 def compile_stories(options, work):
@@ -82,6 +86,33 @@ class Server:
         assert status == 200, text
         return json.loads(text)
 
+    def alone(self, body):
+        """The text that a stream's body gets as one request."""
+        fields = {name: value for name, value in body.items() if name != "stream_options"}
+        return self.complete(**fields)["choices"][0]["text"]
+
     def end(self, number):
         self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
+
+
+def metrics(server):
+    """Every value of /metrics by its name and labels, without the labels that all of a model's have."""
+    values = {}
+    for line in server.ask("GET", "/metrics")[1].splitlines():
+        if not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            name = re.sub(r'engine="[^"]*",model_name="[^"]*",?', "", name)
+            values[name.replace("{}", "")] = float(value)
+    return values
+
+
+def check_idle(server, tally):
+    """Nobody is left and no page is in use."""
+    for _ in range(200):
+        values = metrics(server)
+        if values["vllm:num_requests_running"] == values["vllm:num_requests_waiting"] == 0:
+            break
+        time.sleep(0.05)
+    used = values["vllm:kv_cache_usage_perc"]
+    tally.check(used == 0, f"pages in use at the end: {used}")
