@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace llmrt::os {
 
@@ -39,6 +40,12 @@ Result<uint64_t> file_bytes(const File &file); // regular files only
 // A whole file of at most `limit` bytes; kInvalidArgument if it is larger.
 Result<std::string> read_file(const std::string &path, uint64_t limit);
 Status make_directory(const std::string &path); // ok if it is there; parents must exist
+// What is in a folder, by name in order, without "." and "..". kNotFound if it is not there, kInvalidArgument if it is
+// no folder or cannot be read.
+Result<std::vector<std::string>> list_folder(const std::string &path);
+// The absolute path without links, "." and ".."; kNotFound if nothing is there.
+Result<std::string> real_path(const std::string &path);
+bool is_regular_file(const std::string &path); // behind links too; opens nothing
 
 // Writes to a temporary name in the same folder; commit() flushes it to disk and renames it over `path`. Without
 // commit() nothing is left behind. Errors (a full disk, a read-only folder) name the path.

@@ -10,6 +10,7 @@
 #include <ctime>
 #include <limits.h>
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -115,6 +116,36 @@ Status make_directory(const std::string &path) {
   if (errno == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
     return ok_status();
   return file_error(StatusCode::kInvalidArgument, path, "cannot make the folder");
+}
+
+Result<std::vector<std::string>> list_folder(const std::string &path) {
+  errno = 0;
+  DIR *folder = ::opendir(path.c_str());
+  if (!folder)
+    return file_error(errno == ENOENT ? StatusCode::kNotFound : StatusCode::kInvalidArgument, path,
+                      "cannot read the folder");
+  std::vector<std::string> names;
+  while (const dirent *entry = ::readdir(folder))
+    if (std::string_view name = entry->d_name; name != "." && name != "..")
+      names.emplace_back(name);
+  ::closedir(folder);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<std::string> real_path(const std::string &path) {
+  errno = 0;
+  char *resolved = ::realpath(path.c_str(), nullptr);
+  if (!resolved)
+    return file_error(StatusCode::kNotFound, path, "cannot find");
+  std::string out = resolved;
+  std::free(resolved);
+  return out;
+}
+
+bool is_regular_file(const std::string &path) {
+  struct stat info;
+  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }
 
 AtomicFile::AtomicFile(File file, std::string path, std::string temporary)

@@ -31,6 +31,25 @@ private:
 
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 
+TEST(Folders, AreListedAndPathsFollowed) {
+  TemporaryFolder folder;
+  for (const char *name : {"b", "a", ".c"})
+    ASSERT_NE(std::fclose(std::fopen(folder.file(name).c_str(), "w")), EOF);
+  fs::create_symlink("a", folder.file("link"));
+  auto names = os::list_folder(folder.file(""));
+  ASSERT_TRUE(names) << names.status().message();
+  EXPECT_EQ(*names, (std::vector<std::string>{".c", "a", "b", "link"}));
+  EXPECT_EQ(os::list_folder(folder.file("none")).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(os::list_folder(folder.file("a")).status().code(), StatusCode::kInvalidArgument);
+  auto path = os::real_path(folder.file("./link"));
+  ASSERT_TRUE(path) << path.status().message();
+  EXPECT_EQ(*path, fs::canonical(folder.file("a")).string());
+  EXPECT_EQ(os::real_path(folder.file("none")).status().code(), StatusCode::kNotFound);
+  EXPECT_TRUE(os::is_regular_file(folder.file("link")));
+  EXPECT_FALSE(os::is_regular_file(folder.file("")));
+  EXPECT_FALSE(os::is_regular_file(folder.file("none")));
+}
+
 TEST(AtomicFile, AppearsWhenCommitted) {
   TemporaryFolder folder;
   std::string path = folder.file("x");
