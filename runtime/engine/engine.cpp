@@ -52,7 +52,8 @@ EngineImpl::~EngineImpl() {
 
 Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Artifact> artifact, std::unique_ptr<Device> device,
                                                const EngineOptions &options) {
-  int64_t budget = device->memory_budget() > 0 ? device->memory_budget() : int64_t(os::available_memory());
+  int64_t budget = device->memory_budget();
+  if (budget <= 0) budget = options.available_bytes > 0 ? options.available_bytes : int64_t(os::available_memory());
   Result<Sizing> sizing = size_engine(artifact->meta(), options, budget);
   if (!sizing.ok()) return sizing.status();
   if (!sizing->notice.empty()) log(LogLevel::kWarning, sizing->notice);

@@ -25,6 +25,7 @@ struct EngineOptions {
   int64_t max_num_seqs = 0;
   int64_t max_rows = 0;         // output rows a step; 0: max_num_seqs
   int64_t kv_cache_bytes = 0;   // 0: the rule of docs/memory.md
+  int64_t available_bytes = 0;  // what that rule may count on, on a CPU; 0: what the system says there is
   int64_t kv_pages = 0;         // 0: from kv_cache_bytes; else that many pages in every group
   int64_t max_queue = 4096;     // waiting requests before submit() says kExhausted
   int64_t max_queue_tokens = 0; // likewise for the tokens of their prompts; 0: 1 Mi, or max_model_len if larger

@@ -69,12 +69,7 @@ std::string OpenAiFormat::stream_error(const ApiError &error) { return sse_event
 
 bool open_body(const HttpRequest &http, const Model &model, ServerContext &context, const ReplyPtr &reply,
                OpenedBody &out, ErrorSpelling spell) {
-  Result<Json> body = parse_json(http.body);
-  if (!body.ok()) {
-    reply->send(spell(error_of_status(body.status())));
-    return false;
-  }
-  out.json = std::move(*body);
+  out.json = std::move(*http.json);
   out.fields.emplace(out.json);
   if (auto error = check_model_field(*out.fields, model, context)) {
     reply->send(spell(*error));

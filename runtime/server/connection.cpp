@@ -165,7 +165,7 @@ void Connection::dispatch() {
   complete_ = false;
   watch();
   try {
-    route(context_, request, shared_from_this());
+    route(context_, std::move(request), shared_from_this());
   } catch (const std::exception &) {
     send(error_response({500, "the server failed on this request", {}, 0}));
   }

@@ -6,12 +6,12 @@
 namespace llmrt::server {
 
 bool ServerContext::serves(const Model &m, const std::string &name) const {
-  const auto &names = config.served_model_names;
-  return names.empty() ? name == m.id : std::find(names.begin(), names.end(), name) != names.end();
+  const std::vector<std::string> names = models.names_of(m);
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 std::string ServerContext::model_name(const Model &m) const {
-  return config.served_model_names.empty() ? m.id : config.served_model_names.front();
+  return models.names_of(m).front();
 }
 
 uint64_t ServerContext::next_seed() {

@@ -3,6 +3,7 @@
 
 #include "runtime/server/access_log.h"
 #include "runtime/server/metrics.h"
+#include "runtime/server/model_pool.h"
 #include "runtime/server/trace.h"
 #include "runtime/session/model.h"
 
@@ -21,7 +22,7 @@ struct ServerConfig {
   std::string uds;  // a path: a unix socket instead of host and port
   int threads = 2;  // that do HTTP, JSON, templates and tokenizing
   std::vector<std::string> api_keys;          // any of them opens; none: open to all
-  std::vector<std::string> served_model_names; // none: the artifact's id
+  std::vector<std::string> served_model_names; // of set_model()'s; none: the artifact's id
   std::vector<std::string> allowed_origins = {"*"};
   std::string metrics_prefix = "vllm";
   std::string otlp_traces_endpoint; // empty: no traces
@@ -40,17 +41,18 @@ struct ServerConfig {
 
 struct ServerContext {
   explicit ServerContext(ServerConfig c)
-      : config(std::move(c)), metrics(config.metrics_prefix), access_log(config.access_log) {}
+      : config(std::move(c)), metrics(config.metrics_prefix, config.prefix_caching), access_log(config.access_log) {}
 
   const ServerConfig config;
   Metrics metrics;
   AccessLog access_log;
   std::function<void(Span)> trace; // set before the first request; empty: nobody wants spans
-  std::atomic<const Model *> model{nullptr}; // null: still loading; set once, outlives the server
+  ModelPool models;                          // requests get 503 until it is ready
   std::atomic<bool> draining{false};         // no new generations
   std::atomic<int64_t> in_flight{0};         // generations in progress
   std::atomic<uint64_t> seed_counter{0};
 
+  // Is that one of the model's names? And the one that answers give.
   bool serves(const Model &m, const std::string &name) const;
   std::string model_name(const Model &m) const;
   uint64_t next_seed();

@@ -1,4 +1,5 @@
-// One function an endpoint. `model` is ready; endpoints that answer before that take the context alone.
+// One function an endpoint. `model` is loaded and stays so until the function returns; what lasts longer holds a lease
+// (context.models.hold). Endpoints that need no model take the context alone.
 #pragma once
 
 #include "runtime/server/context.h"
@@ -18,8 +19,10 @@ void handle_count_tokens(ServerContext &, const Model &, const HttpRequest &, co
 void handle_llama_completion(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
 void handle_generate(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
 void handle_generate_stream(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
-void handle_models(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
 
+void handle_models(ServerContext &, const HttpRequest &, const ReplyPtr &);
+void handle_models_load(ServerContext &, const HttpRequest &, const ReplyPtr &);
+void handle_models_unload(ServerContext &, const HttpRequest &, const ReplyPtr &);
 void handle_health(ServerContext &, const HttpRequest &, const ReplyPtr &);
 void handle_ping(ServerContext &, const HttpRequest &, const ReplyPtr &);
 void handle_version(ServerContext &, const HttpRequest &, const ReplyPtr &);
@@ -40,5 +43,10 @@ void describe_generate(FieldReader &, const Model &, ServerContext &);
 void describe_tokenize(FieldReader &, const Model &, ServerContext &);
 void describe_detokenize(FieldReader &, const Model &, ServerContext &);
 void describe_apply_template(FieldReader &, const Model &, ServerContext &);
+void describe_model_name(FieldReader &, const Model &, ServerContext &);
+
+// Errors as Anthropic's and TGI's clients know them.
+HttpResponse messages_error_response(const ApiError &error);
+HttpResponse tgi_error_response(const ApiError &error);
 
 } // namespace llmrt::server

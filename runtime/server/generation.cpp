@@ -11,7 +11,7 @@ namespace llmrt::server {
 static double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
 Generation::Generation(ServerContext &context, const Model &model, ReplyPtr reply, GenerationRequest request)
-    : context_(context), model_(model), reply_(std::move(reply)), request_(std::move(request)) {
+    : context_(context), lease_(context.models.hold(model)), model_(model), reply_(std::move(reply)), request_(std::move(request)) {
   prompts_.resize(request_.prompts.size());
   size_t count = prompts_.size() * branches();
   choices_.reserve(count);
@@ -167,9 +167,9 @@ bool Generation::is_stop_id(int32_t id) const {
 void Generation::count_token(Choice &choice, Clock::time_point when) {
   if (choice.generated++ == 0) {
     choice.first_token = when;
-    context_.metrics.time_to_first_token.observe(seconds(when - arrival_));
+    lease_->metrics->time_to_first_token.observe(seconds(when - arrival_));
   } else {
-    context_.metrics.inter_token_latency.observe(seconds(when - choice.last_token));
+    lease_->metrics->inter_token_latency.observe(seconds(when - choice.last_token));
   }
   choice.last_token = when;
 }
@@ -205,7 +205,7 @@ void Generation::on_event(int index, Event event, Clock::time_point when) {
   if (event.finish == FinishReason::kError)
     return fail({500, event.error.empty() ? "the engine failed" : event.error, {}, 0});
   if (event.finish == FinishReason::kCancelled)
-    return fail({503, "the request was cancelled: the server is shutting down", {}, 1});
+    return fail({503, "the request was cancelled: its model is being unloaded, or the server is shutting down", {}, 1});
   if (event.finish == FinishReason::kDeadline)
     return fail({504, "the request's deadline has passed", {}, 0});
   choice.cached = std::max(choice.cached, event.cached_tokens);
@@ -255,7 +255,7 @@ void Generation::finish_choice(Choice &choice, FinishReason reason) {
 }
 
 void Generation::count_choice(const Choice &choice, FinishReason reason) {
-  Metrics &metrics = context_.metrics;
+  ModelMetrics &metrics = *lease_->metrics;
   metrics.outcomes[static_cast<size_t>(reason == FinishReason::kStop ? Outcome::kStop : Outcome::kLength)]++;
   metrics.prompt_tokens.observe(static_cast<double>(request_.prompts[prompt_of(choice)].size()));
   metrics.generation_tokens.observe(static_cast<double>(choice.generated));
@@ -375,7 +375,7 @@ void Generation::fail(const ApiError &error) {
   over_ = true;
   trace(true);
   if (error.status >= 500)
-    context_.metrics.outcomes[static_cast<size_t>(Outcome::kError)] += choices_.size() - done_;
+    lease_->metrics->outcomes[static_cast<size_t>(Outcome::kError)] += choices_.size() - done_;
   if (!begun_) {
     reply_->send(request_.format->error(error));
     return;
@@ -391,7 +391,7 @@ void Generation::cancel() {
   for (Choice &choice : choices_)
     if (!choice.done)
       cancel_choice(choice);
-  context_.metrics.outcomes[static_cast<size_t>(Outcome::kAbort)] += choices_.size() - done_;
+  lease_->metrics->outcomes[static_cast<size_t>(Outcome::kAbort)] += choices_.size() - done_;
 }
 
 Usage Generation::usage() const {

@@ -85,7 +85,7 @@ struct GenerationRequest {
   std::shared_ptr<AnswerFormat> format;
 };
 
-// The body as a JSON object, a reader on it, the model's name checked. False: the client has been told, as `error` spells
+// The request's JSON, a reader on it, the model's name checked. False: the client has been told, as `error` spells
 // it.
 struct OpenedBody {
   Json json;
@@ -149,6 +149,7 @@ private:
   Usage usage() const;
 
   ServerContext &context_;
+  const ModelLease lease_; // goes last: what follows refers to the model
   const Model &model_;
   ReplyPtr reply_;
   GenerationRequest request_;

@@ -16,6 +16,7 @@ struct HttpRequest {
   std::string method; // "GET"
   std::string path;   // without the query
   std::string body;
+  std::shared_ptr<Json> json; // the body of an endpoint that takes JSON; the endpoint may move from it
   std::string authorization; // the header's value
   std::string api_key;       // x-api-key's value
   std::string request_id;    // X-Request-Id's value, or one that was made

@@ -29,11 +29,15 @@ Json messages_error(const ApiError &error) {
   return Json{{"type", "error"}, {"error", {{"type", error_type(error.status)}, {"message", error.message}}}};
 }
 
+} // namespace
+
 HttpResponse messages_error_response(const ApiError &error) {
   HttpResponse out = error_response(error); // its headers
   out.body = dump_json(messages_error(error));
   return out;
 }
+
+namespace {
 
 class MessageFormat : public AnswerFormat {
 public:

@@ -50,6 +50,58 @@ double now_seconds() {
   return duration<double>(system_clock::now().time_since_epoch()).count();
 }
 
+std::string labels_of(const ModelReading &model) {
+  return "engine=\"0\",model_name=\"" + escape_label(model.name) + "\"";
+}
+
+double share_used(const EngineStats &stats) {
+  return stats.pages_total ? static_cast<double>(stats.pages_used) / static_cast<double>(stats.pages_total) : 0;
+}
+
+struct Scalar {
+  const char *name, *type, *help;
+  double (*value)(const EngineStats &);
+};
+constexpr Scalar kScalars[] = {
+    {"num_requests_running", "gauge", "Requests in the running batch.",
+     [](const EngineStats &s) { return static_cast<double>(s.running); }},
+    {"num_requests_waiting", "gauge", "Requests waiting to be run.",
+     [](const EngineStats &s) { return static_cast<double>(s.waiting); }},
+    {"kv_cache_usage_perc", "gauge", "Part of the KV pages in use; 1 is all.", share_used},
+    {"prompt_tokens_total", "counter", "Prompt tokens run.",
+     [](const EngineStats &s) { return static_cast<double>(s.prompt_tokens); }},
+    {"generation_tokens_total", "counter", "Tokens generated.",
+     [](const EngineStats &s) { return static_cast<double>(s.generation_tokens); }},
+    {"num_preemptions_total", "counter", "Requests preempted for want of pages.",
+     [](const EngineStats &s) { return static_cast<double>(s.preemptions); }},
+    {"itl_limit_missed_total", "counter", "Steps longer than --max-itl-ms without a prompt to blame.",
+     [](const EngineStats &s) { return static_cast<double>(s.itl_limit_missed); }},
+    {"prefix_cache_queries_total", "counter", "Prompt tokens looked up in the prefix cache.",
+     [](const EngineStats &s) { return static_cast<double>(s.prefix_queries); }},
+    {"prefix_cache_hits_total", "counter", "Prompt tokens found in the prefix cache.",
+     [](const EngineStats &s) { return static_cast<double>(s.prefix_hits); }},
+};
+
+struct ModelHistogram {
+  const char *name, *help;
+  Histogram ModelMetrics::*values;
+};
+constexpr ModelHistogram kHistograms[] = {
+    {"time_to_first_token_seconds", "From a request's arrival to its first token.",
+     &ModelMetrics::time_to_first_token},
+    {"inter_token_latency_seconds", "Between two tokens of a request.", &ModelMetrics::inter_token_latency},
+    {"request_time_per_output_token_seconds", "A request's mean time a token after the first.",
+     &ModelMetrics::time_per_output_token},
+    {"e2e_request_latency_seconds", "From a request's arrival to its end.", &ModelMetrics::e2e_latency},
+    {"request_queue_time_seconds", "From a request's arrival to its first step.", &ModelMetrics::queue_time},
+    {"request_inference_time_seconds", "From a request's first step to its last token.",
+     &ModelMetrics::inference_time},
+    {"request_prefill_time_seconds", "From a request's first step to its first token.", &ModelMetrics::prefill_time},
+    {"request_decode_time_seconds", "From a request's first token to its last.", &ModelMetrics::decode_time},
+    {"request_prompt_tokens", "Prompt tokens of a request.", &ModelMetrics::prompt_tokens},
+    {"request_generation_tokens", "Tokens generated for a request.", &ModelMetrics::generation_tokens},
+};
+
 } // namespace
 
 std::vector<double> one_two_five_buckets(double most) {
@@ -88,12 +140,15 @@ void Histogram::render(std::string &out, const std::string &name, const std::str
   render_buckets(out, name, labels, bounds_, counts, sum_.load(std::memory_order_relaxed));
 }
 
-Metrics::Metrics(std::string prefix)
+ModelMetrics::ModelMetrics()
     : time_to_first_token(kFirstToken), inter_token_latency(kPerToken), time_per_output_token(kPerToken),
       e2e_latency(kRequest), queue_time(kRequest), inference_time(kRequest), prefill_time(kRequest),
       decode_time(kRequest), prompt_tokens(one_two_five_buckets(kLargestLength)),
-      generation_tokens(one_two_five_buckets(kLargestLength)), prefix_(std::move(prefix)),
-      start_seconds_(now_seconds()), http_duration_(kHttp) {}
+      generation_tokens(one_two_five_buckets(kLargestLength)) {}
+
+Metrics::Metrics(std::string prefix, bool prefix_caching)
+    : prefix_(std::move(prefix)), prefix_caching_(prefix_caching), start_seconds_(now_seconds()),
+      http_duration_(kHttp) {}
 
 void Metrics::http_request(const std::string &handler, const std::string &method, int status, double seconds) {
   http_duration_.observe(seconds);
@@ -104,59 +159,44 @@ void Metrics::http_request(const std::string &handler, const std::string &method
   ++http_requests_[{handler, is_known ? method : "other", status}];
 }
 
-void Metrics::render_model(const ModelInfo &model, const EngineStats &stats, std::string &out) const {
-  const std::string p = prefix_ + ":", labels = "engine=\"0\",model_name=\"" + escape_label(model.name) + "\"";
-  auto scalar = [&](const char *name, const char *type, const char *help, double value) {
-    head(out, p + name, type, help);
-    line(out, p + name, labels, value);
-  };
-  auto count = [](uint64_t value) { return static_cast<double>(value); };
-  scalar("num_requests_running", "gauge", "Requests in the running batch.", static_cast<double>(stats.running));
-  scalar("num_requests_waiting", "gauge", "Requests waiting to be run.", static_cast<double>(stats.waiting));
-  double used = stats.pages_total ? static_cast<double>(stats.pages_used) / static_cast<double>(stats.pages_total) : 0;
-  scalar("kv_cache_usage_perc", "gauge", "Part of the KV pages in use; 1 is all.", used);
-  scalar("prompt_tokens_total", "counter", "Prompt tokens run.", count(stats.prompt_tokens));
-  scalar("generation_tokens_total", "counter", "Tokens generated.", count(stats.generation_tokens));
-  scalar("num_preemptions_total", "counter", "Requests preempted for want of pages.", count(stats.preemptions));
-  scalar("itl_limit_missed_total", "counter", "Steps longer than --max-itl-ms without a prompt to blame.",
-         count(stats.itl_limit_missed));
-  scalar("prefix_cache_queries_total", "counter", "Prompt tokens looked up in the prefix cache.",
-         count(stats.prefix_queries));
-  scalar("prefix_cache_hits_total", "counter", "Prompt tokens found in the prefix cache.", count(stats.prefix_hits));
-  head(out, p + "request_success_total", "counter", "Requests finished, by reason.");
-  static constexpr const char *reasons[] = {"stop", "length", "abort", "error"};
-  for (size_t i = 0; i < outcomes.size(); ++i)
-    line(out, p + "request_success_total", labels + ",finished_reason=\"" + reasons[i] + "\"",
-         count(outcomes[i].load(std::memory_order_relaxed)));
-  head(out, p + "cache_config_info", "gauge", "How the KV cache is set up.");
-  line(out, p + "cache_config_info",
-       "engine=\"0\",block_size=\"" + std::to_string(model.page_tokens) + "\",cache_dtype=\"" +
-           escape_label(model.cache_dtype) + "\",enable_prefix_caching=\"" +
-           (model.prefix_caching ? "True" : "False") + "\",num_gpu_blocks=\"" + std::to_string(model.pages) + "\"",
-       1);
+void Metrics::render_scalars(const std::vector<ModelReading> &models, std::string &out) const {
+  for (const Scalar &scalar : kScalars) {
+    head(out, prefix_ + ":" + scalar.name, scalar.type, scalar.help);
+    for (const ModelReading &model : models)
+      line(out, prefix_ + ":" + scalar.name, labels_of(model), scalar.value(model.stats));
+  }
 }
 
-void Metrics::render_histograms(const ModelInfo &model, const EngineStats &stats, std::string &out) const {
-  const std::string p = prefix_ + ":", labels = "engine=\"0\",model_name=\"" + escape_label(model.name) + "\"";
-  auto histogram = [&](const char *name, const char *help, const Histogram &values) {
-    head(out, p + name, "histogram", help);
-    values.render(out, p + name, labels);
-  };
-  histogram("time_to_first_token_seconds", "From a request's arrival to its first token.", time_to_first_token);
-  histogram("inter_token_latency_seconds", "Between two tokens of a request.", inter_token_latency);
-  histogram("request_time_per_output_token_seconds", "A request's mean time a token after the first.",
-            time_per_output_token);
-  histogram("e2e_request_latency_seconds", "From a request's arrival to its end.", e2e_latency);
-  histogram("request_queue_time_seconds", "From a request's arrival to its first step.", queue_time);
-  histogram("request_inference_time_seconds", "From a request's first step to its last token.", inference_time);
-  histogram("request_prefill_time_seconds", "From a request's first step to its first token.", prefill_time);
-  histogram("request_decode_time_seconds", "From a request's first token to its last.", decode_time);
-  histogram("request_prompt_tokens", "Prompt tokens of a request.", prompt_tokens);
-  histogram("request_generation_tokens", "Tokens generated for a request.", generation_tokens);
-  head(out, p + "iteration_tokens_total", "histogram", "Tokens of a step.");
+void Metrics::render_outcomes(const std::vector<ModelReading> &models, std::string &out) const {
+  static constexpr const char *reasons[] = {"stop", "length", "abort", "error"};
+  std::string name = prefix_ + ":request_success_total";
+  head(out, name, "counter", "Requests finished, by reason.");
+  for (const ModelReading &model : models)
+    for (size_t i = 0; i < model.metrics->outcomes.size(); ++i)
+      line(out, name, labels_of(model) + ",finished_reason=\"" + reasons[i] + "\"",
+           static_cast<double>(model.metrics->outcomes[i].load(std::memory_order_relaxed)));
+  name = prefix_ + ":cache_config_info";
+  head(out, name, "gauge", "How the KV cache is set up.");
+  for (const ModelReading &model : models)
+    line(out, name,
+         labels_of(model) + ",block_size=\"" + std::to_string(model.page_tokens) + "\",cache_dtype=\"" +
+             escape_label(model.cache_dtype) + "\",enable_prefix_caching=\"" + (prefix_caching_ ? "True" : "False") +
+             "\",num_gpu_blocks=\"" + std::to_string(model.stats.pages_total) + "\"",
+         1);
+}
+
+void Metrics::render_histograms(const std::vector<ModelReading> &models, std::string &out) const {
+  for (const ModelHistogram &histogram : kHistograms) {
+    head(out, prefix_ + ":" + histogram.name, "histogram", histogram.help);
+    for (const ModelReading &model : models)
+      (model.metrics->*histogram.values).render(out, prefix_ + ":" + histogram.name, labels_of(model));
+  }
+  const std::string name = prefix_ + ":iteration_tokens_total";
+  head(out, name, "histogram", "Tokens of a step.");
   const std::vector<double> bounds(std::begin(kStepTokenBounds), std::end(kStepTokenBounds));
-  render_buckets(out, p + "iteration_tokens_total", labels, bounds, stats.steps_by_tokens,
-                 static_cast<double>(stats.step_tokens));
+  for (const ModelReading &model : models)
+    render_buckets(out, name, labels_of(model), bounds, model.stats.steps_by_tokens,
+                   static_cast<double>(model.stats.step_tokens));
 }
 
 void Metrics::render_http(std::string &out) const {
@@ -191,11 +231,12 @@ void Metrics::render_process(std::string &out) const {
   gauge("process_max_fds", "Most open file descriptors.", static_cast<double>(os::open_files_limit()));
 }
 
-std::string Metrics::render(const ModelInfo *model, const EngineStats &stats) const {
+std::string Metrics::render(const std::vector<ModelReading> &models) const {
   std::string out;
-  if (model) {
-    render_model(*model, stats, out);
-    render_histograms(*model, stats, out);
+  if (!models.empty()) {
+    render_scalars(models, out);
+    render_outcomes(models, out);
+    render_histograms(models, out);
   }
   render_http(out);
   render_process(out);

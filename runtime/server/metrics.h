@@ -38,33 +38,44 @@ std::string escape_label(std::string_view value);
 
 enum class Outcome { kStop, kLength, kAbort, kError };
 
-class Metrics {
-public:
-  explicit Metrics(std::string prefix);
+// What is counted of one model's requests, over all the times that it is loaded.
+struct ModelMetrics {
+  ModelMetrics();
 
   Histogram time_to_first_token, inter_token_latency, time_per_output_token, e2e_latency;
   Histogram queue_time, inference_time, prefill_time, decode_time; // of requests that came to their end
   Histogram prompt_tokens, generation_tokens;
   std::array<std::atomic<uint64_t>, 4> outcomes{}; // by Outcome
+};
+
+// A model as /metrics shows it.
+struct ModelReading {
+  std::string name;
+  int64_t page_tokens = 0;
+  std::string cache_dtype;
+  EngineStats stats;
+  const ModelMetrics *metrics = nullptr;
+};
+
+class Metrics {
+public:
+  Metrics(std::string prefix, bool prefix_caching);
 
   // `handler` is an endpoint's path or "none", so that the number of series is bounded.
   void http_request(const std::string &handler, const std::string &method, int status, double seconds);
 
-  struct ModelInfo {
-    std::string name;
-    int64_t page_tokens = 0, pages = 0;
-    bool prefix_caching = true;
-    std::string cache_dtype;
-  };
-  std::string render(const ModelInfo *model, const EngineStats &stats) const;
+  // The text format wants all lines of one name together, so models come inside of names.
+  std::string render(const std::vector<ModelReading> &models) const;
 
 private:
-  void render_model(const ModelInfo &model, const EngineStats &stats, std::string &out) const;
-  void render_histograms(const ModelInfo &model, const EngineStats &stats, std::string &out) const;
+  void render_scalars(const std::vector<ModelReading> &models, std::string &out) const;
+  void render_outcomes(const std::vector<ModelReading> &models, std::string &out) const;
+  void render_histograms(const std::vector<ModelReading> &models, std::string &out) const;
   void render_http(std::string &out) const;
   void render_process(std::string &out) const;
 
   std::string prefix_;
+  bool prefix_caching_;
   double start_seconds_;
   mutable std::mutex mutex_;
   std::map<std::tuple<std::string, std::string, int>, uint64_t> http_requests_; // handler, method, status

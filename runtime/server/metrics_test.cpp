@@ -26,19 +26,20 @@ TEST(Metrics, OneTwoFive) {
 TEST(Metrics, LabelsAreEscaped) { EXPECT_EQ(escape_label("a\"b\\c\nd"), "a\\\"b\\\\c\\nd"); }
 
 TEST(Metrics, HasVllmsNames) {
-  Metrics metrics("vllm");
-  metrics.outcomes[static_cast<size_t>(Outcome::kStop)] = 3;
+  Metrics metrics("vllm", true);
+  ModelMetrics counted;
+  counted.outcomes[static_cast<size_t>(Outcome::kStop)] = 3;
   metrics.http_request("/v1/models", "GET", 200, 0.001);
   metrics.http_request("/v1/models", "MADEUP", 405, 0.001);
-  Metrics::ModelInfo info{"m", 16, 100, true, "f32"};
-  EngineStats stats;
+  ModelReading model{"m", 16, "f32", {}, &counted};
+  EngineStats &stats = model.stats;
   stats.running = 2;
   stats.pages_total = 10;
   stats.pages_used = 5;
   stats.steps_by_tokens[1] = 4; // of 2 to 8 tokens
   stats.steps_by_tokens.back() = 1;
   stats.step_tokens = 20032;
-  std::string out = metrics.render(&info, stats);
+  std::string out = metrics.render({model});
   EXPECT_THAT(out, HasSubstr("vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 2\n"));
   EXPECT_THAT(out, HasSubstr("vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"m\"} 0.5\n"));
   EXPECT_THAT(out, HasSubstr("vllm:request_success_total{engine=\"0\",model_name=\"m\",finished_reason=\"stop\"} 3\n"));
@@ -51,10 +52,26 @@ TEST(Metrics, HasVllmsNames) {
   EXPECT_THAT(out, HasSubstr("method=\"other\",status=\"405\"} 1\n"));
 }
 
+TEST(Metrics, ModelsAreTogetherUnderEachName) {
+  Metrics metrics("vllm", false);
+  ModelMetrics first, second;
+  first.time_to_first_token.observe(0.5);
+  std::string out = metrics.render({{"a", 16, "f32", {}, &first}, {"b", 32, "bf16", {}, &second}});
+  EXPECT_THAT(out, HasSubstr("vllm:num_requests_running{engine=\"0\",model_name=\"a\"} 0\n"
+                             "vllm:num_requests_running{engine=\"0\",model_name=\"b\"} 0\n"));
+  EXPECT_THAT(out, HasSubstr("time_to_first_token_seconds_count{engine=\"0\",model_name=\"a\"} 1\n"));
+  EXPECT_THAT(out, HasSubstr("time_to_first_token_seconds_count{engine=\"0\",model_name=\"b\"} 0\n"));
+  EXPECT_THAT(out, HasSubstr("model_name=\"b\",block_size=\"32\",cache_dtype=\"bf16\",enable_prefix_caching=\"False\""));
+  for (size_t at = out.find("# TYPE "); at != std::string::npos; at = out.find("# TYPE ", at + 1)) {
+    std::string line = out.substr(at, out.find(' ', at + 7) + 1 - at);
+    EXPECT_EQ(out.find(line, at + 1), std::string::npos) << line << " comes twice";
+  }
+}
+
 TEST(Metrics, OtherPrefixesReplaceIt) {
-  Metrics metrics("llm");
-  Metrics::ModelInfo info{"m", 16, 100, true, "f32"};
-  std::string out = metrics.render(&info, {});
+  Metrics metrics("llm", true);
+  ModelMetrics counted;
+  std::string out = metrics.render({ModelReading{"m", 16, "f32", {}, &counted}});
   EXPECT_EQ(out.find("vllm:"), std::string::npos);
   EXPECT_THAT(out, HasSubstr("llm:num_requests_waiting"));
 }

@@ -1,4 +1,4 @@
-// GET /v1/models, /health, /ping, /version, /load, /metrics.
+// GET /health, /ping, /version, /load, /metrics.
 #include "runtime/server/endpoints.h"
 #include "runtime/server/page/page_files.h"
 #include "runtime/session/version.h"
@@ -14,29 +14,8 @@ HttpResponse error_response(const ApiError &error) {
   return out;
 }
 
-void handle_models(ServerContext &context, const Model &model, const HttpRequest &, const ReplyPtr &reply) {
-  std::vector<std::string> names = context.config.served_model_names;
-  if (names.empty())
-    names.push_back(model.id);
-  Json data = Json::array();
-  for (const std::string &name : names) {
-    Json entry;
-    entry["id"] = name;
-    entry["object"] = "model";
-    entry["created"] = model.created;
-    entry["owned_by"] = "llmrt";
-    entry["root"] = model.id;
-    entry["parent"] = nullptr;
-    entry["max_model_len"] = model.engine->max_model_len();
-    entry["permission"] = Json::array();
-    entry["meta"] = Json{{"n_vocab", model.vocabulary}}; // as llama-server
-    data.push_back(std::move(entry));
-  }
-  reply->send(json_response(Json{{"object", "list"}, {"data", std::move(data)}}));
-}
-
 void handle_health(ServerContext &context, const HttpRequest &, const ReplyPtr &reply) {
-  if (context.model.load())
+  if (context.models.ready())
     return reply->send(json_response(Json{{"status", "ok"}}));
   // llama-server's words, which probes look for.
   Json error{{"code", 503}, {"message", "Loading model"}, {"type", "unavailable_error"}};
@@ -44,7 +23,7 @@ void handle_health(ServerContext &context, const HttpRequest &, const ReplyPtr &
 }
 
 void handle_ping(ServerContext &context, const HttpRequest &http, const ReplyPtr &reply) {
-  if (!context.model.load())
+  if (!context.models.ready())
     return handle_health(context, http, reply);
   reply->send({200, "application/json", "", {}});
 }
@@ -59,17 +38,7 @@ void handle_load(ServerContext &context, const HttpRequest &, const ReplyPtr &re
 
 void handle_metrics(ServerContext &context, const HttpRequest &, const ReplyPtr &reply) {
   static constexpr const char *kType = "text/plain; version=0.0.4; charset=utf-8";
-  const Model *model = context.model.load();
-  if (!model)
-    return reply->send({200, kType, context.metrics.render(nullptr, {}), {}});
-  EngineStats stats = model->engine->stats();
-  Metrics::ModelInfo info;
-  info.name = context.model_name(*model);
-  info.page_tokens = model->page_tokens;
-  info.pages = stats.pages_total;
-  info.prefix_caching = context.config.prefix_caching;
-  info.cache_dtype = model->kv_cache_dtype;
-  reply->send({200, kType, context.metrics.render(&info, stats), {}});
+  reply->send({200, kType, context.metrics.render(context.models.readings()), {}});
 }
 
 void handle_page(ServerContext &, const HttpRequest &http, const ReplyPtr &reply) {

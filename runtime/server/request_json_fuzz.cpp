@@ -45,7 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
   ServerContext context{ServerConfig{}}; // outlives the engine, whose sinks refer to it
   std::unique_ptr<Model> model = llmrt::testing::fake_model();
-  context.model = model.get();
+  context.models.adopt(*model, {});
   HttpRequest request;
   request.method = "POST";
   request.path = kPaths[data[0] % 5];

@@ -11,15 +11,21 @@ constexpr Route kRoutes[] = {
     {"/v1/chat/completions", "POST", handle_chat_completions, nullptr, true, describe_chat_completions,
      "OpenAI: answer a chat"},
     {"/v1/responses", "POST", handle_responses, nullptr, true, describe_responses, "OpenAI: answer, nothing stored"},
-    {"/v1/messages", "POST", handle_messages, nullptr, true, describe_messages, "Anthropic: answer a chat"},
+    {"/v1/messages", "POST", handle_messages, nullptr, true, describe_messages, "Anthropic: answer a chat",
+     messages_error_response},
     {"/v1/messages/count_tokens", "POST", handle_count_tokens, nullptr, true, describe_count_tokens,
-     "Anthropic: tokens of a chat"},
+     "Anthropic: tokens of a chat", messages_error_response},
     {"/completion", "POST", handle_llama_completion, nullptr, true, describe_llama_completion,
      "llama-server: complete a text"},
-    {"/generate", "POST", handle_generate, nullptr, true, describe_generate, "TGI: complete a text"},
+    {"/generate", "POST", handle_generate, nullptr, true, describe_generate, "TGI: complete a text",
+     tgi_error_response},
     {"/generate_stream", "POST", handle_generate_stream, nullptr, true, describe_generate,
-     "TGI: complete a text, an event a token"},
-    {"/v1/models", "GET", handle_models, nullptr, true, nullptr, "The models"},
+     "TGI: complete a text, an event a token", tgi_error_response},
+    {"/v1/models", "GET", nullptr, handle_models, true, nullptr, "The models, and how each of them is"},
+    {"/models", "GET", nullptr, handle_models, true, nullptr, "llama-server's: the same"},
+    {"/models/load", "POST", nullptr, handle_models_load, true, describe_model_name, "llama-server: load a model"},
+    {"/models/unload", "POST", nullptr, handle_models_unload, true, describe_model_name,
+     "llama-server: unload a model when its requests are done"},
     {"/tokenize", "POST", handle_tokenize, nullptr, true, describe_tokenize, "Text to token ids"},
     {"/detokenize", "POST", handle_detokenize, nullptr, true, describe_detokenize, "Token ids to text"},
     {"/apply-template", "POST", handle_apply_template, nullptr, true, describe_apply_template,
@@ -59,6 +65,66 @@ bool has_key(const ServerConfig &config, const HttpRequest &request) {
   return found;
 }
 
+bool read_json(const Route &route, HttpRequest &request, const ReplyPtr &reply) {
+  Result<Json> body = parse_json(request.body);
+  if (!body.ok()) {
+    reply->send(route.error(error_of_status(body.status())));
+    return false;
+  }
+  request.json = std::make_shared<Json>(std::move(*body));
+  return true;
+}
+
+// Empty: the request names none. A value of another type is the endpoint's to refuse.
+std::string model_name(const HttpRequest &request) {
+  const Json &json = *request.json;
+  auto name = json.is_object() ? json.find("model") : json.end();
+  return name != json.end() && name->is_string() ? name->get<std::string>() : std::string();
+}
+
+// What keeps a request from its model. A model that cannot be loaded is not the client's mistake.
+ApiError model_error(const Status &status) {
+  ApiError out = error_of_status(status);
+  out.param = "model";
+  return out;
+}
+ApiError load_error(const Status &status) {
+  ApiError out = error_of_status(status);
+  if (out.status < 500)
+    out.status = 500;
+  return out;
+}
+
+// The client may go away while its model is being loaded; then nothing is begun for it.
+void answer_when_loaded(ServerContext &context, const Route &route, const std::string &name, HttpRequest request,
+                        const ReplyPtr &reply) {
+  struct Waiting {
+    HttpRequest request;
+    bool gone = false;
+  };
+  auto waiting = std::make_shared<Waiting>(Waiting{std::move(request)});
+  reply->on_disconnect([waiting] { waiting->gone = true; });
+  context.models.wait(name, [&context, &route, waiting, reply](Result<ModelLease> lease) {
+    reply->post([&context, &route, waiting, reply, lease = std::move(lease)] {
+      if (waiting->gone)
+        return;
+      if (!lease.ok())
+        return reply->send(route.error(load_error(lease.status())));
+      route.with_model(context, *(*lease)->model, waiting->request, reply);
+    });
+  });
+}
+
+void answer_with_model(ServerContext &context, const Route &route, HttpRequest request, const ReplyPtr &reply) {
+  const std::string name = route.describe ? model_name(request) : context.models.any_name();
+  Result<ModelLease> lease = context.models.get(name);
+  if (!lease.ok())
+    return reply->send(route.error(model_error(lease.status())));
+  if (!*lease)
+    return answer_when_loaded(context, route, name, std::move(request), reply);
+  route.with_model(context, *(*lease)->model, request, reply);
+}
+
 } // namespace
 
 std::span<const Route> all_routes() { return kRoutes; }
@@ -74,7 +140,7 @@ bool equal_in_constant_time(const std::string &given, const std::string &key) {
 
 std::string handler_label(const std::string &path) { return find_route(path) ? path : "none"; }
 
-void route(ServerContext &context, const HttpRequest &request, const ReplyPtr &reply) {
+void route(ServerContext &context, HttpRequest request, const ReplyPtr &reply) {
   const Route *found = find_route(request.path);
   if (!found)
     return reply->send(error_response({404, "there is no endpoint " + request.path, {}, 0}));
@@ -89,14 +155,16 @@ void route(ServerContext &context, const HttpRequest &request, const ReplyPtr &r
   }
   if (found->needs_key && !context.config.api_keys.empty() && !has_key(context.config, request))
     return reply->send(error_response({401, "this server needs its API key: Authorization: Bearer KEY", {}, 0}));
+  if (!found->plain && !found->with_model)
+    return reply->send(error_response({501, std::string(found->path) + " is not there yet in this version", {}, 0}));
+  bool health = found->plain && !found->needs_key; // answers while the models are being loaded
+  if (!health && !context.models.ready())
+    return reply->send(error_response({503, "Loading model", {}, 1}));
+  if (found->describe && !read_json(*found, request, reply))
+    return;
   if (found->plain)
     return found->plain(context, request, reply);
-  if (!found->with_model)
-    return reply->send(error_response({501, std::string(found->path) + " is not there yet in this version", {}, 0}));
-  const Model *model = context.model.load();
-  if (!model)
-    return reply->send(error_response({503, "Loading model", {}, 1}));
-  found->with_model(context, *model, request, reply);
+  answer_with_model(context, *found, std::move(request), reply);
 }
 
 } // namespace llmrt::server

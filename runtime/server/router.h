@@ -22,11 +22,12 @@ struct Route {
   bool needs_key;
   Describe describe = nullptr; // of what takes a body
   const char *summary = "";
+  HttpResponse (*error)(const ApiError &) = error_response; // how the endpoint spells errors
 };
 std::span<const Route> all_routes();
 
 // Answers `request` now or later, always exactly once.
-void route(ServerContext &context, const HttpRequest &request, const ReplyPtr &reply);
+void route(ServerContext &context, HttpRequest request, const ReplyPtr &reply);
 
 // The path if it is an endpoint, else "none": for metrics.
 std::string handler_label(const std::string &path);

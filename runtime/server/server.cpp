@@ -29,7 +29,7 @@ public:
   ServerContext &context() override { return context_; }
   int port() const override { return port_; }
   std::string address() const override;
-  void set_model(const Model &model) override { context_.model.store(&model); }
+  void set_model(const Model &model) override { context_.models.adopt(model, context_.config.served_model_names); }
   Status start() override;
   bool drain(double wait_seconds) override;
   void stop() override;
@@ -193,6 +193,7 @@ std::vector<std::shared_ptr<Connection>> BeastServer::connections() {
 
 bool BeastServer::drain(double wait_seconds) {
   context_.draining.store(true);
+  context_.models.drain();
   asio::post(io_, [this] {
     ErrorCode ignored;
     tcp_.close(ignored);
@@ -237,6 +238,7 @@ void BeastServer::stop() {
   }
   io_.stop();
   threads_.clear();
+  context_.models.stop(); // what its engines refer to, connections, is still there
   if (!context_.config.uds.empty())
     std::remove(context_.config.uds.c_str());
 }

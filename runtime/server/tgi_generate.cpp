@@ -11,7 +11,9 @@ namespace {
 constexpr int64_t kDefaultNewTokens = 100;
 constexpr size_t kMaxStops = 64;
 
-HttpResponse tgi_error(const ApiError &error) {
+} // namespace
+
+HttpResponse tgi_error_response(const ApiError &error) {
   HttpResponse out = error_response(error); // its headers
   const char *type = error.status == 503 ? "overloaded" : error.status < 500 ? "validation" : "generation";
   if (error.status == 400)
@@ -19,6 +21,8 @@ HttpResponse tgi_error(const ApiError &error) {
   out.body = dump_json(Json{{"error", error.message}, {"error_type", type}});
   return out;
 }
+
+namespace {
 
 class TgiFormat : public AnswerFormat {
 public:
@@ -62,8 +66,8 @@ public:
     return out;
   }
   std::string end(const Usage &) override { return {}; }
-  std::string stream_error(const ApiError &error) override { return "data:" + tgi_error(error).body + "\n\n"; }
-  HttpResponse error(const ApiError &error) const override { return tgi_error(error); }
+  std::string stream_error(const ApiError &error) override { return "data:" + tgi_error_response(error).body + "\n\n"; }
+  HttpResponse error(const ApiError &error) const override { return tgi_error_response(error); }
   bool wants_every_token() const override { return true; }
 
 private:
@@ -187,12 +191,12 @@ TgiRequest read_tgi(FieldReader &fields, const Model &model, ServerContext &cont
 
 void handle(ServerContext &context, const Model &model, const HttpRequest &http, const ReplyPtr &reply, bool stream) {
   OpenedBody body;
-  if (!open_body(http, model, context, reply, body, tgi_error))
+  if (!open_body(http, model, context, reply, body, tgi_error_response))
     return;
   TgiRequest request = read_tgi(*body.fields, model, context, stream);
   body.fields->ignore({"model", "stream"});
   if (auto error = body.fields->finish())
-    return reply->send(tgi_error(*error));
+    return reply->send(tgi_error_response(*error));
   request.generation.format =
       std::make_shared<TgiFormat>(model, request.generation.params, request.details, request.top_tokens);
   std::make_shared<Generation>(context, model, reply, std::move(request.generation))->start();

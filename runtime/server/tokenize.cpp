@@ -66,10 +66,7 @@ Json tokenize_vllm(FieldReader &fields, const Model &model) {
 // Common to the three: a JSON object, the model's name, a tokenizer.
 template <typename Body>
 void answer(ServerContext &context, const Model &model, const HttpRequest &http, const ReplyPtr &reply, Body body_of) {
-  Result<Json> body = parse_json(http.body);
-  if (!body.ok())
-    return reply->send(error_response(error_of_status(body.status())));
-  FieldReader fields(*body);
+  FieldReader fields(*http.json);
   if (auto error = check_model_field(fields, model, context))
     return reply->send(error_response(*error));
   Json out = fields.failed() ? Json(nullptr) : body_of(fields);

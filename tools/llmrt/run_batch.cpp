@@ -172,7 +172,7 @@ int run_tasks(const BatchFlags &flags, const Model &model, EngineThread &engine,
   server::ServerConfig config;
   config.served_model_names = flags.names;
   server::ServerContext context(config);
-  context.model.store(&model);
+  context.models.adopt(model, flags.names);
   Batch batch(context, file, std::move(tasks), static_cast<size_t>(2 * model.engine->limits().sequences));
   bool complete = batch.run();
   Status stopped = engine.stop(false); // before the queue goes that its events are posted to

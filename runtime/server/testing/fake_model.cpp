@@ -148,11 +148,24 @@ Status FakeEngine::run() {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return stopping_ || !running_.empty(); });
       if (stopping_ && (!draining_ || running_.empty()))
-        return ok_status();
+        break;
     }
     if (Result<bool> done = step(); !done.ok())
       return done.status();
   }
+  std::map<RequestId, Running> left;
+  {
+    std::lock_guard lock(mutex_);
+    left.swap(running_);
+  }
+  for (auto &[id, running] : left) {
+    Event event;
+    event.id = id;
+    event.branch = running.branch;
+    event.finish = FinishReason::kCancelled;
+    running.spec.on_event(std::move(event));
+  }
+  return ok_status();
 }
 
 void FakeEngine::stop(bool drain) {
