@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shlex
 import socket
 import subprocess
@@ -26,9 +27,12 @@ def compile_stories(options, work):
 class Server:
     """A running server; stopped at the end of a with."""
 
-    def __init__(self, llmrt, artifact, *flags, environment=None):
+    def __init__(self, llmrt, artifact, *flags, environment=None, memory=None):
+        """`memory`: bytes of RLIMIT_DATA."""
+        limit = (lambda: resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))) if memory else None
         self.process = subprocess.Popen([*shlex.split(str(llmrt)), "serve", str(artifact), *map(str, flags)], stderr=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
+                                        stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})},
+                                        preexec_fn=limit)
         self.said = ""
         for line in self.process.stderr:
             self.said += line

@@ -173,7 +173,9 @@ class Usage(ArtifactTest):
     def test_exit_codes(self):
         self.bad(1, "/nothing.fbs", "run", "/nothing.fbs", "--ids", 1)
         self.bad(2, "--unknown", "run", self.artifact, "--unknown")
-        self.bad(2, "ps", "ps")
+        self.bad(1, "llmrt serve FILE", "ps", "--url", "http://127.0.0.1:9")
+        self.bad(2, "--url", "ps", "--url", "ftp://a")
+        self.bad(2, "--url", "ps", "--url", "http://127.0.0.1:0")
         self.bad(2, "--enable-lora", "serve", self.artifact, "--enable-lora")
         self.bad(2, "--speculative-config", "serve", self.artifact, "--speculative_config={}")
         self.bad(2, "--target", "run", self.artifact, "--ids", 1, "--target", "cuda")

@@ -9,7 +9,6 @@ namespace llmrt::tool {
 
 namespace {
 
-constexpr const char *kMissingVerbs[] = {"ps"};
 constexpr const char *kMissingFlags[] = {"--enable-lora",      "--lora-modules",           "--lora",
                                          "--speculative-config", "--config",
                                          "--gpu-memory-utilization",
@@ -60,10 +59,6 @@ std::vector<std::string> normalized(int argc, char **argv) {
 }
 
 std::string refused(const std::vector<std::string> &arguments) {
-  if (!arguments.empty())
-    for (const char *verb : kMissingVerbs)
-      if (arguments[0] == verb)
-        return "llmrt " + arguments[0];
   for (const char *flag : kMissingFlags) {
     for (const std::string &argument : arguments) {
       if (argument == "--")

@@ -34,7 +34,6 @@ TEST(Arguments, CountsTakeSuffixes) {
 TEST(Arguments, WhatIsNotThereIsNamed) {
   EXPECT_EQ(refused({"serve", "x.fbs", "--enable-lora"}), "--enable-lora");
   EXPECT_EQ(refused({"serve", "--speculative-config={}"}), "--speculative-config");
-  EXPECT_EQ(refused({"ps"}), "llmrt ps");
   EXPECT_EQ(refused({"serve", "x.fbs", "--port", "0"}), "");
   EXPECT_EQ(refused({"run", "--", "--enable-lora"}), "");
   setenv("LLMRT_ARG_ENABLE_LORA", "1", 1);

@@ -32,6 +32,7 @@ struct ModelFlags {
 };
 
 void add_model_flags(Flags &flags, ModelFlags &to);
+void add_engine_flags(Flags &flags, ModelFlags &to); // all of them but the file
 // --print-memory and --json, for verbs that run the model; `json` says what --json gives.
 void add_report_flags(Flags &flags, ModelFlags &to, const char *json);
 // For verbs that only read text tables.
@@ -39,12 +40,15 @@ void add_file_flags(Flags &flags, ModelFlags &to);
 
 // Checks the flags; kInvalidArgument is wrong usage.
 Result<ModelOptions> model_options(const ModelFlags &flags);
+Result<ModelOptions> engine_options(const ModelFlags &flags); // the same without a path
 // kUsage for what the user asked wrongly, kError for the rest, after saying so; kOk and *model otherwise.
 int open_model(const ModelOptions &options, std::unique_ptr<Model> *model);
 // Opens the artifact and sizes the step's output rows for verbs that want the logits of every prompt token.
 Status open_for_rows(ModelOptions &options);
 // --print-memory for these options; `server_threads` beside the engine's.
 int print_memory(const ModelOptions &options, bool json, int server_threads);
+// The same for models that are in one process, with the sums.
+int print_memory_of_all(const std::vector<ModelOptions> &models, bool json, int server_threads);
 
 // SIGINT and SIGTERM are counted instead of ending the process, until more than `patience` came.
 void catch_interrupts(int patience = 1);

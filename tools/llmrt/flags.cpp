@@ -60,6 +60,10 @@ public:
   void positional(const char *name, std::string &to, const char *help) override {
     app_.add_option_function<std::string>(name, [&to](const std::string &value) { to = value; }, help);
   }
+  void positionals(const char *name, std::vector<std::string> &to, const char *help) override {
+    app_.add_option_function<std::vector<std::string>>(
+        name, [&to](const std::vector<std::string> &values) { to = values; }, help);
+  }
   bool given(const char *name) const override {
     const CLI::Option *option = app_.get_option_no_throw(name);
     return option && option->count() > 0;

@@ -24,6 +24,7 @@ public:
   // Sets `to` with --enable-NAME, clears it with --no-enable-NAME.
   virtual void switched(const char *name, bool &to, const char *help) = 0;
   virtual void positional(const char *name, std::string &to, const char *help) = 0;
+  virtual void positionals(const char *name, std::vector<std::string> &to, const char *help) = 0; // any number
   // Was it given, on the command line or in the environment?
   virtual bool given(const char *name) const = 0;
 };
@@ -41,7 +42,7 @@ int run_command_line(const std::vector<Verb> &verbs, int argc, char **argv);
 bool parse_count(std::string_view text, int64_t &value);
 // What stands before parsing: '_' in names to '-', -np to --max-num-seqs.
 std::vector<std::string> normalized(int argc, char **argv);
-// A flag or verb of the conventions that is not there yet; empty: none.
+// A flag of the conventions that is not there yet; empty: none.
 std::string refused(const std::vector<std::string> &arguments);
 
 } // namespace llmrt::tool

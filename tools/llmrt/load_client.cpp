@@ -242,6 +242,59 @@ Result<Tcp::endpoint> resolve(const LoadTarget &target) {
   return Tcp::endpoint(address, static_cast<unsigned short>(target.port));
 }
 
+// One request and its answer, within a bounded time.
+class Fetch {
+public:
+  explicit Fetch(std::string request) : request_(std::move(request)) {}
+
+  Status run(const Tcp::endpoint &endpoint) {
+    static constexpr std::chrono::seconds kMost(10);
+    socket_.async_connect(endpoint, [this](ErrorCode error) {
+      if (error)
+        return fail(error.message() + "; is the server running?");
+      asio::async_write(socket_, asio::buffer(request_), [this](ErrorCode failed, size_t) {
+        failed ? fail(failed.message()) : read();
+      });
+    });
+    io_.run_for(kMost);
+    if (status_.ok() && !answer_.complete())
+      fail("no answer in " + std::to_string(kMost.count()) + " seconds");
+    return status_;
+  }
+  const AnswerReader &answer() const { return answer_; }
+  std::string &body() { return answer_.body(); }
+
+private:
+  void fail(std::string message) { status_ = Status(StatusCode::kNotFound, std::move(message)); }
+  void read() {
+    socket_.async_read_some(asio::buffer(bytes_), [this](ErrorCode error, size_t bytes) {
+      if (error)
+        return fail(error.message());
+      if (!answer_.push({bytes_.data(), bytes}))
+        return fail("this is no HTTP answer");
+      if (!answer_.complete())
+        read();
+    });
+  }
+
+  asio::io_context io_;
+  Tcp::socket socket_{io_};
+  std::string request_;
+  AnswerReader answer_;
+  std::array<char, 16384> bytes_;
+  Status status_;
+};
+
+// The message of an error in OpenAI's shape, else the body's beginning.
+std::string message_of(const std::string &body) {
+  static constexpr size_t kMost = 300;
+  Result<Json> json = server::parse_json(body);
+  if (json.ok() && json->is_object() && json->contains("error") && (*json)["error"].is_object() &&
+      (*json)["error"].contains("message") && (*json)["error"]["message"].is_string())
+    return (*json)["error"]["message"].get<std::string>();
+  return body.substr(0, kMost);
+}
+
 } // namespace
 
 Result<std::vector<LoadResult>> run_load(const LoadTarget &target, const std::vector<LoadRequest> &requests,
@@ -256,28 +309,16 @@ Result<std::string> fetch(const LoadTarget &target, const std::string &path) {
   Result<Tcp::endpoint> endpoint = resolve(target);
   if (!endpoint.ok())
     return endpoint.status();
-  asio::io_context io;
-  Tcp::socket socket(io);
-  ErrorCode error;
-  socket.connect(*endpoint, error);
-  auto wrong = [&](const std::string &what) {
-    return Status(StatusCode::kNotFound, "http://" + target.host + ":" + std::to_string(target.port) + path + ": " + what);
-  };
-  if (error)
-    return wrong(error.message() + "; is the server running?");
-  asio::write(socket, asio::buffer(request_text(target, "GET", path, "")), error);
-  AnswerReader answer;
-  std::array<char, 16384> bytes;
-  while (!answer.complete()) {
-    size_t count = socket.read_some(asio::buffer(bytes), error);
-    if (error)
-      return wrong(error.message());
-    if (!answer.push({bytes.data(), count}))
-      return wrong("this is no HTTP answer");
-  }
-  if (answer.status() != 200)
-    return wrong("status " + std::to_string(answer.status()));
-  return answer.body();
+  Fetch fetch(request_text(target, "GET", path, ""));
+  Status status = fetch.run(*endpoint);
+  const AnswerReader &answer = fetch.answer();
+  if (status.ok() && answer.status() != 200)
+    status = Status(StatusCode::kUnsupported,
+                    "status " + std::to_string(answer.status()) + ": " + message_of(fetch.body()));
+  if (status.ok())
+    return fetch.body();
+  return Status(status.code(), "http://" + target.host + ":" + std::to_string(target.port) + path + ": " +
+                                   status.message());
 }
 
 } // namespace llmrt::tool

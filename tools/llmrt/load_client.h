@@ -33,7 +33,7 @@ struct LoadResult {
 // kInvalidArgument: no server answers at the address.
 Result<std::vector<LoadResult>> run_load(const LoadTarget &target, const std::vector<LoadRequest> &requests,
                                          int64_t max_concurrency);
-// One plain request; the body of a 200.
+// One plain request; the body of a 200. kNotFound: no server answers there; kUnsupported: another status, with its error.
 Result<std::string> fetch(const LoadTarget &target, const std::string &path);
 
 } // namespace llmrt::tool

@@ -1,11 +1,6 @@
 #include "runtime/artifact/artifact.h"
 #include "runtime/base/log.h"
-#include "runtime/base/os.h"
-#include "runtime/base/text.h"
-#include "runtime/device/cpu/cpu_device.h"
-#include "runtime/engine/sizing.h"
 #include "runtime/schema/artifact_generated.h"
-#include "runtime/session/pick_device.h"
 #include "tools/llmrt/common.h"
 
 namespace llmrt::tool {
@@ -18,6 +13,10 @@ void add_file_flags(Flags &flags, ModelFlags &to) {
 
 void add_model_flags(Flags &flags, ModelFlags &to) {
   add_file_flags(flags, to);
+  add_engine_flags(flags, to);
+}
+
+void add_engine_flags(Flags &flags, ModelFlags &to) {
   flags.integer("-t,--threads", to.threads, "that compute; 0: all that this process may use");
   flags.texts("--cpu-tier", to.cpu_tiers, "force a tier, e.g. x86-64-v3; native: this machine's best");
   flags.text("--device,--target", to.device, "auto, cpu, vulkan, or vulkan:N for the Nth of several");
@@ -42,16 +41,23 @@ void add_report_flags(Flags &flags, ModelFlags &to, const char *json) {
 }
 
 Result<ModelOptions> model_options(const ModelFlags &flags) {
-  auto wrong = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
   if (flags.file.empty() == flags.model.empty())
-    return wrong(flags.file.empty() ? "which artifact? give its FILE" : "give either FILE or --model, not both");
+    return Status(StatusCode::kInvalidArgument, flags.file.empty() ? "which artifact? give its FILE"
+                                                                   : "give either FILE or --model, not both");
+  Result<ModelOptions> out = engine_options(flags);
+  if (out.ok())
+    out->path = flags.file.empty() ? flags.model : flags.file;
+  return out;
+}
+
+Result<ModelOptions> engine_options(const ModelFlags &flags) {
+  auto wrong = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
   if (flags.device != "auto" && flags.device != "cpu" && flags.device.substr(0, 6) != "vulkan")
     return wrong("--device (--target) " + flags.device + " is not there yet in this version; auto, cpu and vulkan are");
   if (flags.quiet)
     set_log_level(LogLevel::kError);
   ModelOptions out;
   out.device = flags.device;
-  out.path = flags.file.empty() ? flags.model : flags.file;
   if (flags.threads < 0 || flags.threads > 1024)
     return wrong("--threads must be from 0 to 1024");
   out.threads = static_cast<int>(flags.threads);
@@ -112,53 +118,6 @@ Status open_for_rows(ModelOptions &options) {
   int64_t fit = kRowBytes / (int64_t(sizeof(float)) * std::max<int64_t>(meta.vocabulary(), 1));
   options.engine.max_rows = std::max<int64_t>(1, std::min(tokens, fit));
   return ok_status();
-}
-
-int print_memory(const ModelOptions &options, bool json, int server_threads) {
-  Result<std::shared_ptr<const Artifact>> artifact = Artifact::open(options.path);
-  if (!artifact.ok())
-    return fail(artifact.status());
-  if (options.device.substr(0, 6) == "vulkan" || pick_device(**artifact).device != "cpu")
-    return fail(Status(StatusCode::kUnsupported, "--print-memory counts the memory of --device cpu only in this version"));
-  Result<Sizing> sizing =
-      size_engine((*artifact)->meta(), options.engine, static_cast<int64_t>(os::available_memory()));
-  if (!sizing.ok())
-    return sizing.status().code() == StatusCode::kInvalidArgument ? usage(sizing.status().message())
-                                                                  : fail(sizing.status());
-  Result<int64_t> scratch = cpu_scratch_per_thread(**artifact, options.cpu_tier, sizing->limits);
-  if (!scratch.ok())
-    return fail(scratch.status());
-  ProcessMemory process;
-  process.threads = options.threads > 0 ? options.threads : os::usable_cpus();
-  process.scratch_per_thread = *scratch;
-  // A server thread brings its stack and an arena of the allocator.
-  process.other_bytes += server_threads * (int64_t(8) << 20);
-  MemoryReport report = report_memory(**artifact, *sizing, process);
-  std::string out;
-  if (json) {
-    out = "{\"formula\":";
-    append_json_string(out, report.formula);
-    out += ",\"symbols\":{";
-    for (size_t i = 0; i < report.symbols.size(); ++i) {
-      out += i ? "," : "";
-      append_json_string(out, report.symbols[i].first);
-      out += ":" + std::to_string(report.symbols[i].second);
-    }
-    out += "},\"mapped_bytes\":" + std::to_string(report.mapped_bytes) +
-           ",\"private_bytes\":" + std::to_string(report.private_bytes) +
-           ",\"kv_bytes_per_page\":" + std::to_string(report.kv_bytes_per_page) + "}\n";
-  } else {
-    out = "private bytes = " + report.formula + "\n";
-    for (const auto &[name, value] : report.symbols)
-      out += "  " + name + " = " + std::to_string(value) + "\n";
-    out += "  = " + std::to_string(report.private_bytes) + " (" +
-           format_bytes(static_cast<uint64_t>(report.private_bytes)) + ")\nmapped: " +
-           format_bytes(static_cast<uint64_t>(report.mapped_bytes)) + " of the artifact\na KV page: " +
-           format_bytes(static_cast<uint64_t>(report.kv_bytes_per_page)) + "\n";
-  }
-  if (!sizing->notice.empty())
-    fprintf(stderr, "llmrt: %s\n", sizing->notice.c_str());
-  return print(out) && flush_stdout() ? kOk : kError;
 }
 
 } // namespace llmrt::tool

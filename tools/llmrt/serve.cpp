@@ -1,12 +1,11 @@
-// llmrt serve FILE
+// llmrt serve FILE...
 #include "runtime/base/os.h"
 #include "runtime/server/json.h"
 #include "runtime/server/server.h"
 #include "runtime/server/tool_calls.h"
-#include "runtime/session/engine_thread.h"
 #include "tools/llmrt/common.h"
+#include "tools/llmrt/serve_models.h"
 #include "tools/llmrt/verbs.h"
-#include "tools/llmrt/weight_check.h"
 
 #include <condition_variable>
 #include <mutex>
@@ -16,10 +15,10 @@ namespace llmrt::tool {
 namespace {
 
 struct ServeFlags {
-  ModelFlags model;
-  std::string host = "127.0.0.1", uds, chat_template, allowed_origins, metrics_prefix = "vllm", access_log, otlp_endpoint;
+  ServeModelFlags models;
+  std::string host = "127.0.0.1", uds, allowed_origins, metrics_prefix = "vllm", access_log, otlp_endpoint;
   int64_t port = 8000, threads_http = 2, seed = 0;
-  std::vector<std::string> names, keys;
+  std::vector<std::string> keys;
   std::string tool_call_parser, reasoning_parser;
   bool metrics = true, auto_tool_choice = true;
   double request_seconds = 0;
@@ -64,11 +63,10 @@ Result<server::ServerConfig> server_config(const ServeFlags &flags, const Flags 
   out.uds = flags.uds;
   out.threads = static_cast<int>(flags.threads_http);
   out.api_keys = flags.keys;
-  out.served_model_names = flags.names;
   out.metrics_prefix = flags.metrics_prefix;
   out.access_log = flags.access_log;
   out.otlp_traces_endpoint = flags.otlp_endpoint;
-  out.prefix_caching = flags.model.prefix_caching;
+  out.prefix_caching = flags.models.model.prefix_caching;
   if (!(flags.request_seconds >= 0 && flags.request_seconds <= 1e7))
     return wrong("--request-timeout-seconds must be from 0 (none) to 10000000");
   out.request_seconds = flags.request_seconds;
@@ -83,93 +81,73 @@ Result<server::ServerConfig> server_config(const ServeFlags &flags, const Flags 
   return out;
 }
 
-// A file, or the template itself on one line, as vLLM takes it.
-Status read_template(const ServeFlags &flags, ModelOptions &options) {
-  if (flags.chat_template.empty())
-    return ok_status();
-  Result<std::string> source = read_text(flags.chat_template);
-  if (source.ok())
-    options.chat_template = std::move(*source);
-  else if (flags.chat_template.find('{') != std::string::npos)
-    options.chat_template = flags.chat_template;
-  else
-    return Status(StatusCode::kInvalidArgument, "--chat-template: " + source.status().message());
-  return ok_status();
-}
-
-// Waits for a signal, or for the engine to fail.
-void wait(const EngineThread &engine) {
+// Waits for a signal, or for an engine to fail.
+Status wait(server::ModelPool &models) {
   std::mutex mutex;
   std::condition_variable never;
   std::unique_lock lock(mutex);
-  while (!interrupted() && engine.running())
+  Status failure;
+  while (!interrupted() && (failure = models.failure()).ok())
     never.wait_for(lock, std::chrono::milliseconds(50));
+  return failure;
 }
 
-int serve_model(server::Server &server, const ModelOptions &options) {
-  std::unique_ptr<Model> model;
-  if (int code = open_model(options, &model); code != kOk)
-    return code;
+int serve_models(server::Server &server, const ServedOptions &options) {
+  server::ModelPool &models = server.context().models;
+  if (Status status = models.start(options.pool_options()); !status.ok())
+    return status.code() == StatusCode::kInvalidArgument ? usage(status.message()) : fail(status);
   if (interrupted())
     return was_sigint() ? kInterrupted : kOk;
-  Result<std::unique_ptr<EngineThread>> engine = EngineThread::start(*model->engine);
-  if (!engine.ok())
-    return fail(engine.status());
-  server.set_model(*model);
   fprintf(stderr, "listening on %s\n", server.address().c_str());
   fflush(stderr);
-  {
-    WeightCheck check(*model->artifact, !options.verify_weights);
-    wait(**engine);
-  }
-  bool failed = !interrupted();
-  bool complete = failed;
+  Status failure = wait(models);
+  bool complete = !failure.ok();
   while (!complete && interruptions() < 2)
     complete = server.drain(0.2);
   server.stop();
-  Status status = (*engine)->stop(false);
-  // The engine and what refers to connections go before the server.
-  engine = Status(StatusCode::kCancelled, "stopped");
-  model.reset();
-  if (failed)
-    return fail(status.ok() ? Status(StatusCode::kInternal, "the engine stopped by itself") : status);
+  if (!failure.ok())
+    return fail(failure);
   if (!complete)
     return was_sigint() ? kInterrupted : fail("stopped before all requests were answered");
   return was_sigint() ? kInterrupted : kOk;
 }
 
+int print_memory_of(const ServedOptions &options, bool json, int server_threads) {
+  Result<std::vector<ModelOptions>> models = options.all();
+  if (!models.ok())
+    return usage(models.status().message());
+  return options.is_one() ? print_memory(models->front(), json, server_threads)
+                          : print_memory_of_all(*models, json, server_threads);
+}
+
 int serve(const ServeFlags &flags, const Flags &given) {
-  Result<ModelOptions> options = model_options(flags.model);
+  Result<ServedOptions> options = ServedOptions::read(flags.models);
   if (!options.ok())
     return usage(options.status().message());
   Result<server::ServerConfig> config = server_config(flags, given);
   if (!config.ok())
     return usage(config.status().message());
-  if (flags.model.print_memory)
-    return print_memory(*options, flags.model.json, config->threads);
-  if (Status status = read_template(flags, *options); !status.ok())
-    return usage(status.message());
+  if (flags.models.model.print_memory) // the thread that loads models counts as one of the server's
+    return print_memory_of(*options, flags.models.model.json, config->threads + 1);
   catch_interrupts(2);
   Result<std::unique_ptr<server::Server>> server = server::Server::listen(*config);
   if (!server.ok())
     return fail(server.status());
   if (Status status = (*server)->start(); !status.ok()) // /health says "loading" from here on
     return fail(status);
-  return serve_model(**server, *options);
+  return serve_models(**server, *options);
 }
 
 } // namespace
 
 std::function<int()> setup_serve(Flags &flags) {
   auto to = std::make_shared<ServeFlags>();
-  add_model_flags(flags, to->model);
+  add_serve_model_flags(flags, to->models);
   flags.text("--host", to->host, "the address to listen on");
   flags.integer("--port", to->port, "0: any that is free");
   flags.text("--uds", to->uds, "a unix socket instead of host and port");
   flags.integer("--threads-http", to->threads_http, "for HTTP, JSON, templates and tokenizing");
-  flags.texts("--served-model-name", to->names, "names of the model instead of the file's; may be repeated");
   flags.texts("--api-key", to->keys, "clients must show it; may be repeated");
-  flags.text("--chat-template", to->chat_template, "a .jinja file instead of the artifact's template");
   flags.text("--allowed-origins", to->allowed_origins, "for browsers: a JSON list; default [\"*\"]");
   flags.text("--metrics-prefix", to->metrics_prefix, "of the names in /metrics");
   flags.text("--tool-call-parser", to->tool_call_parser,
@@ -182,7 +160,7 @@ std::function<int()> setup_serve(Flags &flags) {
   flags.flag("--metrics", to->metrics, "always on");
   flags.number("--request-timeout-seconds", to->request_seconds, "a generation that takes longer is ended; 0: none");
   flags.integer("--seed", to->seed, "for requests that bring none");
-  add_report_flags(flags, to->model, "with --print-memory");
+  add_report_flags(flags, to->models.model, "with --print-memory");
   return [to, &flags] { return serve(*to, flags); };
 }
 

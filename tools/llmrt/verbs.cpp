@@ -15,6 +15,7 @@ std::vector<Verb> all_verbs() {
       {"tokenize", "text to token ids", setup_tokenize},
       {"detokenize", "token ids to text", setup_detokenize},
       {"render", "render a chat template", setup_render},
+      {"ps", "show the models of a running server", setup_ps},
       {"inspect", "show what is in an artifact", setup_inspect},
       {"verify", "check all of an artifact's hashes", setup_verify},
   };

@@ -17,6 +17,7 @@ std::function<int()> setup_tokenize(Flags &);
 std::function<int()> setup_detokenize(Flags &);
 std::function<int()> setup_render(Flags &);
 std::function<int()> setup_inspect(Flags &);
+std::function<int()> setup_ps(Flags &);
 std::function<int()> setup_verify(Flags &);
 
 std::vector<Verb> all_verbs();
