@@ -78,9 +78,10 @@ public:
     }
     b.enter("head");
     FlatSymbolRefAttr weight = b.vector("final_norm", "model.norm.weight", d.hidden, TensorRole::NormWeight);
+    Value hidden = b.norm(b.selectRows(x, /*hidden=*/true), weight, {}, d.epsilon);
     x = b.norm(b.selectRows(x), weight, {}, d.epsilon);
     FlatSymbolRefAttr head = d.tied ? embedding : b.matrix("head", "lm_head.weight", d.facts.vocabulary, d.hidden);
-    return b.finish(b.linear(x, head, d.facts.vocabulary));
+    return b.finish(b.linear(x, head, d.facts.vocabulary), hidden);
   }
 
 private:

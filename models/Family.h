@@ -21,8 +21,8 @@ struct TensorSpec {
   TensorRole role = TensorRole::Weight;
 };
 
-// What a family's importer hands back. The module holds llm.weight ops and one func.func @step(!llm.batch) -> logits;
-// its attributes "llm.*" carry what the artifact's Model table needs (see importModel in Registry.h).
+// What a family's importer hands back. The module holds llm.weight ops and one func.func @step(!llm.batch) -> (logits,
+// hidden states); its attributes "llm.*" carry what the artifact's Model table needs (see importModel in Registry.h).
 struct ImportedModel {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::vector<TensorSpec> tensors;

@@ -68,11 +68,12 @@ public:
       x = b.add(x, mlp(norm(x, "mlp_norm", "ln_2")));
     }
     b.enter("head");
-    symbols.clear();
-    tensors = "transformer.";
-    x = norm(b.selectRows(x), "final_norm", "ln_f");
+    auto weight = b.vector("final_norm", "transformer.ln_f.weight", g.hidden, TensorRole::NormWeight);
+    auto bias = b.vector("final_norm.bias", "transformer.ln_f.bias", g.hidden, TensorRole::Bias);
+    Value hidden = b.norm(b.selectRows(x, /*hidden=*/true), weight, bias, g.epsilon);
+    x = b.norm(b.selectRows(x), weight, bias, g.epsilon);
     FlatSymbolRefAttr head = g.tied ? embedding : b.matrix("head", "lm_head.weight", g.facts.vocabulary, g.hidden);
-    return b.finish(b.linear(x, head, g.facts.vocabulary));
+    return b.finish(b.linear(x, head, g.facts.vocabulary), hidden);
   }
 
 private:

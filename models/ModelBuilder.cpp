@@ -1,7 +1,6 @@
 #include "models/ModelBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace llmc::models {
 
@@ -24,11 +23,10 @@ ModelBuilder::ModelBuilder(mlir::MLIRContext &context, const ModelFacts &facts)
   module_ = mlir::ModuleOp::create(location_);
   element_ = elementOf(builder_, facts.dtype);
   builder_.setInsertionPointToEnd(module_->getBody());
-  auto logits = llm::getRowsType(&context, facts.vocabulary);
-  auto type = builder_.getFunctionType({llm::BatchType::get(&context)}, {logits});
-  auto step = mlir::func::FuncOp::create(builder_, location_, "step", type);
-  weights_.setInsertionPoint(step);
-  mlir::Block *body = step.addEntryBlock();
+  auto type = builder_.getFunctionType({llm::BatchType::get(&context)}, {}); // finish() adds the results
+  step_ = mlir::func::FuncOp::create(builder_, location_, "step", type);
+  weights_.setInsertionPoint(step_);
+  mlir::Block *body = step_.addEntryBlock();
   batch_ = body->getArgument(0);
   builder_.setInsertionPointToEnd(body);
 }
@@ -90,8 +88,8 @@ Value ModelBuilder::activation(Value x, llm::ActivationKind kind) {
 Value ModelBuilder::add(Value left, Value right) { return llm::AddOp::create(builder_, location_, left, right); }
 Value ModelBuilder::mul(Value left, Value right) { return llm::MulOp::create(builder_, location_, left, right); }
 
-Value ModelBuilder::selectRows(Value x) {
-  return llm::SelectRowsOp::create(builder_, location_, x.getType(), batch_, x);
+Value ModelBuilder::selectRows(Value x, bool hidden) {
+  return llm::SelectRowsOp::create(builder_, location_, x.getType(), batch_, x, hidden);
 }
 
 Value ModelBuilder::attention(Value query, Value key, Value value, const Attention &a) {
@@ -103,8 +101,9 @@ Value ModelBuilder::attention(Value query, Value key, Value value, const Attenti
                                   FlatSymbolRefAttr());
 }
 
-ImportedModel ModelBuilder::finish(Value logits) {
-  mlir::func::ReturnOp::create(builder_, location_, logits);
+ImportedModel ModelBuilder::finish(Value logits, Value hidden) {
+  mlir::func::ReturnOp::create(builder_, location_, mlir::ValueRange{logits, hidden});
+  step_.setType(builder_.getFunctionType(step_.getArgumentTypes(), {logits.getType(), hidden.getType()}));
   mlir::ModuleOp module = *module_;
   module->setAttr("llm.vocabulary", builder_.getI64IntegerAttr(facts_.vocabulary));
   module->setAttr("llm.max_positions", builder_.getI64IntegerAttr(facts_.maxPositions));

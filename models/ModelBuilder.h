@@ -4,6 +4,7 @@
 #include "dialects/llm/Llm.h"
 #include "models/Family.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 
 namespace llmc::models {
@@ -40,7 +41,8 @@ public:
   mlir::Value activation(mlir::Value x, llm::ActivationKind kind);
   mlir::Value add(mlir::Value left, mlir::Value right);
   mlir::Value mul(mlir::Value left, mlir::Value right);
-  mlir::Value selectRows(mlir::Value x);
+  // The rows whose logits, or whose hidden states, are wanted.
+  mlir::Value selectRows(mlir::Value x, bool hidden = false);
 
   struct Attention {
     int64_t layer, heads, kvHeads, headDim;
@@ -49,8 +51,9 @@ public:
   };
   mlir::Value attention(mlir::Value query, mlir::Value key, mlir::Value value, const Attention &attention);
 
-  // Closes @step with the logits and hands the module over.
-  ImportedModel finish(mlir::Value logits);
+  // Closes @step with the logits and the hidden states (what Hugging Face calls last_hidden_state: the final norm's
+  // output) and hands the module over.
+  ImportedModel finish(mlir::Value logits, mlir::Value hidden);
 
   // Where the operations that follow come from ("layers.0"), for diagnostics.
   void enter(const llvm::Twine &place);
@@ -63,6 +66,7 @@ private:
   mlir::MLIRContext &context_;
   ModelFacts facts_;
   mlir::OwningOpRef<mlir::ModuleOp> module_;
+  mlir::func::FuncOp step_;
   std::vector<TensorSpec> tensors_;
   mlir::OpBuilder builder_; // at the end of @step
   mlir::OpBuilder weights_; // before @step

@@ -28,7 +28,8 @@ mlir::FlatSymbolRefAttr StepLowering::normKernel(const NormAttrs &norm, bool gat
 // What every norm dispatch starts with; the caller adds outputs, and ldo or C, and T.
 void StepLowering::normHead(const View &input, const NormAttrs &norm, Operands &operands, Scalars &scalars) {
   operands.push_back(operand(input));
-  if (input.gathered) operands.push_back(this->input("OutputRows"));
+  if (input.gathered)
+    operands.push_back(this->input(*input.gathered == exec::Symbol::Rows ? "OutputRows" : "HiddenRows"));
   if (norm.weight) operands.push_back(weight(norm.weight));
   if (norm.bias) operands.push_back(weight(norm.bias));
   scalars.append({symbol(rowClass(input)), number(input.width), number(ceilDiv(input.width, 16)), number(input.ld)});
@@ -41,7 +42,7 @@ llvm::LogicalResult StepLowering::emitNorm(mlir::Operation *op, const View &inpu
   normHead(input, norm, operands, scalars);
   operands.push_back(operand(out));
   scalars.append({number(out.ld), symbol(input.gathered ? exec::Symbol::Tokens : rowClass(input))});
-  dispatch(normKernel(norm, input.gathered, "f32", ""), operands, scalars);
+  dispatch(normKernel(norm, input.gathered.has_value(), "f32", ""), operands, scalars);
   return success();
 }
 
@@ -130,7 +131,7 @@ llvm::FailureOr<QuantizedRows> StepLowering::quantizedInput(llm::LinearOp op, ll
   operands.append({operand(out.q), operand(out.corr), operand(out.scale)});
   scalars.append({number(out.chunks), symbol(input.gathered ? exec::Symbol::Tokens : rows),
                   number(ceilDiv(padded, kScaleColumns))});
-  dispatch(normKernel(norm, input.gathered, "int8", scheme), operands, scalars);
+  dispatch(normKernel(norm, input.gathered.has_value(), "int8", scheme), operands, scalars);
   quantized[key] = out;
   return out;
 }

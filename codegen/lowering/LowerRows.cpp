@@ -43,7 +43,7 @@ llvm::LogicalResult StepLowering::lowerSelectRows(llm::SelectRowsOp op) {
   if (failed(input)) return failure();
   if (rowClass(*input) != exec::Symbol::Tokens) return op.emitOpError("selects among rows that were selected already");
   View view = *input;
-  view.gathered = true;
+  view.gathered = op.getHidden() ? exec::Symbol::HiddenRows : exec::Symbol::Rows;
   setView(op.getResult(), view);
   return success();
 }
@@ -109,19 +109,30 @@ llvm::LogicalResult StepLowering::lowerElementwise(mlir::Operation &op) {
   return success();
 }
 
-// The logits must be a buffer of their own, [Rows][vocabulary].
-llvm::LogicalResult StepLowering::lowerReturn(mlir::func::ReturnOp op) {
-  auto found = views.find(logits);
-  if (found == views.end()) return op.emitOpError("returns a value that is not rows of the step");
+// An output must be a buffer of its own, [rows][columns].
+llvm::FailureOr<View> StepLowering::outputRows(mlir::Operation *op, mlir::Value value, llvm::StringRef name,
+                                               exec::Symbol rows) {
+  auto found = views.find(value);
+  if (found == views.end()) return op->emitOpError("returns a value that is not rows of the step");
   View view = found->second;
   bool whole = view.column == 0 && view.ld == view.width && !view.gathered;
-  if (!whole || rowClass(view) != exec::Symbol::Rows) {
-    view.gathered = rowClass(view) == exec::Symbol::Tokens || view.gathered;
-    View out = newRows("logits", logits, exec::Symbol::Rows);
-    if (failed(emitNorm(op, view, {}, out))) return failure();
-    view = out;
-  }
-  program.setLogits(buffers[view.buffer].op.getSymName());
+  if (whole && rowClass(view) == rows) return view;
+  if (rowClass(view) == exec::Symbol::Tokens) view.gathered = rows;
+  if (rowClass(view) != rows) return op->emitOpError("returns the rows of another output as its ") << name;
+  View out = newRows(name, value, rows);
+  if (failed(emitNorm(op, view, {}, out))) return failure();
+  return out;
+}
+
+llvm::LogicalResult StepLowering::lowerReturn(mlir::func::ReturnOp op) {
+  auto view = outputRows(op, logits, "logits", exec::Symbol::Rows);
+  if (failed(view)) return failure();
+  program.setLogits(buffers[view->buffer].op.getSymName());
+  if (!hidden) return success();
+  view = outputRows(op, hidden, "hidden", exec::Symbol::HiddenRows);
+  if (failed(view)) return failure();
+  program.setHidden(buffers[view->buffer].op.getSymName());
+  program.setHiddenWidth(view->width);
   return success();
 }
 

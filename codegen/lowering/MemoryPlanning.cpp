@@ -56,7 +56,7 @@ int64_t place(llvm::MutableArrayRef<Interval> buffers) {
 
 using SizeClass = std::pair<exec::Symbol, exec::Symbol>;
 
-// First and last dispatch that names each buffer; the logits are read after the last.
+// First and last dispatch that names each buffer; outputs are read after the last.
 llvm::DenseMap<llvm::StringRef, std::pair<unsigned, unsigned>> lifetimes(exec::ProgramOp program) {
   llvm::DenseMap<llvm::StringRef, std::pair<unsigned, unsigned>> result;
   unsigned index = 0;
@@ -65,8 +65,8 @@ llvm::DenseMap<llvm::StringRef, std::pair<unsigned, unsigned>> lifetimes(exec::P
       if (operand.getKind() == "buffer") result.try_emplace(operand.getName(), index, index).first->second.second = index;
     ++index;
   }
-  auto logits = result.try_emplace(program.getLogits(), 0u, 0u).first;
-  logits->second.second = kNever;
+  result.try_emplace(program.getLogits(), 0u, 0u).first->second.second = kNever;
+  if (auto hidden = program.getHidden()) result.try_emplace(*hidden, 0u, 0u).first->second.second = kNever;
   return result;
 }
 

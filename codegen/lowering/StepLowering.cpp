@@ -13,14 +13,14 @@ llvm::StringRef elementName(mlir::Type type) {
 
 StepLowering::StepLowering(mlir::func::FuncOp step, mlir::ModuleOp module)
     : step(step), module(module), builder(step), globals(step), context(step.getContext()),
-      program(exec::ProgramOp::create(builder, step.getLoc(), "step", "logits")), kernels(program) {
+      program(exec::ProgramOp::create(builder, step.getLoc(), "step", "logits", nullptr, nullptr)), kernels(program) {
   builder.createBlock(&program.getBody());
   globals.setInsertionPoint(program);
 }
 
 llvm::LogicalResult StepLowering::run() {
-  if (!step.getBody().hasOneBlock() || step.getNumResults() != 1)
-    return step.emitOpError("is not a step: one block and one result are lowered");
+  if (!step.getBody().hasOneBlock() || step.getNumResults() < 1 || step.getNumResults() > 2)
+    return step.emitOpError("is not a step: one block is lowered, and logits, or logits and hidden states");
   numberOps();
   if (mlir::failed(emitRopeTables())) return mlir::failure();
   for (mlir::Operation &op : step.front()) {
@@ -53,7 +53,9 @@ llvm::LogicalResult StepLowering::lower(mlir::Operation &op) {
 void StepLowering::numberOps() {
   unsigned next = 0;
   for (mlir::Operation &op : step.front()) positions[&op] = next++;
-  logits = step.front().getTerminator()->getOperand(0);
+  mlir::Operation *results = step.front().getTerminator();
+  logits = results->getOperand(0);
+  if (results->getNumOperands() > 1) hidden = results->getOperand(1);
 }
 
 bool StepLowering::isFoldedIntoRope(llm::NormOp op) {
@@ -94,13 +96,13 @@ unsigned StepLowering::newBuffer(llvm::StringRef name, llvm::StringRef element, 
 
 View StepLowering::newRows(llvm::StringRef name, mlir::Value value, exec::Symbol rows) {
   int64_t width = llm::getColumns(value);
-  // The runtime reads the logits without a stride.
-  int64_t ld = value == logits ? width : roundUp(width, 16);
-  return {newBuffer(name, "f32", rows, ld * 4), 0, width, ld, false};
+  // The runtime reads outputs without a stride.
+  int64_t ld = isOutput(value) ? width : roundUp(width, 16);
+  return {newBuffer(name, "f32", rows, ld * 4), 0, width, ld};
 }
 
 exec::Symbol StepLowering::rowClass(const View &view) {
-  return view.gathered ? exec::Symbol::Rows : buffers[view.buffer].rows;
+  return view.gathered.value_or(buffers[view.buffer].rows);
 }
 
 bool StepLowering::overlap(const View &a, const View &b) {
@@ -111,7 +113,7 @@ bool StepLowering::isDead(const View &view) {
   for (mlir::Value value : buffers[view.buffer].roots) {
     const Root &root = roots[value];
     for (const Use &use : root.uses) {
-      View read{view.buffer, root.column + use.column, use.width, 0, false};
+      View read{view.buffer, root.column + use.column, use.width, 0};
       if (use.position > position && overlap(read, view)) return false;
     }
   }
@@ -122,7 +124,7 @@ View StepLowering::resultRows(llvm::StringRef name, mlir::Value result, exec::Sy
                               llvm::ArrayRef<View> candidates, llvm::ArrayRef<View> reads) {
   auto same = [](const View &a, const View &b) { return a.buffer == b.buffer && a.column == b.column; };
   for (const View &candidate : candidates) {
-    bool free = result != logits && candidate.width == llm::getColumns(result) && rowClass(candidate) == rows;
+    bool free = !isOutput(result) && candidate.width == llm::getColumns(result) && rowClass(candidate) == rows;
     for (const View &read : reads) free = free && !overlap(candidate, read);
     for (const View &other : candidates) free = free && (same(candidate, other) || !overlap(candidate, other));
     if (free && isDead(candidate)) return candidate;
@@ -137,7 +139,7 @@ llvm::FailureOr<View> StepLowering::rowsOf(mlir::Value value, mlir::Operation *u
     return mlir::failure();
   }
   if (!found->second.gathered) return found->second;
-  View gathered = found->second, out = newRows("selected", value, exec::Symbol::Rows);
+  View gathered = found->second, out = newRows("selected", value, rowClass(gathered));
   if (mlir::failed(emitNorm(user, gathered, {}, out))) return mlir::failure();
   setView(value, out);
   return out;

@@ -9,17 +9,18 @@
 #include "llvm/Support/LogicalResult.h"
 
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 
 namespace llmc {
 
 // Where an f32 value lies: columns [column, column + width) of a buffer's rows. `gathered`: the value is the wanted
-// rows of what lies there, not yet moved; a norm kernel can gather while it reads.
+// rows (Rows or HiddenRows) of what lies there, not yet moved; a norm kernel can gather while it reads.
 struct View {
   unsigned buffer = 0;
   int64_t column = 0, width = 0, ld = 0;
-  bool gathered = false;
+  std::optional<exec::Symbol> gathered = std::nullopt;
 };
 
 // A linear's input as int8 rows: buffers, and the chunks and scales of a row.
@@ -38,7 +39,7 @@ private:
   using Scalars = llvm::SmallVector<mlir::Attribute, 12>;
   struct BufferInfo {
     exec::BufferOp op;
-    exec::Symbol rows; // Tokens or Rows
+    exec::Symbol rows; // Tokens, Rows or HiddenRows
     std::vector<mlir::Value> roots; // values that live here
   };
   // A read of `width` columns from `column` of a root on, by the op at `position` of the step.
@@ -68,6 +69,8 @@ private:
   llvm::LogicalResult lowerCacheWrite(llm::CacheWriteOp op);
   llvm::LogicalResult lowerAttention(llm::PagedAttentionOp op);
   llvm::LogicalResult lowerReturn(mlir::func::ReturnOp op);
+  llvm::FailureOr<View> outputRows(mlir::Operation *op, mlir::Value value, llvm::StringRef name, exec::Symbol rows);
+  bool isOutput(mlir::Value value) { return value == logits || value == hidden; }
   llvm::LogicalResult emitRopeTables();
 
   // Values and buffers (StepLowering.cpp)
@@ -129,7 +132,7 @@ private:
   std::vector<BufferInfo> buffers;
   llvm::DenseMap<mlir::Value, View> views;
   llvm::DenseMap<mlir::Value, Root> roots;
-  mlir::Value logits;
+  mlir::Value logits, hidden; // what the step returns; hidden may be null
 
   // Copies that several linears share: by input, norm and scheme.
   using NormKey = std::tuple<void *, int, void *, void *, double, std::string>;

@@ -79,7 +79,10 @@ llvm::Expected<Matrix> evaluate(mlir::ModuleOp module, ReadRows readRows,
   for (mlir::Operation &op : body.without_terminator())
     if (llvm::Error error = state.run(op))
       return error;
-  return state.take(body.getTerminator()->getOperand(0));
+  mlir::Operation *results = body.getTerminator();
+  if (options.result >= results->getNumOperands())
+    return llvm::createStringError("@step has no result " + llvm::Twine(options.result));
+  return state.take(results->getOperand(options.result));
 }
 
 } // namespace llmc::reference

@@ -24,10 +24,11 @@ struct Matrix {
 struct EvaluateOptions {
   bool lastRowsOnly = false;             // logits of each sequence's last token alone
   std::vector<int64_t> ropeLengths = {}; // by sequence, for dynamic rope; empty: each sequence's own length
+  unsigned result = 0;                   // of @step: the logits, or 1: the hidden states
 };
 
-// The logits of all tokens of all sequences (or of the last ones), in order: what forward() gives for each sequence
-// alone. Matrices are rounded to their element type or scheme, vectors are not (kernels hold them as f32); rows are
+// The logits (or hidden states) of all tokens of all sequences (or of the last ones), in order: what forward() gives for
+// each sequence alone. Matrices are rounded to their element type or scheme, vectors are not (kernels hold them as f32); rows are
 // not rounded but where the module says so (activations, cache element). Fails on a tensor that cannot be read, a
 // token outside the vocabulary, and an operation that has no meaning here.
 llvm::Expected<Matrix> evaluate(mlir::ModuleOp module, ReadRows readRows,

@@ -76,7 +76,7 @@ struct Group {
   int64_t window, bytesPerPage, pages;
 };
 struct Limits {
-  int64_t tokens, sequences, rows, maxModelLen, maxBlocks;
+  int64_t tokens, sequences, rows, hiddenRows, hiddenWidth, maxModelLen, maxBlocks;
   int64_t pageTokens = 16;
   std::vector<Group> groups;
 };
@@ -117,6 +117,9 @@ Limits defaultLimits(const schema::Artifact &meta, int64_t availableBytes) {
   limits.tokens = int64_t(model.default_max_num_batched_tokens());
   limits.sequences = int64_t(model.default_max_num_seqs());
   limits.rows = std::min(limits.sequences, limits.tokens);
+  const schema::Program &step = *llmrt::find_program(meta, "step");
+  limits.hiddenRows = step.hidden() >= 0 ? limits.tokens : 0; // as the server is started
+  limits.hiddenWidth = int64_t(step.hidden_width());
   limits.maxModelLen = int64_t(model.default_max_model_len());
   for (uint32_t i = 0; i < llmrt::count_of(meta.cache_groups()); ++i) {
     const schema::CacheGroup &group = *meta.cache_groups()->Get(i);
@@ -136,6 +139,7 @@ llmrt::SymbolValues symbolValues(const Limits &limits) {
   values[size_t(Symbol::Sequences)] = limits.sequences;
   values[size_t(Symbol::Rows)] = limits.rows;
   values[size_t(Symbol::MaxBlocks)] = limits.maxBlocks;
+  values[size_t(Symbol::HiddenRows)] = limits.hiddenRows;
   for (size_t i = 0; i < limits.groups.size(); ++i) values[size_t(Symbol::Pages0) + i] = limits.groups[i].pages;
   return values;
 }
@@ -176,6 +180,7 @@ llvm::Expected<int64_t> scratchPerThread(const llmrt::Artifact &artifact, const 
 
 std::string symbolName(Symbol symbol) {
   constexpr const char *names[] = {"", "tokens", "sequences", "rows", "max_blocks"};
+  if (symbol == Symbol::HiddenRows) return "hidden_rows";
   return symbol < Symbol::Pages0 ? names[size_t(symbol)]
                                  : "pages" + std::to_string(size_t(symbol) - size_t(Symbol::Pages0));
 }
@@ -183,7 +188,7 @@ std::string symbolName(Symbol symbol) {
 // Every array of the step block starts at a multiple of 64 bytes.
 int64_t stepBlockPadding(const Limits &limits) {
   auto padding = [](int64_t count) { return (64 - count * 4 % 64) % 64; };
-  return 3 * padding(limits.tokens) + padding(limits.rows) + padding(limits.sequences) +
+  return 3 * padding(limits.tokens) + padding(limits.rows) + padding(limits.hiddenRows) + padding(limits.sequences) +
          int64_t(limits.groups.size()) * padding(limits.sequences * limits.maxBlocks);
 }
 
@@ -194,6 +199,7 @@ void addDevice(Sum &sum, const schema::Artifact &meta, const Limits &limits) {
   int64_t groups = int64_t(limits.groups.size());
   sum.add(4 * 3, "tokens");
   sum.add(4, "rows");
+  sum.add(4, "hidden_rows");
   sum.add(4, "sequences");
   sum.add(4 * groups, "sequences", "max_blocks");
   for (size_t i = 0; i < limits.groups.size(); ++i) sum.add(limits.groups[i].bytesPerPage, "pages" + std::to_string(i));
@@ -206,7 +212,7 @@ void addEngine(Sum &sum, const Limits &limits) {
   int64_t groups = int64_t(limits.groups.size());
   sum.add(4, "sequences", "max_model_len");
   sum.add(32 + 4 * groups, "sequences", "max_blocks");
-  sum.add(1536 + 32 * groups, "sequences");
+  sum.add(1536 + 32 * groups + (limits.hiddenRows > 0 ? 8 * limits.hiddenWidth : 0), "sequences");
   for (size_t i = 0; i < limits.groups.size(); ++i) sum.add(72, "pages" + std::to_string(i));
   sum.add(37, "vocabulary");
   sum.add(1024, "max_queue");
@@ -226,6 +232,7 @@ llvm::Expected<MemoryReport> reportMemory(const llmrt::Artifact &artifact, int64
   sum.symbol("tokens", limits.tokens);
   sum.symbol("sequences", limits.sequences);
   sum.symbol("rows", limits.rows);
+  sum.symbol("hidden_rows", limits.hiddenRows);
   sum.symbol("max_blocks", limits.maxBlocks);
   for (size_t i = 0; i < limits.groups.size(); ++i) sum.symbol("pages" + std::to_string(i), limits.groups[i].pages);
   sum.symbol("max_model_len", limits.maxModelLen);

@@ -44,9 +44,11 @@ protected:
 };
 
 TEST_P(MemoryReportTest, AgreesWithTheRuntime) {
+  llmrt::EngineOptions options;
+  options.hidden_states = true; // as the server is started
   // Plenty; a quarter that holds some sequences; one that shortens them.
   for (int64_t available : {int64_t(64) << 30, int64_t(24) << 20, int64_t(1) << 20}) {
-    auto sizing = llmrt::size_engine(artifact->meta(), {}, available);
+    auto sizing = llmrt::size_engine(artifact->meta(), options, available);
     ASSERT_TRUE(sizing.ok()) << sizing.status().message();
     auto scratch = llmrt::cpu_scratch_per_thread(*artifact, "x86-64-v3", sizing->limits);
     ASSERT_TRUE(scratch.ok()) << scratch.status().message();

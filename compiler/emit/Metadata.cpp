@@ -215,7 +215,9 @@ private:
     std::vector<Offset<schema::DispatchEntry>> dispatches;
     for (auto dispatch : program.getBody().getOps<exec::DispatchOp>()) dispatches.push_back(buildDispatch(dispatch));
     auto name = fbb.CreateString(program.getSymName().str());
-    return schema::CreateProgram(fbb, name, fbb.CreateVector(dispatches), bufferIndex.lookup(program.getLogits()));
+    int32_t hidden = program.getHidden() ? int32_t(bufferIndex.lookup(*program.getHidden())) : -1;
+    return schema::CreateProgram(fbb, name, fbb.CreateVector(dispatches), bufferIndex.lookup(program.getLogits()),
+                                 hidden, uint32_t(program.getHiddenWidth().value_or(0)));
   }
 
   Offset<flatbuffers::Vector<Offset<schema::ChatTemplate>>> buildTemplates() {

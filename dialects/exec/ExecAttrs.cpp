@@ -65,7 +65,7 @@ static ParseResult parseTerm(AsmParser &parser, Size &size) {
       break;
     std::optional<Symbol> known = parseSymbol(name);
     if (!known)
-      return parser.emitError(location, "unknown symbol; a size may depend on T, S, R, B and P0 to P7");
+      return parser.emitError(location, "unknown symbol; a size may depend on T, S, R, B, P0 to P7 and H");
     symbol = *known;
   }
   size += Size(coefficient, symbols[0], symbols[1]);
@@ -86,8 +86,8 @@ Attribute SizeAttr::parse(AsmParser &parser, Type) {
 void SizeAttr::print(AsmPrinter &printer) const { printer << "<" << Size::fromAttr(*this).toString() << ">"; }
 
 // ---- operand -------------------------------------------------------------------------------------------------------
-static constexpr StringRef inputNames[] = {"TokenIds",   "Positions",  "SequenceIndex",
-                                           "OutputRows", "RopeLength", "PageTable"};
+static constexpr StringRef inputNames[] = {"TokenIds",   "Positions", "SequenceIndex", "OutputRows",
+                                           "RopeLength", "PageTable", "HiddenRows"};
 
 ArrayRef<StringRef> llmc::exec::getInputNames() { return inputNames; }
 
@@ -142,7 +142,7 @@ Attribute ScalarAttr::parse(AsmParser &parser, Type) {
   if (succeeded(parser.parseOptionalKeyword(&name)))
     symbol = parseSymbol(name);
   if (!symbol) {
-    parser.emitError(location, "unknown symbol; a scalar may depend on T, S, R, B and P0 to P7");
+    parser.emitError(location, "unknown symbol; a scalar may depend on T, S, R, B, P0 to P7 and H");
     return {};
   }
   return parser.parseGreater() ? ScalarAttr() : scalar(parser.getContext(), value, *symbol);

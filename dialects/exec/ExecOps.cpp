@@ -65,7 +65,7 @@ static ParseResult parseScalarText(OpAsmParser &parser, Attribute &attribute) {
   if (succeeded(parser.parseOptionalKeyword(&name)))
     symbol = parseSymbol(name);
   if (!symbol)
-    return parser.emitError(location, "unknown symbol; a scalar may depend on T, S, R, B and P0 to P7");
+    return parser.emitError(location, "unknown symbol; a scalar may depend on T, S, R, B, P0 to P7 and H");
   attribute = scalar(parser.getContext(), value, *symbol);
   return success();
 }
@@ -139,8 +139,9 @@ LogicalResult ProgramOp::verify() {
 }
 
 LogicalResult ProgramOp::verifySymbolUses(SymbolTableCollection &tables) {
-  if (!tables.lookupNearestSymbolFrom<BufferOp>(*this, getLogitsAttr()))
-    return emitOpError("names no exec.buffer of the module: ") << getLogitsAttr();
+  for (FlatSymbolRefAttr name : {getLogitsAttr(), getHiddenAttr()})
+    if (name && !tables.lookupNearestSymbolFrom<BufferOp>(*this, name))
+      return emitOpError("names no exec.buffer of the module: ") << name;
   return success();
 }
 
@@ -168,9 +169,9 @@ static LogicalResult verifyScalars(DispatchOp op, const KernelShape &shape) {
     if (!isa<ScalarAttr>(attribute))
       return op.emitOpError("scalars must be #exec.scalar attributes, got ") << attribute;
   auto rows = cast<ScalarAttr>(op.getScalars()[0]);
-  bool isStep = Symbol(rows.getSymbol()) == Symbol::Tokens || Symbol(rows.getSymbol()) == Symbol::Rows;
+  bool isStep = llvm::is_contained({Symbol::Tokens, Symbol::Rows, Symbol::HiddenRows}, Symbol(rows.getSymbol()));
   if (!isStep || rows.getValue() != 1)
-    return op.emitOpError("the first scalar is the rows of the step: 1 T or 1 R");
+    return op.emitOpError("the first scalar is the rows of the step: 1 T, 1 R or 1 H");
   return success();
 }
 

@@ -45,9 +45,11 @@ def Exec_BufferOp : Exec_Op<"buffer", [Symbol]> {
 def Exec_ProgramOp : Exec_Op<"program", [Symbol, NoTerminator, SingleBlock, NoRegionArguments,
                                          DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Dispatches, run in order";
-  let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$logits);
+  let description = "Its outputs are buffers: the logits, and the hidden states, `hidden_width` columns a row.";
+  let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$logits, OptionalAttr<FlatSymbolRefAttr>:$hidden,
+                       OptionalAttr<I64Attr>:$hidden_width);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name `logits` $logits $body attr-dict";
+  let assemblyFormat = "$sym_name `logits` $logits (`hidden` $hidden^ $hidden_width)? $body attr-dict";
   let hasVerifier = 1;
 }
 

@@ -9,7 +9,7 @@
 using namespace llmc::exec;
 
 static constexpr const char *symbolNames[symbolCount] = {"",   "T",  "S",  "R",  "B",  "P0", "P1",
-                                                         "P2", "P3", "P4", "P5", "P6", "P7"};
+                                                         "P2", "P3", "P4", "P5", "P6", "P7", "H"};
 
 llvm::StringRef llmc::exec::getSymbolName(Symbol symbol) { return symbolNames[unsigned(symbol)]; }
 

@@ -21,11 +21,12 @@ class SizeAttr;
 enum class Symbol : uint8_t {
   One = 0, Tokens, Sequences, Rows, MaxBlocks,
   Pages0, Pages1, Pages2, Pages3, Pages4, Pages5, Pages6, Pages7,
+  HiddenRows,
 };
-constexpr unsigned symbolCount = 13;
+constexpr unsigned symbolCount = 14;
 constexpr unsigned maxCacheGroups = 8;
 
-// "", T, S, R, B, P0 to P7.
+// "", T, S, R, B, P0 to P7, H.
 llvm::StringRef getSymbolName(Symbol symbol);
 std::optional<Symbol> parseSymbol(llvm::StringRef name); // not the empty name
 Symbol getPagesSymbol(unsigned group);                   // group < maxCacheGroups

@@ -74,7 +74,7 @@ mlir::RankedTensorType getRowsType(mlir::MLIRContext *context, int64_t columns);
 // The weight called `name` in the module round `user`; null if there is none.
 WeightOp lookupWeight(mlir::Operation *user, mlir::FlatSymbolRefAttr name);
 
-// The one function of a step, @step(!llm.batch) -> logits; null if there is none.
+// The one function of a step, @step(!llm.batch) -> logits, or logits and hidden states; null if there is none.
 mlir::Operation *lookupStep(mlir::ModuleOp module);
 
 // May the operation stand in an epilogue? Scalar f32 operations of arith and math, llm.scalar_activation.

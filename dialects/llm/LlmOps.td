@@ -69,8 +69,11 @@ def Llm_EmbedOp : Llm_Op<"embed", [Pure, Llm_SymbolUser]> {
 
 def Llm_SelectRowsOp : Llm_Op<"select_rows", [Pure, AllTypesMatch<["input", "result"]>]> {
   let summary = "The rows of the step whose output is wanted";
-  let description = "What follows is computed for these rows only: the final norm and the head.";
-  let arguments = (ins Llm_BatchType:$batch, Llm_Rows:$input);
+  let description = [{
+    What follows is computed for these rows only: the final norm and the head. `hidden`: the rows whose hidden state is
+    wanted, not those whose logits are.
+  }];
+  let arguments = (ins Llm_BatchType:$batch, Llm_Rows:$input, UnitAttr:$hidden);
   let results = (outs Llm_Rows:$result);
   let assemblyFormat = "$batch `,` $input attr-dict `:` type($result)";
 }

@@ -77,7 +77,7 @@ TEST(Artifact, PrefixIsChecked) {
   };
   EXPECT_THAT(with(0, 'X').message(), HasSubstr("LLMRTART"));
   EXPECT_EQ(with(8, 2).code(), StatusCode::kUnsupported);
-  EXPECT_THAT(with(8, 2).message(), HasSubstr("version 2.0"));
+  EXPECT_THAT(with(8, 2).message(), HasSubstr("version 2." + std::to_string(kFormatMinor)));
   EXPECT_TRUE(with(12, 77).ok()) << "a newer minor version is read";
   EXPECT_THAT(with(16 + 4, 1).message(), HasSubstr("should have"));
   EXPECT_THAT(with(24, 129).message(), HasSubstr("metadata does not lie"));

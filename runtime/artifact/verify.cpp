@@ -54,6 +54,10 @@ std::string named(const char *kind, uint32_t index, const flatbuffers::String *n
   return text;
 }
 
+bool symbol_exists(const Context &context, schema::Symbol symbol) {
+  return symbol == schema::Symbol::HiddenRows || uint32_t(symbol) < uint32_t(schema::Symbol::Pages0) + context.groups;
+}
+
 Status check_size(const Context &context, const schema::Size *size, const std::string &where) {
   if (!size || !size->terms())
     return ok_status();
@@ -61,9 +65,8 @@ Status check_size(const Context &context, const schema::Size *size, const std::s
     return corrupt(where, "is not aligned in the metadata");
   if (size->terms()->size() > 64)
     return corrupt(where, "has more than 64 terms");
-  uint32_t symbols = uint32_t(schema::Symbol::Pages0) + context.groups;
   for (const schema::Term *term : *size->terms()) {
-    if (uint32_t(term->a()) >= symbols || uint32_t(term->b()) >= symbols)
+    if (!symbol_exists(context, term->a()) || !symbol_exists(context, term->b()))
       return corrupt(where, "names a symbol that does not exist");
     if (term->coefficient() < 0)
       return corrupt(where, "has a negative coefficient");

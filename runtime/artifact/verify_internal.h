@@ -36,6 +36,9 @@ template <typename T> bool is_aligned(const flatbuffers::Vector<T> *vector) {
   return count_of(vector) == 0 || reinterpret_cast<uintptr_t>(vector->Data()) % alignof(std::remove_pointer_t<T>) == 0;
 }
 
+// A symbol of sizes and scalars: pages only of groups that there are.
+bool symbol_exists(const Context &context, schema::Symbol symbol);
+
 // Symbols exist, coefficients are not negative.
 Status check_size(const Context &context, const schema::Size *size, const std::string &where);
 

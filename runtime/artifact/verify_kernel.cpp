@@ -35,7 +35,7 @@ Status check_scalars(const Context &context, const Scalars *scalars, const std::
     return corrupt(where, "its scalars are not aligned in the metadata");
   for (uint32_t i = 0; i < count_of(scalars); ++i) {
     const schema::Scalar &scalar = *scalars->Get(i);
-    if (uint32_t(scalar.symbol()) >= uint32_t(schema::Symbol::Pages0) + context.groups)
+    if (!symbol_exists(context, scalar.symbol()))
       return corrupt(where + ": scalar " + std::to_string(i), "names a symbol that does not exist");
     if (scalar.value() < 0 || scalar.value() > kMaxScalar)
       return corrupt(where + ": scalar " + std::to_string(i), "is out of range");

@@ -43,6 +43,10 @@ Result<Target> input_target(const Context &context, const schema::Operand &opera
     target.bytes = product(4, Symbol::Rows);
     target.value_bounds = {product(1, Symbol::Tokens)};
     return target;
+  case schema::Input::HiddenRows:
+    target.bytes = product(4, Symbol::HiddenRows);
+    target.value_bounds = {product(1, Symbol::Tokens)};
+    return target;
   case schema::Input::RopeLength:
     target.bytes = product(4, Symbol::Sequences);
     return target;
@@ -126,17 +130,30 @@ Status check_dispatch(const Context &context, const schema::DispatchEntry &entry
   }
 }
 
-Status check_logits(const Context &context, const schema::Program &program, const std::string &where) {
-  if (program.logits() >= context.buffer_bytes.size())
-    return corrupt(where, "its logits are a buffer that does not exist");
-  if (text_of(context.meta.buffers()->Get(program.logits())->element()) != "f32")
-    return corrupt(where, "its logits are not f32");
-  if (!context.buffer_bytes[program.logits()].dominates(product(4 * int64_t(context.meta.model()->vocabulary()),
-                                                                Symbol::Rows)))
-    return corrupt(where, "its logits do not have room for a row of the vocabulary each");
-  if (!context.buffer_offset[program.logits()].multiple_of(4))
-    return corrupt(where, "its logits are not aligned");
+// Buffer `index` holds f32 rows of `columns`.
+Status check_output(const Context &context, uint32_t index, int64_t columns, Symbol rows, const std::string &where) {
+  if (index >= context.buffer_bytes.size())
+    return corrupt(where + " are a buffer that does not exist");
+  if (text_of(context.meta.buffers()->Get(index)->element()) != "f32")
+    return corrupt(where + " are not f32");
+  if (!context.buffer_bytes[index].dominates(product(4 * columns, rows)))
+    return corrupt(where + " do not have room for a row of " + std::to_string(columns) + " each");
+  if (!context.buffer_offset[index].multiple_of(4))
+    return corrupt(where + " are not aligned");
   return ok_status();
+}
+
+Status check_outputs(const Context &context, const schema::Program &program, const std::string &where) {
+  if (Status status = check_output(context, program.logits(), context.meta.model()->vocabulary(), Symbol::Rows,
+                                   where + ": its logits");
+      !status.ok())
+    return status;
+  if (program.hidden() == -1)
+    return ok_status();
+  if (program.hidden() < 0 || program.hidden_width() == 0)
+    return corrupt(where, "its hidden states are a buffer that does not exist, or have no columns");
+  return check_output(context, uint32_t(program.hidden()), program.hidden_width(), Symbol::HiddenRows,
+                      where + ": its hidden states");
 }
 
 } // namespace
@@ -165,7 +182,7 @@ Status check_programs(const Context &context) {
     std::string where = named("program", p, program.name());
     if (find_program(context.meta, text_of(program.name())) != &program)
       return corrupt(where, "its name is there twice");
-    if (Status status = check_logits(context, program, where); !status.ok())
+    if (Status status = check_outputs(context, program, where); !status.ok())
       return status;
     for (uint32_t d = 0; d < count_of(program.dispatches()); ++d)
       if (Status status = check_dispatch(context, *program.dispatches()->Get(d),

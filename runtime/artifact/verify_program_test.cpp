@@ -45,6 +45,24 @@ TEST(VerifyProgram, ProgramsAndKernels) {
          s.programs[0].logits = 1;
        },
        "not aligned"},
+      {"hidden states", [](auto &s) { s.programs[0].hidden = 1, s.programs[0].hidden_width = 4; },
+       "hidden states are a buffer that does not exist"},
+      {"hidden states below", [](auto &s) { s.programs[0].hidden = -2, s.programs[0].hidden_width = 4; },
+       "hidden states are a buffer that does not exist"},
+      {"hidden states' width", [](auto &s) { s.programs[0].hidden = 0; }, "or have no columns"},
+      {"hidden states' size",
+       [](auto &s) {
+         s.arena.push_back({64, kHiddenRows});
+         s.buffers.push_back({"hidden", "f32", {{64}}, {{12, kHiddenRows}}});
+         s.programs[0].hidden = 1, s.programs[0].hidden_width = 4;
+       },
+       "room for a row of 4 each"},
+      {"hidden states' rows",
+       [](auto &s) {
+         s.buffers.push_back({"hidden", "f32", {{64}}, {{16, kRows}}});
+         s.programs[0].hidden = 1, s.programs[0].hidden_width = 4;
+       },
+       "room for a row of 4 each"},
       {"id", [](auto &s) { s.kernels[0].id.pop_back(); }, "id does not have 16 bytes"},
       {"call", [](auto &s) { dispatch(s, 0).type = 3; }, "calls and collectives"},
       {"collective", [](auto &s) { dispatch(s, 0).type = 4; }, "calls and collectives"},
@@ -71,7 +89,7 @@ TEST(VerifyProgram, OperandsAndScalars) {
       {"operand kind", [](auto &s) { dispatch(s, 0).operands[0].kind = 4; }, "operand 0: is of an unknown kind"},
       {"buffer", [](auto &s) { dispatch(s, 1).operands[6].index = 1; }, "buffer that does not exist"},
       {"weight", [](auto &s) { dispatch(s, 1).operands[5].index = 1; }, "weight that does not exist"},
-      {"input", [](auto &s) { dispatch(s, 0).operands[0].index = 6; }, "input that does not exist"},
+      {"input", [](auto &s) { dispatch(s, 0).operands[0].index = 7; }, "input that does not exist"},
       {"large input", [](auto &s) { dispatch(s, 0).operands[0].index = 256; }, "input that does not exist"},
       {"group", [](auto &s) { dispatch(s, 0).operands[3].group = 1; }, "cache group that does not exist"},
       {"cache", [](auto &s) { dispatch(s, 0).operands[4].index = 1; }, "cache group that does not exist"},
@@ -212,6 +230,16 @@ TEST(VerifyProgram, Copies) {
   EXPECT_NE(with_copy({buffer, buffer}, {{-1}}).find("negative"), std::string::npos);
   EXPECT_NE(with_copy({buffer}, {}).find("lacks an operand"), std::string::npos);
   EXPECT_NE(with_copy({}, {}).find("lacks an operand"), std::string::npos);
+}
+
+TEST(VerifyProgram, HiddenStates) {
+  ArtifactSpec spec = fake_model();
+  spec.arena.push_back({16, kHiddenRows});
+  spec.buffers.push_back({"hidden", "f32", {{64}, {32, kRows}}, {{16, kHiddenRows}}});
+  spec.programs[0].hidden = 1;
+  spec.programs[0].hidden_width = 4;
+  Status status = open(spec);
+  EXPECT_TRUE(status.ok()) << status.message();
 }
 
 } // namespace

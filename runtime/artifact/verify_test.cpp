@@ -107,7 +107,7 @@ TEST(Verify, CacheGroups) {
 
 TEST(Verify, ArenaAndBuffers) {
   const Broken cases[] = {
-      {"arena symbol", [](auto &s) { s.arena.push_back({1, 13, 0}); }, "the arena's size: names a symbol"},
+      {"arena symbol", [](auto &s) { s.arena.push_back({1, 14, 0}); }, "the arena's size: names a symbol"},
       {"pages of no group", [](auto &s) { s.arena.push_back({1, kPages1, 0}); }, "the arena's size: names a symbol"},
       {"arena negative", [](auto &s) { s.arena.push_back({-1, kTokens, 0}); }, "the arena's size: has a negative"},
       {"arena terms", [](auto &s) { s.arena.resize(65, {1, 0, 0}); }, "more than 64 terms"},

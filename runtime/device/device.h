@@ -22,6 +22,7 @@ struct Limits {
   int64_t rows = 0;       // output rows of a step
   int64_t max_blocks = 0; // page table entries of a sequence: ceil(max_model_len / page_tokens)
   std::array<int64_t, kMaxCacheGroups> pages{}; // of each cache group's pool
+  int64_t hidden_rows = 0; // rows of hidden states of a step; 0: none are asked for
 };
 
 // What the runtime fills before a step: views into the device's step block, sized for the limits.
@@ -30,13 +31,14 @@ struct StepBlock {
   std::span<int32_t> positions;      // [tokens]
   std::span<int32_t> sequence_index; // [tokens]
   std::span<int32_t> output_rows;    // [rows], indices of this step's tokens
+  std::span<int32_t> hidden_rows;    // [hidden_rows], likewise
   std::span<int32_t> rope_length;    // [sequences]
   std::array<std::span<int32_t>, kMaxCacheGroups> page_tables; // [sequences][max_blocks] each, row-major
   int64_t max_blocks = 0;
 };
 
 struct StepShape {
-  int64_t tokens = 0, sequences = 0, rows = 0;
+  int64_t tokens = 0, sequences = 0, rows = 0, hidden_rows = 0;
 };
 
 class Device {
@@ -58,6 +60,14 @@ public:
 
   // Logits of output row `row` of the last run: f32 [vocabulary], valid until the next.
   virtual std::span<const float> logits(int64_t row) const = 0;
+
+  // Likewise of hidden row `row`: f32 [Program.hidden_width]. A device that does not give them says so, and is prepared
+  // for none.
+  virtual bool gives_hidden() const { return false; }
+  virtual std::span<const float> hidden(int64_t row) const {
+    (void)row;
+    return {};
+  }
 
   // Copies page `from` of a group to page `to`, in all layers (copy on write). Between steps only.
   virtual Status copy_page(int group, int32_t from, int32_t to) = 0;

@@ -16,6 +16,7 @@ SymbolValues symbol_values(const Limits &limits) {
   values[size_t(schema::Symbol::Sequences)] = limits.sequences;
   values[size_t(schema::Symbol::Rows)] = limits.rows;
   values[size_t(schema::Symbol::MaxBlocks)] = limits.max_blocks;
+  values[size_t(schema::Symbol::HiddenRows)] = limits.hidden_rows;
   for (size_t group = 0; group < limits.pages.size(); ++group)
     values[size_t(schema::Symbol::Pages0) + group] = limits.pages[group];
   return values;
@@ -36,6 +37,7 @@ StepBlockLayout step_block_layout(const Limits &limits, int groups) {
   layout.positions = take(limits.tokens);
   layout.sequence_index = take(limits.tokens);
   layout.output_rows = take(limits.rows);
+  layout.hidden_rows = take(limits.hidden_rows);
   layout.rope_length = take(limits.sequences);
   for (int group = 0; group < groups; ++group)
     layout.page_tables[size_t(group)] = take(checked_multiply(limits.sequences, limits.max_blocks));

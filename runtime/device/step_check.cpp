@@ -23,7 +23,8 @@ bool all_below(std::span<const int32_t> values, int64_t count, int64_t bound) {
 
 Status check_limits(const schema::Artifact &meta, const Limits &limits) {
   auto in_range = [](int64_t value) { return value >= 1 && value <= kMaxLimit; };
-  if (!in_range(limits.tokens) || !in_range(limits.sequences) || !in_range(limits.rows) || !in_range(limits.max_blocks))
+  if (!in_range(limits.tokens) || !in_range(limits.sequences) || !in_range(limits.rows) ||
+      !in_range(limits.max_blocks) || limits.hidden_rows < 0 || limits.hidden_rows > kMaxLimit)
     return Status(StatusCode::kInvalidArgument, "the step's limits are out of range");
   for (uint32_t group = 0; group < count_of(meta.cache_groups()); ++group)
     if (!in_range(limits.pages[group]))
@@ -34,7 +35,8 @@ Status check_limits(const schema::Artifact &meta, const Limits &limits) {
 
 Status check_step(const schema::Artifact &meta, const Limits &limits, const StepShape &shape, const StepBlock &block) {
   auto in = [](int64_t value, int64_t limit) { return value >= 0 && value <= limit; };
-  if (!in(shape.tokens, limits.tokens) || !in(shape.sequences, limits.sequences) || !in(shape.rows, limits.rows))
+  if (!in(shape.tokens, limits.tokens) || !in(shape.sequences, limits.sequences) || !in(shape.rows, limits.rows) ||
+      !in(shape.hidden_rows, limits.hidden_rows))
     return Status(StatusCode::kInvalidArgument, "the step is larger than what the device was prepared for");
   int64_t positions = meta.model()->positions_are_bounded() ? int64_t(meta.model()->max_positions()) : INT32_MAX;
   uint32_t groups = count_of(meta.cache_groups());
@@ -43,7 +45,8 @@ Status check_step(const schema::Artifact &meta, const Limits &limits, const Step
   bool ok = all_below(block.token_ids, shape.tokens, meta.model()->vocabulary()) &&
             all_below(block.positions, shape.tokens, positions) &&
             all_below(block.sequence_index, shape.tokens, shape.sequences) &&
-            all_below(block.output_rows, shape.rows, shape.tokens);
+            all_below(block.output_rows, shape.rows, shape.tokens) &&
+            all_below(block.hidden_rows, shape.hidden_rows, shape.tokens);
   for (uint32_t group = 0; group < groups; ++group)
     ok = ok && all_below(block.page_tables[group], shape.sequences * limits.max_blocks, limits.pages[group]);
   return ok ? ok_status()
@@ -61,6 +64,7 @@ StepBlock step_block_at(std::byte *base, const Limits &limits, int groups) {
   block.positions = array(layout.positions, limits.tokens);
   block.sequence_index = array(layout.sequence_index, limits.tokens);
   block.output_rows = array(layout.output_rows, limits.rows);
+  block.hidden_rows = array(layout.hidden_rows, limits.hidden_rows);
   block.rope_length = array(layout.rope_length, limits.sequences);
   block.max_blocks = limits.max_blocks;
   for (int group = 0; group < groups; ++group)

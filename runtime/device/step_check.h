@@ -6,7 +6,7 @@
 
 namespace llmrt {
 
-// Every limit is from 1 to 2^31 - 1: they are int32 in the step block.
+// Every limit is from 1 (hidden rows: 0) to 2^31 - 1: they are int32 in the step block.
 Status check_limits(const schema::Artifact &meta, const Limits &limits);
 
 // The shape is within the limits, and every id, position, sequence, row and page of the step is below its bound.

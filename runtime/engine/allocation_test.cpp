@@ -52,6 +52,7 @@ RequestSpec random_request(std::mt19937 &random, int64_t *payloads, bool *ended)
   const bool has_top = spec.sampling.logprobs > 0;
   spec.on_event = [payloads, ended, has_top](Event &&event) {
     *payloads += int64_t(event.tokens.size()) * (1 + has_top); // a vector of one token, and its alternatives
+    *payloads += !event.embedding.empty();
     *ended |= event.finish != FinishReason::kNone;
   };
   spec.branches = 1 + int32_t(random() % 3);
@@ -59,17 +60,30 @@ RequestSpec random_request(std::mt19937 &random, int64_t *payloads, bool *ended)
   return spec;
 }
 
+RequestSpec pooled_request(std::mt19937 &random, int64_t *payloads, bool *ended) {
+  RequestSpec spec = random_request(random, payloads, ended);
+  spec.max_tokens = 0;
+  spec.branches = 1;
+  spec.pooling = Pooling(1 + random() % 3);
+  return spec;
+}
+
 TEST(Allocation, AStepTakesNoMemoryOfItsOwn) {
   FakeModel model;
+  model.hidden_width = 5;
   model.groups = {{0}, {9}};
   EngineOptions options;
   options.max_model_len = 128;
+  options.hidden_states = true;
   options.kv_pages = 50; // so that requests are preempted and pages evicted
   auto engine = *Engine::create(make_fake_artifact(model), std::make_unique<FakeDevice>(model), options);
   std::mt19937 random(1);
   int64_t payloads = 0;
-  bool ended[60] = {};
-  for (bool &one : ended) ASSERT_TRUE(engine->submit(random_request(random, &payloads, &one)).ok());
+  bool ended[80] = {};
+  for (bool &one : ended) {
+    const bool pooled = &one - ended >= 60;
+    ASSERT_TRUE(engine->submit((pooled ? pooled_request : random_request)(random, &payloads, &one)).ok());
+  }
   const Result<RequestId> cancelled = engine->submit(random_request(random, &payloads, &ended[0]));
   ASSERT_TRUE(cancelled.ok());
   engine->cancel(*cancelled);
@@ -94,8 +108,10 @@ TEST(Allocation, TheEngineKeepsToItsFormula) {
       FakeModel model;
       model.groups = {{0}, {50}};
       model.vocabulary = 3000;
+      model.hidden_width = 700;
       const auto artifact = make_fake_artifact(model);
       EngineOptions options;
+      options.hidden_states = true;
       options.max_num_seqs = sequences;
       options.max_model_len = length;
       const Result<Sizing> sizing = size_engine(artifact->meta(), options, int64_t(1) << 40);

@@ -29,7 +29,8 @@ EngineImpl::EngineImpl(std::shared_ptr<const Artifact> artifact, std::unique_ptr
     : artifact_(std::move(artifact)), device_(std::move(device)), sizing_(sizing),
       vocabulary_(artifact_->meta().model()->vocabulary()), cache_(kv_options(sizing, options.prefix_caching)),
       scheduler_(scheduler_options(sizing, options, *artifact_->meta().model()), cache_),
-      executor_(*device_, cache_, sizing_.limits), sampler_(vocabulary_), pace_(options.max_itl_seconds) {
+      executor_(*device_, cache_, sizing_.limits), sampler_(vocabulary_), pace_(options.max_itl_seconds),
+      pools_(sizing_.limits.sequences, sizing_.hidden_width) {
   const schema::Generation *generation = artifact_->meta().model()->generation();
   if (generation && generation->end_ids())
     end_ids_.assign(generation->end_ids()->begin(), generation->end_ids()->end());
@@ -54,7 +55,9 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Artifact> a
                                                const EngineOptions &options) {
   int64_t budget = device->memory_budget();
   if (budget <= 0) budget = options.available_bytes > 0 ? options.available_bytes : int64_t(os::available_memory());
-  Result<Sizing> sizing = size_engine(artifact->meta(), options, budget);
+  EngineOptions possible = options;
+  possible.hidden_states = options.hidden_states && device->gives_hidden();
+  Result<Sizing> sizing = size_engine(artifact->meta(), possible, budget);
   if (!sizing.ok()) return sizing.status();
   if (!sizing->notice.empty()) log(LogLevel::kWarning, sizing->notice);
   if (Status status = device->prepare(sizing->limits); !status.ok()) return status;
@@ -89,7 +92,17 @@ Status EngineImpl::check(const RequestState &request) const {
                    std::to_string(spec.min_tokens));
   if (Status status = check_sampling(spec.sampling, vocabulary_); !status.ok()) return status;
   if (Status status = check_branches(spec); !status.ok()) return status;
+  if (Status status = check_pooling(spec); !status.ok()) return status;
   return scheduler_.check(request); // reads nothing that changes
+}
+
+Status EngineImpl::check_pooling(const RequestSpec &spec) const {
+  if (spec.pooling == Pooling::kNone) return ok_status();
+  if (hidden_width() == 0)
+    return Status(StatusCode::kUnsupported, "there are no hidden states to pool: the artifact is older than they are "
+                                            "(compile it again), or the engine was started without them");
+  if (spec.max_tokens == 0 && spec.branches == 1 && spec.beams.width == 0) return ok_status();
+  return Status(StatusCode::kInvalidArgument, "pooled hidden states and an answer exclude each other");
 }
 
 Result<RequestId> EngineImpl::submit(RequestSpec spec) {

@@ -32,6 +32,7 @@ struct EngineOptions {
   int64_t chunk_tokens = 0;     // prompt tokens a step and request at most; 0: the token budget
   double max_itl_seconds = 0; // chunks are sized so that steps with decodes take no longer; 0: no such limit
   bool prefix_caching = true;
+  bool hidden_states = false; // takes the memory for RequestSpec::pooling, where artifact and device give them
   SchedulingPolicy policy = SchedulingPolicy::kFcfs;
   Admission admission = Admission::kOptimistic;
 };
@@ -61,6 +62,8 @@ public:
   // The limits in force after sizing (max_model_len may have been lowered to what the pool holds).
   virtual const Limits &limits() const = 0;
   virtual int64_t max_model_len() const = 0;
+  // Columns of a hidden state; 0: there are none, because EngineOptions did not ask, or artifact or device has none.
+  virtual int64_t hidden_width() const = 0;
 
   // kInvalidArgument: ids out of range, prompt too long. kExhausted: the queue is full.
   virtual Result<RequestId> submit(RequestSpec spec) = 0;

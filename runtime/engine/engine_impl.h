@@ -4,6 +4,7 @@
 #include "runtime/engine/engine.h"
 #include "runtime/engine/executor.h"
 #include "runtime/engine/pace.h"
+#include "runtime/engine/pooling.h"
 #include "runtime/engine/request_state.h"
 #include "runtime/engine/sampler.h"
 #include "runtime/engine/scheduler.h"
@@ -28,6 +29,7 @@ public:
 
   const Limits &limits() const override { return sizing_.limits; }
   int64_t max_model_len() const override { return sizing_.max_model_len; }
+  int64_t hidden_width() const override { return pools_.width(); }
   Result<RequestId> submit(RequestSpec spec) override;
   void cancel(RequestId id) override;
   Result<bool> step() override;
@@ -45,6 +47,8 @@ private:
   void keep_pace(const StepPlan &plan, uint64_t started_ns);
   void finish_entry(const PlannedRequest &entry);
   void deliver_prompt_logits(const PlannedRequest &entry);
+  void pool_hidden(const PlannedRequest &entry);
+  Status check_pooling(const RequestSpec &spec) const;
   void deliver_prompt_logprobs(RequestState *request, int64_t first, int64_t end, int64_t first_row);
   Status choose(RequestState *request, SamplerInput &input, NewToken *token);
   void sample(RequestState *request, std::span<const float> logits);
@@ -75,6 +79,7 @@ private:
   Executor executor_;
   Sampler sampler_;
   Pace pace_;
+  HiddenPools pools_;
   uint64_t next_deadline_ns_ = UINT64_MAX; // of those that wait or run
   EngineStats counts_; // as far as this step is
   int64_t held_ = 0, held_tokens_ = 0; // branches that wait for their prompt, which are in no list

@@ -158,6 +158,7 @@ void EngineImpl::finish_entry(const PlannedRequest &entry) {
   if (request->computed >= request->prompt_length && !std::exchange(request->prompt_counted, true))
     counts_.prompt_tokens += uint64_t(request->prompt_length);
   deliver_prompt_logits(entry);
+  pool_hidden(entry);
   if (entry.samples && request->first_beam) {
     score_beam(entry);
   } else if (entry.samples) {
@@ -165,8 +166,19 @@ void EngineImpl::finish_entry(const PlannedRequest &entry) {
   } else if (request->spec.max_tokens == 0 && request->pending() == 0) {
     Event event;
     event.finish = FinishReason::kLength;
+    if (request->spec.pooling != Pooling::kNone) event.embedding = pools_.take(request->slot);
     emit(request, std::move(event));
   }
+}
+
+void EngineImpl::pool_hidden(const PlannedRequest &entry) {
+  RequestState &request = *entry.request;
+  if (entry.hidden_rows == 0) return;
+  if (request.pooled_rows == 0) pools_.begin(request.slot);
+  for (int64_t row = 0; row < entry.hidden_rows; ++row)
+    pools_.add(request.slot, device_->hidden(entry.first_hidden_row + row));
+  request.pooled_rows += entry.hidden_rows;
+  request.pooled = entry.first_hidden + entry.hidden_rows;
 }
 
 void EngineImpl::deliver_prompt_logits(const PlannedRequest &entry) {

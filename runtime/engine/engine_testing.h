@@ -20,6 +20,7 @@ struct Outcome {
   int64_t next_row = 0;                        // positions come in order
   FinishReason finish = FinishReason::kNone;
   std::string error;
+  std::vector<float> embedding;
   int32_t cached_tokens = 0;
   uint64_t waited_ns = 0;
   int events_after_end = 0;
@@ -39,6 +40,7 @@ inline RequestSpec watched(RequestSpec spec, Outcome *outcome, bool prompt_logit
     if (event.finish == FinishReason::kNone) return;
     outcome->finish = event.finish;
     outcome->error = event.error;
+    outcome->embedding = std::move(event.embedding);
   };
   if (prompt_logits)
     spec.on_prompt_logits = [outcome, vocabulary](int64_t first, std::span<const float> rows) {

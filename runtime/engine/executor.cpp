@@ -17,7 +17,7 @@ Status Executor::run(const StepPlan &plan) {
 }
 
 void Executor::fill(const StepPlan &plan, const StepBlock &block) {
-  size_t token = 0, row = 0, sequence = 0;
+  size_t token = 0, row = 0, hidden = 0, sequence = 0;
   for (const PlannedRequest &entry : plan.requests) {
     const RequestState &request = *entry.request;
     for (int64_t position = entry.first; position < entry.first + entry.count; ++position, ++token) {
@@ -25,6 +25,8 @@ void Executor::fill(const StepPlan &plan, const StepBlock &block) {
       block.positions[token] = int32_t(position);
       block.sequence_index[token] = int32_t(sequence);
       if (position >= entry.first_position) block.output_rows[row++] = int32_t(token);
+      const int64_t place = position - entry.first_hidden;
+      if (place >= 0 && place < entry.hidden_rows) block.hidden_rows[hidden++] = int32_t(token);
     }
     block.rope_length[sequence] = int32_t(request.prompt_length);
     for (int group = 0; group < cache_.group_count(); ++group)

@@ -47,11 +47,16 @@ public:
                                        {4 * model.vocabulary, schema::Symbol::Rows, schema::Symbol::One},
                                        {64, schema::Symbol::One, schema::Symbol::One}};
     const auto arena = schema::CreateSizeDirect(builder, &terms);
+    std::vector<flatbuffers::Offset<schema::Program>> programs;
+    if (model.hidden_width > 0)
+      programs.push_back(schema::CreateProgramDirect(builder, "step", nullptr, 0, 1, uint32_t(model.hidden_width)));
+    const auto program_list = builder.CreateVector(programs);
     const auto group_list = builder.CreateVector(groups);
     schema::ArtifactBuilder root(builder);
     root.add_model(described);
     root.add_arena(arena);
     root.add_cache_groups(group_list);
+    root.add_programs(program_list);
     builder.Finish(root.Finish(), "LLMA");
     buffer_ = builder.Release();
   }
@@ -82,12 +87,14 @@ Status FakeDevice::prepare(const Limits &limits) {
   // What was never filled must be seen as wrong.
   for (auto *tokens : {&token_ids_, &positions_, &sequence_index_}) tokens->assign(size_t(limits.tokens), -1);
   output_rows_.assign(size_t(limits.rows), -1);
+  hidden_rows_.assign(size_t(limits.hidden_rows), -1);
   rope_length_.assign(size_t(limits.sequences), -1);
   for (size_t group = 0; group < model_.groups.size(); ++group) {
     page_tables_.emplace_back(size_t(limits.sequences * limits.max_blocks), -1);
     pools_.emplace_back(size_t(limits.pages[group] * model_.page_tokens));
   }
   logits_.assign(size_t(limits.rows * model_.vocabulary), 0);
+  hidden_.assign(size_t(limits.hidden_rows * model_.hidden_width), 0);
   return ok_status();
 }
 
@@ -97,6 +104,7 @@ StepBlock FakeDevice::step_block() {
   block.positions = positions_;
   block.sequence_index = sequence_index_;
   block.output_rows = output_rows_;
+  block.hidden_rows = hidden_rows_;
   block.rope_length = rope_length_;
   for (size_t group = 0; group < page_tables_.size(); ++group) block.page_tables[group] = page_tables_[group];
   block.max_blocks = limits_.max_blocks;
@@ -107,6 +115,7 @@ Status FakeDevice::check(const StepShape &shape) const {
   if (shape.tokens <= 0 || shape.tokens > limits_.tokens) return broken("its tokens");
   if (shape.sequences <= 0 || shape.sequences > limits_.sequences) return broken("its sequences");
   if (shape.rows < 0 || shape.rows > limits_.rows) return broken("its rows");
+  if (shape.hidden_rows < 0 || shape.hidden_rows > limits_.hidden_rows) return broken("its hidden rows");
   for (int64_t i = 0; i < shape.tokens; ++i) {
     if (token_ids_[size_t(i)] < 0 || token_ids_[size_t(i)] >= model_.vocabulary) return broken("a token id");
     if (positions_[size_t(i)] < 0 || positions_[size_t(i)] >= limits_.max_blocks * model_.page_tokens)
@@ -116,6 +125,8 @@ Status FakeDevice::check(const StepShape &shape) const {
   }
   for (int64_t i = 0; i < shape.rows; ++i)
     if (output_rows_[size_t(i)] < 0 || output_rows_[size_t(i)] >= shape.tokens) return broken("an output row");
+  for (int64_t i = 0; i < shape.hidden_rows; ++i)
+    if (hidden_rows_[size_t(i)] < 0 || hidden_rows_[size_t(i)] >= shape.tokens) return broken("a hidden row");
   for (size_t group = 0; group < page_tables_.size(); ++group)
     for (int64_t i = 0; i < shape.sequences * limits_.max_blocks; ++i)
       if (page_tables_[group][size_t(i)] < 0 || page_tables_[group][size_t(i)] >= limits_.pages[group])
@@ -165,6 +176,11 @@ Status FakeDevice::run(const StepShape &shape) {
       logits_[size_t(row * model_.vocabulary + id)] =
           (float(mix(hash, uint64_t(id)) >> 40) * 0x1p-23f - 1) * model_.spread;
   }
+  for (int64_t row = 0; row < shape.hidden_rows; ++row) {
+    const uint64_t hash = read_context(hidden_rows_[size_t(row)]);
+    for (int32_t i = 0; i < model_.hidden_width; ++i)
+      hidden_[size_t(row * model_.hidden_width + i)] = float(mix(hash, ~uint64_t(i)) >> 40) * 0x1p-23f - 1;
+  }
   if (steps_ == nan_at_step && shape.rows > 0) logits_[1] = std::numeric_limits<float>::quiet_NaN();
   ++steps_;
   tokens_run_ += shape.tokens;
@@ -174,6 +190,10 @@ Status FakeDevice::run(const StepShape &shape) {
 
 std::span<const float> FakeDevice::logits(int64_t row) const {
   return std::span(logits_).subspan(size_t(row * model_.vocabulary), size_t(model_.vocabulary));
+}
+
+std::span<const float> FakeDevice::hidden(int64_t row) const {
+  return std::span(hidden_).subspan(size_t(row * model_.hidden_width), size_t(model_.hidden_width));
 }
 
 Status FakeDevice::copy_page(int group, int32_t from, int32_t to) {

@@ -27,6 +27,7 @@ struct FakeModel {
   int64_t max_model_len = 128, max_num_batched_tokens = 64, max_num_seqs = 8;
   int64_t page_kind_override = -1; // of the first group, for artifacts from the future
   float spread = 3;                // of the logits
+  int32_t hidden_width = 0;        // 0: the artifact gives no hidden states
 };
 
 std::shared_ptr<const Artifact> make_fake_artifact(const FakeModel &model);
@@ -41,6 +42,8 @@ public:
   // kInternal, too, if the step block breaks a rule of docs/kernels.md or two sequences write to one place.
   Status run(const StepShape &shape) override;
   std::span<const float> logits(int64_t row) const override;
+  bool gives_hidden() const override { return true; }
+  std::span<const float> hidden(int64_t row) const override;
   Status copy_page(int group, int32_t from, int32_t to) override;
 
   std::atomic<int64_t> fail_at_step = -1; // that run() fails
@@ -63,10 +66,10 @@ private:
 
   FakeModel model_;
   Limits limits_;
-  std::vector<int32_t> token_ids_, positions_, sequence_index_, output_rows_, rope_length_;
+  std::vector<int32_t> token_ids_, positions_, sequence_index_, output_rows_, hidden_rows_, rope_length_;
   std::vector<std::vector<int32_t>> page_tables_;
   std::vector<std::vector<Cell>> pools_;
-  std::vector<float> logits_;
+  std::vector<float> logits_, hidden_;
   int64_t steps_ = 0, tokens_run_ = 0, copies_ = 0, largest_step_ = 0;
 };
 

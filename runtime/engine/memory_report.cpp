@@ -91,6 +91,8 @@ std::string symbol_name(schema::Symbol symbol) {
     return "rows";
   case schema::Symbol::MaxBlocks:
     return "max_blocks";
+  case schema::Symbol::HiddenRows:
+    return "hidden_rows";
   default:
     return "pages" + std::to_string(int(symbol) - int(schema::Symbol::Pages0));
   }
@@ -101,6 +103,7 @@ void add_symbols(const schema::Model &model, const Sizing &sizing, const Process
   sum->symbol("tokens", limits.tokens);
   sum->symbol("sequences", limits.sequences);
   sum->symbol("rows", limits.rows);
+  sum->symbol("hidden_rows", limits.hidden_rows);
   sum->symbol("max_blocks", limits.max_blocks);
   for (size_t group = 0; group < sizing.groups.size(); ++group)
     sum->symbol("pages" + std::to_string(group), sizing.groups[group].pages);
@@ -119,6 +122,7 @@ void add_device(const schema::Artifact &meta, const Sizing &sizing, Polynomial *
       sum->add(term->coefficient(), symbol_name(term->a()), symbol_name(term->b()));
   sum->add(4 * 3, "tokens"); // the step block
   sum->add(4, "rows");
+  sum->add(4, "hidden_rows");
   sum->add(4, "sequences");
   sum->add(4 * int64_t(sizing.groups.size()), "sequences", "max_blocks");
   for (size_t group = 0; group < sizing.groups.size(); ++group)
@@ -131,6 +135,7 @@ void add_engine(const Sizing &sizing, Polynomial *sum) {
   sum->add(sizeof(int32_t), "sequences", "max_model_len");                    // the tokens
   sum->add(int64_t(sizeof(PageKey)) + 4 * groups, "sequences", "max_blocks"); // page keys and tables
   sum->add(kSequenceBytes + kRequestBytes + 32 * groups, "sequences");
+  sum->add(int64_t(sizeof(double)) * sizing.hidden_width, "sequences"); // pools of hidden states
   for (int64_t group = 0; group < groups; ++group) sum->add(PagePool::kBytesPerPage, "pages" + std::to_string(group));
   sum->add(Sampler::kBytesPerId, "vocabulary");
   sum->add(kRequestBytes, "max_queue");

@@ -56,6 +56,10 @@ struct BeamOptions {
   float length_penalty = 1;
 };
 
+// How a prompt's hidden states become one vector: their mean, or that of the first or of the last token. The mean is one
+// chain of additions in double precision, by position, so that it does not depend on chunks.
+enum class Pooling { kNone, kMean, kCls, kLast };
+
 // One event of a request: tokens that are new since the last one, or its end, or both.
 struct Event {
   RequestId id = 0;
@@ -64,6 +68,7 @@ struct Event {
   std::vector<NewToken> tokens;
   FinishReason finish = FinishReason::kNone;
   std::string error;         // with kError
+  std::vector<float> embedding; // with RequestSpec::pooling, in the last event: the pooled hidden states as they are
   int32_t cached_tokens = 0; // of the prompt, served from the prefix cache; known from the first event on
   uint64_t waited_ns = 0;    // from submit() to the first step that ran it; 0 if none did
 };
@@ -94,6 +99,9 @@ struct RequestSpec {
   // Log probabilities of the prompt's tokens with that many alternatives; -1: none. The prefix cache is not read then:
   // rows that it serves have no logits.
   int32_t prompt_logprobs = -1;
+  // The prompt's hidden states instead of an answer: max_tokens must be 0. Mean and first do not read the prefix cache,
+  // which has no hidden states. kUnsupported where Engine::hidden_width() is 0.
+  Pooling pooling = Pooling::kNone;
   EventSink on_event;
   LogitsSink on_prompt_logits; // set: the logits of every prompt row that is computed (not of cached ones)
 };

@@ -32,6 +32,7 @@ struct RequestState {
   int64_t token_count = 0;
   int64_t computed = 0;         // tokens whose keys and values are in pages
   int64_t logits_delivered = 0; // prompt positions before it have had their logits delivered (or never will)
+  int64_t pooled = 0, pooled_rows = 0; // with spec.pooling: positions before it are in the pool; how many are
   int32_t cached_tokens = 0;    // of the prompt, when first admitted
   bool running = false, waiting = false, admitted = false, prompt_counted = false;
 

@@ -133,6 +133,18 @@ void Scheduler::set_rows(PlannedRequest *entry) const {
   if (request.wants_prompt_logits())
     entry->first_position = std::min(end, std::max(entry->first, request.logits_delivered));
   entry->rows = end - entry->first_position;
+  set_hidden_rows(entry);
+}
+
+// Limits::hidden_rows has room for every token of a step.
+void Scheduler::set_hidden_rows(PlannedRequest *entry) const {
+  const RequestState &request = *entry->request;
+  if (request.spec.pooling == Pooling::kNone) return;
+  const bool first = request.spec.pooling == Pooling::kCls, last = request.spec.pooling == Pooling::kLast;
+  const int64_t from = std::max({entry->first, request.pooled, last ? request.prompt_length - 1 : 0});
+  const int64_t end = std::min(entry->first + entry->count, first ? 1 : request.prompt_length);
+  entry->first_hidden = from;
+  entry->hidden_rows = std::max<int64_t>(0, end - from);
 }
 
 void Scheduler::place(RequestState *request) {
@@ -187,8 +199,10 @@ void Scheduler::close_plan() {
   plan_.shape = {};
   for (PlannedRequest &entry : plan_.requests) {
     entry.first_row = plan_.shape.rows;
+    entry.first_hidden_row = plan_.shape.hidden_rows;
     plan_.shape.tokens += entry.count;
     plan_.shape.rows += entry.rows;
+    plan_.shape.hidden_rows += entry.hidden_rows;
     entry.request->planned = -1;
   }
   plan_.shape.sequences = int64_t(plan_.requests.size());
@@ -226,9 +240,11 @@ void Scheduler::take_slot(RequestState *request) {
                root_page_key(request->spec.cache_salt, options_.uses_rope_length ? request->prompt_length : -1));
 }
 
-// A request that was preempted in the middle of its prompt still gets the logits of the rest of it, whoever may have
-// cached those pages meanwhile.
+// A request that was preempted in the middle of its prompt still gets the logits or hidden states of the rest of it,
+// whoever may have cached those pages meanwhile.
 int64_t Scheduler::attachable(const RequestState &request) const {
+  if (request.spec.pooling == Pooling::kMean) return std::min(request.token_count, request.pooled + 1);
+  if (request.spec.pooling == Pooling::kCls && request.pooled == 0) return 1;
   if (!request.admitted && request.spec.prompt_logprobs >= 0) return 1;
   if (!request.admitted || !request.wants_prompt_logits()) return request.token_count;
   return std::min(request.token_count, request.logits_delivered + 1);

@@ -30,6 +30,7 @@ struct PlannedRequest {
   int64_t first = 0, count = 0;
   int64_t first_position = 0, rows = 0, first_row = 0; // rows for positions [first_position, first_position + rows)
   bool samples = false;                                // the last row gives a new token
+  int64_t first_hidden = 0, hidden_rows = 0, first_hidden_row = 0; // likewise of hidden states
 };
 
 struct StepPlan {
@@ -87,6 +88,7 @@ private:
   void place(RequestState *request);
   int64_t wanted(const RequestState &request) const;
   void set_rows(PlannedRequest *entry) const;
+  void set_hidden_rows(PlannedRequest *entry) const;
   void preempt(RequestState *request);
   void unplan(RequestState *request);
   void close_plan();

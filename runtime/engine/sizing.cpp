@@ -1,5 +1,6 @@
 #include "runtime/engine/sizing.h"
 
+#include "runtime/artifact/verify.h"
 #include "runtime/schema/artifact_generated.h"
 
 #include <algorithm>
@@ -115,6 +116,7 @@ Status read_limits(const schema::Model &model, const EngineOptions &options, Siz
   }
   if (Status s = choose("max-rows", options.max_rows, 0, limits.sequences, 1 << 24, &limits.rows); !s.ok()) return s;
   limits.rows = std::min(limits.rows, limits.tokens);
+  if (sizing->hidden_width > 0) limits.hidden_rows = limits.tokens;
   int64_t chunk = 0;
   if (Status s = choose("chunk", options.chunk_tokens, 0, limits.tokens, kMostTokens, &chunk); !s.ok()) return s;
   sizing->chunk_tokens = std::min(chunk, limits.tokens);
@@ -179,6 +181,8 @@ Status size_by_bytes(const EngineOptions &options, int64_t available_bytes, Sizi
 Result<Sizing> size_engine(const schema::Artifact &meta, const EngineOptions &options, int64_t available_bytes) {
   Sizing sizing;
   if (Status s = read_groups(meta, &sizing); !s.ok()) return s;
+  if (const schema::Program *step = find_program(meta, "step"); options.hidden_states && step && step->hidden() >= 0)
+    sizing.hidden_width = int64_t(step->hidden_width());
   if (Status s = read_limits(*meta.model(), options, &sizing); !s.ok()) return s;
   if (options.kv_pages < 0 || options.kv_pages > std::numeric_limits<int32_t>::max())
     return invalid("--kv-pages must be between 1 and 2147483647, not " + std::to_string(options.kv_pages));

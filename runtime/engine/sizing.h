@@ -26,6 +26,7 @@ struct Sizing {
   Limits limits;
   int64_t max_model_len = 0;
   int64_t page_tokens = 16;
+  int64_t hidden_width = 0; // of a hidden state; 0: none are made
   int64_t chunk_tokens = 0;
   int64_t max_queue = 0, max_queue_tokens = 0;
   std::vector<GroupSizing> groups;

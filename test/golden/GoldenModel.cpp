@@ -43,8 +43,8 @@ std::vector<std::vector<int32_t>> readIds(const std::string &name) {
   return sequences;
 }
 
-std::vector<float> readLogits(const std::string &name) {
-  std::string file = readFile(folderOf(name) / "logits.npy");
+static std::vector<float> readNpy(const std::filesystem::path &path) {
+  std::string file = readFile(path);
   EXPECT_EQ(file.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
   size_t header = 10 + uint8_t(file[8]) + 256 * uint8_t(file[9]);
   EXPECT_NE(file.substr(0, header).find("'descr': '<f4', 'fortran_order': False"), std::string::npos);
@@ -52,6 +52,16 @@ std::vector<float> readLogits(const std::string &name) {
   std::memcpy(values.data(), file.data() + header, values.size() * sizeof(float));
   return values;
 }
+
+std::vector<float> readLogits(const std::string &name) { return readNpy(folderOf(name) / "logits.npy"); }
+
+std::vector<std::string> namesWithHidden() {
+  std::vector<std::string> result = names();
+  std::erase_if(result, [](const std::string &name) { return !std::filesystem::exists(folderOf(name) / "hidden.npy"); });
+  return result;
+}
+
+std::vector<float> readHidden(const std::string &name) { return readNpy(folderOf(name) / "hidden.npy"); }
 
 Model::Model(const std::filesystem::path &folder)
     : context(std::make_unique<mlir::MLIRContext>(mlir::MLIRContext::Threading::DISABLED)) {

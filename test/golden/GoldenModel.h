@@ -18,6 +18,9 @@ std::filesystem::path folderOf(const std::string &name);
 std::vector<std::vector<int32_t>> readIds(const std::string &name);
 // Of a little-endian float32 .npy of version 1 in C order.
 std::vector<float> readLogits(const std::string &name);
+// The folders that have a hidden.npy, and what is in it.
+std::vector<std::string> namesWithHidden();
+std::vector<float> readHidden(const std::string &name);
 
 // A checkpoint and its module; fails the test where it cannot be imported.
 struct Model {

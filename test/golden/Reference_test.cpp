@@ -25,6 +25,20 @@ TEST_P(Reference, LogitsEqualTransformers) {
 INSTANTIATE_TEST_SUITE_P(All, Reference, testing::ValuesIn(golden::names()),
                          [](const auto &info) { return golden::testName(info.param); });
 
+class ReferenceHidden : public Reference {};
+
+TEST_P(ReferenceHidden, StatesEqualTransformers) {
+  golden::Model model(golden::folderOf(GetParam()));
+  ASSERT_TRUE(bool(model));
+  std::vector<float> expected = golden::readHidden(GetParam());
+  double error = golden::relativeError(model.evaluate(golden::readIds(GetParam()), {.result = 1}),
+                                       reference::Values(expected.begin(), expected.end()));
+  EXPECT_LT(error, kTolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ReferenceHidden, testing::ValuesIn(golden::namesWithHidden()),
+                         [](const auto &info) { return golden::testName(info.param); });
+
 TEST(Reference, NanoGptSortEqualsItsLogits) {
   std::filesystem::path folder = LLMC_SOURCE_DIR "/test/models/nano-gpt-sort";
   nlohmann::json file = nlohmann::json::parse(golden::readFile(folder / "reference_logits.json"));

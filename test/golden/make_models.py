@@ -3,12 +3,13 @@
 
 Run with Python 3.11, torch 2.13.0 (CPU), transformers 5.23.0, safetensors 0.6, numpy 2:
 
-    python test/golden/make_models.py [NAME...]
+    python test/golden/make_models.py [--hidden] [NAME...]
 
 Each folder holds config.json (written by hand here, in the spelling of old or new transformers), model.safetensors
 (llama-mqa: in two shards), ids.txt (a sequence a line, ids separated by commas) and logits.npy: what forward()
 returns as `logits`, float32, [all ids of all lines, vocab_size]. Each sequence is run alone, by a model loaded afresh from the folder, with eager
-attention in float32. Weights are drawn so that every part matters: norms are not 1, biases are not 0, attention is
+attention in float32. Some (HIDDEN) have hidden.npy beside it: `hidden_states[-1]`, [all ids, hidden_size]; --hidden makes
+that alone, from the folders as they are. Weights are drawn so that every part matters: norms are not 1, biases are not 0, attention is
 not flat. The same versions give the same weights; logits may differ in the last bits between machines.
 """
 import json
@@ -39,6 +40,9 @@ GPT2 = dict(architectures=["GPT2LMHeadModel"], model_type="gpt2", vocab_size=101
             bos_token_id=None, eos_token_id=None)
 LLAMA3 = dict(factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
 YARN = dict(factor=4.0, original_max_position_embeddings=32)
+
+# One of each family, one whose width is no multiple of 16, one in bfloat16.
+HIDDEN = ["llama-base", "llama-head-dim", "llama-bf16", "mistral-window", "qwen2-window", "qwen3-base", "gpt2-base"]
 
 
 def new_spelling(config, rope):
@@ -140,6 +144,24 @@ def save(tensors, folder, sharded):
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1, sort_keys=True) + "\n")
 
 
+def load(folder):
+    """Afresh for each sequence: dynamic rope keeps the longest length it has seen."""
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32,
+                                                             attn_implementation="eager").eval()
+
+
+def make_hidden(name):
+    folder = HERE / name
+    rows = []
+    for line in (folder / "ids.txt").read_text().splitlines():
+        sequence = torch.tensor([int(i) for i in line.split(",")])
+        with torch.no_grad():
+            rows.append(load(folder)(sequence[None], output_hidden_states=True).hidden_states[-1][0].float().numpy())
+    hidden = numpy.concatenate(rows).astype("<f4")
+    assert numpy.isfinite(hidden).all()
+    numpy.save(folder / "hidden.npy", hidden)
+
+
 def make(name, config, lengths):
     folder = HERE / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -161,21 +183,24 @@ def make(name, config, lengths):
     (folder / "ids.txt").write_text("".join(",".join(map(str, s.tolist())) + "\n" for s in sequences))
     rows = []
     for sequence in sequences:
-        # Loaded afresh: dynamic rope keeps the longest length it has seen.
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32,
-                                                                  attn_implementation="eager").eval()
         with torch.no_grad():
-            rows.append(model(sequence[None]).logits[0].float().numpy())
+            rows.append(load(folder)(sequence[None]).logits[0].float().numpy())
     logits = numpy.concatenate(rows).astype("<f4")
     assert numpy.isfinite(logits).all()
     numpy.save(folder / "logits.npy", logits)
+    if name in HIDDEN:
+        make_hidden(name)
     size = sum(f.stat().st_size for f in folder.iterdir())
     print(f"{name:24} {size:8} bytes, {logits.shape[0]:4} rows, largest logit {abs(logits).max():.2f}")
 
 
 def main():
-    names = sys.argv[1:] or list(VARIANTS)
-    for name in names:
+    names = [name for name in sys.argv[1:] if name != "--hidden"]
+    if "--hidden" in sys.argv:
+        for name in names or HIDDEN:
+            make_hidden(name)
+        return
+    for name in names or list(VARIANTS):
         make(name, *VARIANTS[name])
     versions = dict(torch=torch.__version__, transformers=transformers.__version__, numpy=numpy.__version__)
     (HERE / "made_with.json").write_text(json.dumps(versions, indent=2) + "\n")

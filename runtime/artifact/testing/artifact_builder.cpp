@@ -128,7 +128,8 @@ Offset<schema::Program> make_program(FlatBufferBuilder &builder, const ProgramSp
     Offset<void> op = make_op(builder, dispatch);
     entries.push_back(schema::CreateDispatchEntry(builder, schema::Dispatch(dispatch.type), op));
   }
-  return schema::CreateProgram(builder, builder.CreateString(spec.name), builder.CreateVector(entries), spec.logits);
+  return schema::CreateProgram(builder, builder.CreateString(spec.name), builder.CreateVector(entries), spec.logits,
+                               spec.hidden, spec.hidden_width);
 }
 
 Offset<schema::Model> make_model(FlatBufferBuilder &builder, const ModelSpec &spec) {

@@ -15,7 +15,7 @@
 namespace llmrt::testing {
 
 // Symbols of runtime/schema/artifact.fbs by their values.
-enum : int { kOne, kTokens, kSequences, kRows, kMaxBlocks, kPages0, kPages1 };
+enum : int { kOne, kTokens, kSequences, kRows, kMaxBlocks, kPages0, kPages1, kHiddenRows = 13 };
 
 struct TermSpec {
   int64_t coefficient = 0;
@@ -102,6 +102,8 @@ struct ProgramSpec {
   std::string name = "step";
   std::vector<DispatchSpec> dispatches;
   uint32_t logits = 0;
+  int32_t hidden = -1;
+  uint32_t hidden_width = 0;
 };
 struct KernelSpec {
   std::string name;

@@ -3,6 +3,8 @@
 // for each architecture, and copied here as hexadecimal digits.
 #include "runtime/artifact/testing/fake_model.h"
 
+#include "runtime/schema/artifact_generated.h"
+
 #include <cstring>
 #include <string_view>
 
@@ -145,6 +147,20 @@ ArtifactSpec fake_model() {
                         {1, kMaxBlocks}, {1, kPages0},            {1, kTokens}};
   score_step.label = "score";
   spec.programs = {{"step", {store_step, score_step}, 0}};
+  return spec;
+}
+
+ArtifactSpec fake_model_with_hidden() {
+  ArtifactSpec spec = fake_model();
+  spec.arena.push_back({4 * kFakeVocabulary, kHiddenRows});
+  spec.buffers.push_back({"hidden", "f32", {{64}, {4 * kFakeVocabulary, kRows}}, {{4 * kFakeVocabulary, kHiddenRows}}});
+  DispatchSpec score = spec.programs[0].dispatches[1];
+  score.operands[0].index = uint32_t(schema::Input::HiddenRows);
+  score.operands[6].index = 1;
+  score.scalars[0].symbol = kHiddenRows;
+  spec.programs[0].dispatches.push_back(score);
+  spec.programs[0].hidden = 1;
+  spec.programs[0].hidden_width = kFakeVocabulary;
   return spec;
 }
 

@@ -22,6 +22,8 @@ uint32_t this_architecture();
 
 // Segments: 0 weights, 1 the tier `fake` for this architecture. Buffers: 0 logits.
 ArtifactSpec fake_model();
+// The same with hidden states: those of a row are what its logits would be. Buffer 1.
+ArtifactSpec fake_model_with_hidden();
 
 // What the logits of a row must be, given the ids of its sequence up to it.
 std::array<float, kFakeVocabulary> fake_logits(std::span<const int32_t> ids);

@@ -30,6 +30,8 @@ public:
   StepBlock step_block() override;
   Status run(const StepShape &shape) override;
   std::span<const float> logits(int64_t row) const override;
+  bool gives_hidden() const override { return true; }
+  std::span<const float> hidden(int64_t row) const override;
   Status copy_page(int group, int32_t from, int32_t to) override;
 
 private:
@@ -57,8 +59,9 @@ private:
   StepBlock block_;
   std::byte *scratch_ = nullptr;
   int64_t scratch_bytes_ = 0; // of one thread
-  const float *logits_ = nullptr;
-  int64_t logits_rows_ = 0; // of the last run
+  const float *logits_ = nullptr, *hidden_ = nullptr;
+  int64_t logits_rows_ = 0, hidden_rows_ = 0; // of the last run
+  size_t hidden_width_ = 0;
   DispatchPlan plan_;
 };
 
@@ -129,11 +132,16 @@ Status CpuDevice::prepare(const Limits &limits) {
   plan_ = *std::move(plan);
   limits_ = limits;
   const schema::Program &program = *find_program(artifact_->meta(), "step");
-  std::optional<int64_t> logits =
-      evaluate(artifact_->meta().buffers()->Get(program.logits())->offset(), symbol_values(limits));
-  if (!logits)
-    return Status(StatusCode::kInternal, "the offset of the logits overflows");
-  logits_ = reinterpret_cast<const float *>(memory_.arena + *logits);
+  auto output = [&](uint32_t buffer) {
+    std::optional<int64_t> at = evaluate(artifact_->meta().buffers()->Get(buffer)->offset(), symbol_values(limits));
+    return at ? reinterpret_cast<const float *>(memory_.arena + *at) : nullptr;
+  };
+  logits_ = output(program.logits());
+  if (program.hidden() >= 0)
+    hidden_ = output(uint32_t(program.hidden()));
+  if (!logits_ || (program.hidden() >= 0 && !hidden_))
+    return Status(StatusCode::kInternal, "the offset of an output overflows");
+  hidden_width_ = program.hidden_width();
   block_ = step_block_at(memory_.step_block, limits, groups());
   start_profile();
   prepared_ = true;
@@ -252,11 +260,13 @@ Status CpuDevice::run(const StepShape &shape) {
   step.tokens = shape.tokens;
   step.sequences = shape.sequences;
   step.rows = shape.rows;
+  step.hidden_rows = shape.hidden_rows;
   const SymbolValues values = symbol_values(step);
   for (size_t i = 0; i < plan_.dispatches.size(); ++i)
     if (Status status = run_dispatch(i, values); !status.ok())
       return status;
   logits_rows_ = shape.rows;
+  hidden_rows_ = hidden_ ? shape.hidden_rows : 0;
   if (profile_)
     note_run(shape, begin);
   return ok_status();
@@ -267,6 +277,12 @@ std::span<const float> CpuDevice::logits(int64_t row) const {
     return {};
   size_t vocabulary = artifact_->meta().model()->vocabulary();
   return {logits_ + size_t(row) * vocabulary, vocabulary};
+}
+
+std::span<const float> CpuDevice::hidden(int64_t row) const {
+  if (row < 0 || row >= hidden_rows_)
+    return {};
+  return {hidden_ + size_t(row) * hidden_width_, hidden_width_};
 }
 
 Status CpuDevice::copy_page(int group, int32_t from, int32_t to) {

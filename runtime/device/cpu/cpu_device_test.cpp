@@ -105,6 +105,37 @@ TEST_F(CpuDeviceTest, RunsInEveryLoadMode) {
   }
 }
 
+TEST_F(CpuDeviceTest, GivesHiddenStatesOfTheRowsThatAreAskedFor) {
+  auto artifact = open(fake_model_with_hidden());
+  ASSERT_TRUE(artifact);
+  auto device = make_cpu_device(artifact, {});
+  ASSERT_TRUE(device);
+  Limits limits = kLimits;
+  limits.hidden_rows = limits.tokens;
+  ASSERT_TRUE((*device)->prepare(limits).ok());
+  std::vector<int32_t> ids = {4, 5, 6};
+  fill(**device, ids, {}, 0);
+  StepBlock block = (*device)->step_block();
+  block.output_rows[0] = 2;
+  block.hidden_rows[0] = 0;
+  block.hidden_rows[1] = 2;
+  ASSERT_TRUE((*device)->run({3, 1, 1, 2}).ok());
+  expect_logits(**device, 0, ids);
+  for (size_t row : {0, 1}) { // this model's are what its logits are
+    auto wanted = fake_logits(std::span(ids).first(row == 0 ? 1 : 3));
+    std::span<const float> hidden = (*device)->hidden(int64_t(row));
+    EXPECT_TRUE(std::equal(hidden.begin(), hidden.end(), wanted.begin(), wanted.end())) << row;
+  }
+  EXPECT_TRUE((*device)->hidden(2).empty());
+  block.hidden_rows[1] = 3;
+  EXPECT_FALSE((*device)->run({3, 1, 1, 2}).ok()) << "no such token";
+  ASSERT_TRUE((*device)->run({3, 1, 1, 0}).ok());
+  EXPECT_TRUE((*device)->hidden(0).empty());
+  auto plain = make_cpu_device(artifact, {});
+  ASSERT_TRUE(plain && (*plain)->prepare(kLimits).ok());
+  EXPECT_FALSE((*plain)->run({3, 1, 1, 1}).ok()) << "prepared for none";
+}
+
 TEST_F(CpuDeviceTest, CopiesPagesInAllLayers) {
   ArtifactSpec spec = fake_model();
   auto artifact = open(spec);

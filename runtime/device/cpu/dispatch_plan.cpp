@@ -47,6 +47,7 @@ std::byte *Planner::input(const schema::Operand &operand) const {
   case schema::Input::Positions: offset = layout_.positions; break;
   case schema::Input::SequenceIndex: offset = layout_.sequence_index; break;
   case schema::Input::OutputRows: offset = layout_.output_rows; break;
+  case schema::Input::HiddenRows: offset = layout_.hidden_rows; break;
   case schema::Input::RopeLength: offset = layout_.rope_length; break;
   case schema::Input::PageTable: offset = layout_.page_tables[operand.group()]; break;
   }

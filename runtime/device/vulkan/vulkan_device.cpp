@@ -35,6 +35,8 @@ public:
   StepBlock step_block() override { return block_; }
   Status run(const StepShape &shape) override;
   std::span<const float> logits(int64_t row) const override;
+  bool gives_hidden() const override { return true; }
+  std::span<const float> hidden(int64_t row) const override;
   Status copy_page(int group, int32_t from, int32_t to) override;
 
 private:
@@ -45,7 +47,8 @@ private:
   Status load_weights();
   Status load_group(uint32_t first, uint32_t last);
   Status record_step();
-  Status record_logits(int64_t rows);
+  Result<int64_t> place_of(uint32_t buffer) const;
+  Status record_outputs(const StepShape &shape);
 
   std::shared_ptr<const Artifact> artifact_;
   CodeTable table_;
@@ -53,15 +56,16 @@ private:
 
   Limits limits_;
   bool prepared_ = false;
-  Buffer arena_, step_block_, step_upload_, logits_;
+  Buffer arena_, step_block_, step_upload_, logits_, hidden_;
   std::vector<Buffer> weights_;
   std::array<std::vector<Buffer>, kMaxCacheGroups> pools_; // a buffer a layer
   vk::DeviceMemory memory_;
   std::unique_ptr<vk::Program> program_;
-  vk::Dispatchable step_commands_ = nullptr, logits_commands_ = nullptr;
+  vk::Dispatchable step_commands_ = nullptr, output_commands_ = nullptr;
   StepBlock block_;
-  int64_t logits_at_ = 0;   // in the arena
-  int64_t logits_rows_ = 0; // of the last run
+  int64_t logits_at_ = 0, hidden_at_ = 0;     // in the arena
+  int64_t logits_rows_ = 0, hidden_rows_ = 0; // of the last run
+  int64_t hidden_width_ = 0;                  // 0: the program gives none
 };
 
 // What the weights leave, and no more than a layer's pages can be bound.
@@ -92,8 +96,10 @@ Status VulkanDevice::take_memory() {
                                           "--max-num-batched-tokens, --max-num-seqs or --max-model-len");
   std::optional<int64_t> logits_bytes =
       checked_multiply(limits_.rows, 4 * int64_t(meta().model()->vocabulary()));
-  if (!logits_bytes)
-    return Status(StatusCode::kExhausted, "the logits of a step overflow; lower --max-num-seqs");
+  std::optional<int64_t> hidden_bytes = checked_multiply(limits_.hidden_rows, 4 * hidden_width_);
+  if (!logits_bytes || !hidden_bytes)
+    return Status(StatusCode::kExhausted, "the outputs of a step overflow; lower --max-num-seqs or "
+                                          "--max-num-batched-tokens");
   if (Status status = take(plan.arena_bytes, Place::kDevice, "buffers of a step", arena_); !status.ok())
     return status;
   if (Status status = take(plan.step_block_bytes, Place::kDevice, "the step block", step_block_); !status.ok())
@@ -102,6 +108,9 @@ Status VulkanDevice::take_memory() {
     return status;
   if (Status status = take(*logits_bytes, Place::kDownload, "logits", logits_); !status.ok())
     return status;
+  if (*hidden_bytes > 0)
+    if (Status status = take(*hidden_bytes, Place::kDownload, "hidden states", hidden_); !status.ok())
+      return status;
   memory_.arena = {arena_.handle(), 0, arena_.bytes()};
   memory_.step_block = {step_block_.handle(), 0, step_block_.bytes()};
   block_ = step_block_at(step_upload_.data(), limits_, int(count_of(meta().cache_groups())));
@@ -173,11 +182,11 @@ Status VulkanDevice::record_step() {
   Result<vk::Dispatchable> step = context_->new_commands();
   if (!step)
     return step.status();
-  Result<vk::Dispatchable> logits = context_->new_commands();
-  if (!logits)
-    return logits.status();
+  Result<vk::Dispatchable> outputs = context_->new_commands();
+  if (!outputs)
+    return outputs.status();
   step_commands_ = *step;
-  logits_commands_ = *logits;
+  output_commands_ = *outputs;
   if (Status status = context_->begin(step_commands_); !status.ok())
     return status;
   vk::BufferCopy copy{0, 0, vk::Size(step_upload_.bytes())};
@@ -186,12 +195,21 @@ Status VulkanDevice::record_step() {
   return context_->end(step_commands_);
 }
 
+Result<int64_t> VulkanDevice::place_of(uint32_t buffer) const {
+  std::optional<int64_t> at = evaluate(meta().buffers()->Get(buffer)->offset(), symbol_values(limits_));
+  if (!at)
+    return Status(StatusCode::kInternal, "the offset of an output overflows");
+  return *at;
+}
+
 Status VulkanDevice::prepare(const Limits &limits) {
   if (prepared_)
     return Status(StatusCode::kInternal, "the device has been prepared before");
   if (Status status = check_limits(meta(), limits); !status.ok())
     return status;
   limits_ = limits;
+  const schema::Program &step = *find_program(meta(), "step");
+  hidden_width_ = step.hidden() >= 0 ? int64_t(step.hidden_width()) : 0;
   if (Status status = take_memory(); !status.ok())
     return status;
   if (Status status = load_weights(); !status.ok())
@@ -200,11 +218,12 @@ Status VulkanDevice::prepare(const Limits &limits) {
   if (!program)
     return program.status();
   program_ = *std::move(program);
-  const schema::Program &step = *find_program(meta(), "step");
-  std::optional<int64_t> at = evaluate(meta().buffers()->Get(step.logits())->offset(), symbol_values(limits));
-  if (!at)
-    return Status(StatusCode::kInternal, "the offset of the logits overflows");
-  logits_at_ = *at;
+  Result<int64_t> logits = place_of(step.logits());
+  Result<int64_t> hidden = hidden_width_ > 0 ? place_of(uint32_t(step.hidden())) : 0;
+  if (!logits || !hidden)
+    return logits ? hidden.status() : logits.status();
+  logits_at_ = *logits;
+  hidden_at_ = *hidden;
   if (Status status = record_step(); !status.ok())
     return status;
   prepared_ = true;
@@ -212,17 +231,22 @@ Status VulkanDevice::prepare(const Limits &limits) {
 }
 
 // The only commands that change with the step: how many rows come back.
-Status VulkanDevice::record_logits(int64_t rows) {
-  if (Status status = context_->begin(logits_commands_); !status.ok())
+Status VulkanDevice::record_outputs(const StepShape &shape) {
+  if (Status status = context_->begin(output_commands_); !status.ok())
     return status;
   const vk::Api &api = context_->api();
-  vk::BufferCopy copy{vk::Size(logits_at_), 0, vk::Size(rows * int64_t(meta().model()->vocabulary()) * 4)};
-  api.CmdCopyBuffer(logits_commands_, arena_.handle(), logits_.handle(), 1, &copy);
+  auto copy = [&](int64_t at, int64_t values, const Buffer &to) {
+    vk::BufferCopy region{vk::Size(at), 0, vk::Size(values * 4)};
+    if (values > 0)
+      api.CmdCopyBuffer(output_commands_, arena_.handle(), to.handle(), 1, &region);
+  };
+  copy(logits_at_, shape.rows * int64_t(meta().model()->vocabulary()), logits_);
+  copy(hidden_at_, shape.hidden_rows * hidden_width_, hidden_);
   vk::MemoryBarrier barrier;
   barrier.from = vk::kAccessTransferWrite;
   barrier.to = vk::kAccessHostRead;
-  api.CmdPipelineBarrier(logits_commands_, vk::kStageTransfer, vk::kStageHost, 0, 1, &barrier, 0, nullptr, 0, nullptr);
-  return context_->end(logits_commands_);
+  api.CmdPipelineBarrier(output_commands_, vk::kStageTransfer, vk::kStageHost, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+  return context_->end(output_commands_);
 }
 
 Status VulkanDevice::run(const StepShape &shape) {
@@ -234,15 +258,18 @@ Status VulkanDevice::run(const StepShape &shape) {
   step.tokens = shape.tokens;
   step.sequences = shape.sequences;
   step.rows = shape.rows;
+  step.hidden_rows = shape.hidden_rows;
   if (Status status = program_->fill(symbol_values(step)); !status.ok())
     return status;
-  std::array<vk::Dispatchable, 2> commands{step_commands_, logits_commands_};
-  if (shape.rows > 0)
-    if (Status status = record_logits(shape.rows); !status.ok())
+  std::array<vk::Dispatchable, 2> commands{step_commands_, output_commands_};
+  const bool outputs = shape.rows > 0 || (shape.hidden_rows > 0 && hidden_width_ > 0);
+  if (outputs)
+    if (Status status = record_outputs(shape); !status.ok())
       return status;
-  if (Status status = context_->run(commands.data(), shape.rows > 0 ? 2 : 1); !status.ok())
+  if (Status status = context_->run(commands.data(), outputs ? 2 : 1); !status.ok())
     return status;
   logits_rows_ = shape.rows;
+  hidden_rows_ = hidden_width_ > 0 ? shape.hidden_rows : 0;
   return ok_status();
 }
 
@@ -251,6 +278,12 @@ std::span<const float> VulkanDevice::logits(int64_t row) const {
     return {};
   size_t vocabulary = meta().model()->vocabulary();
   return {reinterpret_cast<const float *>(logits_.data()) + size_t(row) * vocabulary, vocabulary};
+}
+
+std::span<const float> VulkanDevice::hidden(int64_t row) const {
+  if (row < 0 || row >= hidden_rows_)
+    return {};
+  return {reinterpret_cast<const float *>(hidden_.data()) + row * hidden_width_, size_t(hidden_width_)};
 }
 
 Status VulkanDevice::copy_page(int group, int32_t from, int32_t to) {

@@ -21,7 +21,8 @@ Status too_large(const char *what) {
 }
 
 bool is_of_the_step(schema::Symbol symbol) {
-  return symbol == schema::Symbol::Tokens || symbol == schema::Symbol::Sequences || symbol == schema::Symbol::Rows;
+  return symbol == schema::Symbol::Tokens || symbol == schema::Symbol::Sequences || symbol == schema::Symbol::Rows ||
+         symbol == schema::Symbol::HiddenRows;
 }
 
 // The most that an extent can be on a step within the limits: terms that take away and depend on the step are left
@@ -59,7 +60,8 @@ Program::Program(Context &context, const Artifact &artifact, const CodeTable &ta
                  const DeviceMemory &memory)
     : context_(context), artifact_(artifact), table_(table), memory_(memory), largest_(symbol_values(limits)) {
   StepBlockLayout layout = step_block_layout(limits, int(count_of(artifact.meta().cache_groups())));
-  inputs_ = {layout.token_ids, layout.positions, layout.sequence_index, layout.output_rows, layout.rope_length, 0};
+  inputs_ = {layout.token_ids, layout.positions, layout.sequence_index, layout.output_rows, layout.rope_length, 0,
+             layout.hidden_rows};
   page_tables_ = layout.page_tables;
   step_block_bytes_ = layout.bytes;
 }
@@ -308,6 +310,8 @@ llmrt::Result<DescriptorBufferInfo> Program::binding_of(const schema::KernelDisp
   if (extent > region->bytes || region->offset % 4 != 0)
     return Status(StatusCode::kCorrupt, "operand " + std::to_string(operand) +
                                             " reaches over the end of a layer's pages, or is not aligned to words");
+  if (extent == 0)
+    region->offset = 0; // nothing lies there, and a binding must not begin at its buffer's end
   const PhysicalDeviceLimits &limits = context_.properties().limits;
   int64_t alignment = std::max<int64_t>(4, int64_t(limits.min_storage_buffer_alignment));
   int64_t offset = region->offset / alignment * alignment;

@@ -85,7 +85,7 @@ private:
   const CodeTable &table_;
   const DeviceMemory &memory_;
   SymbolValues largest_; // the symbols at the limits
-  std::array<int64_t, 6> inputs_{}; // byte of each input's array in the step block; of page tables that of group 0
+  std::array<int64_t, 7> inputs_{}; // byte of each input's array in the step block; of page tables that of group 0
   std::array<int64_t, kMaxCacheGroups> page_tables_{};
   int64_t step_block_bytes_ = 0;
 

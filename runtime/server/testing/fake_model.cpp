@@ -123,6 +123,8 @@ bool FakeEngine::advance(RequestId id, Running &running) {
   }
   if (event.finish == FinishReason::kNone && running.made >= spec.max_tokens)
     event.finish = FinishReason::kLength;
+  for (int64_t i = 0; spec.pooling != Pooling::kNone && i < options_.hidden_width; ++i)
+    event.embedding.push_back(i < int64_t(spec.prompt.size()) ? float(spec.prompt[size_t(i)]) : 0);
   bool ended = event.finish != FinishReason::kNone;
   spec.on_event(std::move(event));
   return !ended;

@@ -16,6 +16,7 @@ namespace llmrt::testing {
 struct FakeEngineOptions {
   int64_t max_model_len = 256, max_queue = 1024;
   std::chrono::microseconds step_time{0};
+  int64_t hidden_width = 4; // of embeddings: the prompt's first ids
   int32_t fail_at_token = -1; // every request fails after that many tokens
 };
 
@@ -25,6 +26,7 @@ public:
 
   const Limits &limits() const override { return limits_; }
   int64_t max_model_len() const override { return options_.max_model_len; }
+  int64_t hidden_width() const override { return options_.hidden_width; }
   Result<RequestId> submit(RequestSpec spec) override;
   void cancel(RequestId id) override;
   Result<bool> step() override;

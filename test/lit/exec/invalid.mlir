@@ -60,7 +60,7 @@ exec.buffer @x "f32" <64 + -4 T>
 
 // -----
 
-// expected-error @+1 {{unknown symbol; a size may depend on T, S, R, B and P0 to P7}}
+// expected-error @+1 {{unknown symbol; a size may depend on T, S, R, B, P0 to P7 and H}}
 exec.buffer @x "f32" <64 X>
 
 // -----
@@ -109,7 +109,7 @@ exec.kernel @copy "map" {rows = 1 : i64, vectors = 0 : i64} epilogue (%a: f32) {
   llm.yield %a
 }
 exec.program @step logits @x {
-  // expected-error @+1 {{the first scalar is the rows of the step: 1 T or 1 R}}
+  // expected-error @+1 {{the first scalar is the rows of the step: 1 T, 1 R or 1 H}}
   exec.dispatch @copy (buffer @x, buffer @x) scalars (16, 16, 1, 16, 16)
 }
 

@@ -49,6 +49,36 @@ func.func @step(%batch: !llm.batch) -> tensor<?x64xf32> {
 
 // -----
 
+// Hidden states are an output of their own, for rows of their own, without padding between rows.
+llm.weight @embed : tensor<64x33xf32> {sources = [#llm.source<tensor = "embed", count = 64>]}
+llm.weight @norm : tensor<33xf32> {sources = [#llm.source<tensor = "norm", count = 33>]}
+// CHECK-DAG: exec.buffer @[[H:norm[.0-9]*]] "f32" <192 H>{{$}}
+// CHECK-DAG: exec.buffer @[[L:linear[.0-9]*]] "f32" <256 R>{{$}}
+// CHECK: exec.program @step logits @[[L]] hidden @[[H]] 33 {
+// CHECK: exec.dispatch @rms_norm_gather (buffer @{{[^ ]*}}, input HiddenRows, weight @norm, buffer @[[H]]) scalars (1 H, 33, 3, 48, 33, 1 T)
+// CHECK: exec.dispatch @rms_norm_gather (buffer @{{[^ ]*}}, input OutputRows, weight @norm, buffer @{{[^ ]*}}) scalars (1 R, 33, 3, 48, 48, 1 T)
+func.func @step(%batch: !llm.batch) -> (tensor<?x64xf32>, tensor<?x33xf32>) {
+  %0 = llm.embed %batch, @embed : tensor<?x33xf32>
+  %1 = llm.select_rows %batch, %0 {hidden} : tensor<?x33xf32>
+  %2 = llm.norm rms %1, @norm {epsilon = 1.0e-05 : f64} : tensor<?x33xf32>
+  %3 = llm.select_rows %batch, %0 : tensor<?x33xf32>
+  %4 = llm.linear %3, @embed norm rms @norm eps 1.0e-05 : tensor<?x33xf32> -> tensor<?x64xf32>
+  return %4, %2 : tensor<?x64xf32>, tensor<?x33xf32>
+}
+
+// -----
+
+// Rows of hidden states are no logits.
+llm.weight @embed : tensor<64x32xf32> {sources = [#llm.source<tensor = "embed", count = 64>]}
+func.func @step(%batch: !llm.batch) -> tensor<?x32xf32> {
+  %0 = llm.embed %batch, @embed : tensor<?x32xf32>
+  %1 = llm.select_rows %batch, %0 {hidden} : tensor<?x32xf32>
+  // expected-error @+1 {{returns the rows of another output as its logits}}
+  return %1 : tensor<?x32xf32>
+}
+
+// -----
+
 // Attention that does not go through pages yet.
 func.func @step(%batch: !llm.batch, %q: tensor<?x8xf32>) -> tensor<?x8xf32> {
   // expected-error @+1 {{is lowered after the paging pass only}}
