@@ -85,30 +85,6 @@ void read_logprobs(FieldReader &fields, SamplingParams &sampling) {
     sampling.logprobs = static_cast<int32_t>(top.value_or(0));
 }
 
-// What the answer may be, and how it is to be read, which the prompt's end has a part in.
-void read_answer_fields(FieldReader &fields, const Model &model, const ServerConfig &config, ChatRequest &out) {
-  ChatReading &reading = out.reading;
-  GenerationParams &params = out.generation.params;
-  reading.tools = read_tools(fields, config.auto_tool_choice);
-  reading.keep_thoughts = fields.boolean("include_reasoning").value_or(true);
-  reading.format = detect_tool_format(model.chat_template_source);
-  if (!config.tool_call_parser.empty())
-    parse_tool_format(config.tool_call_parser, reading.format);
-  params.shape = shape_with_tools(fields, std::move(params.shape), reading.tools, reading.format);
-  bool special_marks = reading.format == ToolFormat::kMistral || reading.format == ToolFormat::kLlama3;
-  if (reading.tools.choice == ToolChoice::kAuto && special_marks)
-    params.text.skip_special = false; // calls start with one
-}
-
-void read_thoughts(const Model &model, const ServerConfig &config, const std::string &prompt, ChatRequest &out) {
-  ReasoningParser parser = detect_reasoning(model.chat_template_source);
-  if (!config.reasoning_parser.empty())
-    parse_reasoning_parser(config.reasoning_parser, parser);
-  out.reading.thoughts = thought_state(parser, prompt);
-  GenerationParams &params = out.generation.params;
-  params.shape = after_thoughts(std::move(params.shape), out.reading.thoughts);
-}
-
 ChatRequest read_chat(FieldReader &fields, const Model &model, ServerContext &context) {
   ChatRequest out;
   GenerationRequest &request = out.generation;
@@ -117,13 +93,15 @@ ChatRequest read_chat(FieldReader &fields, const Model &model, ServerContext &co
   auto newer = fields.integer("max_completion_tokens", 0, INT32_MAX);
   request.params.max_tokens = newer ? *newer : max_tokens.value_or(-1);
   read_logprobs(fields, request.params.sampling);
-  read_answer_fields(fields, model, context.config, out);
+  out.reading.keep_thoughts = fields.boolean("include_reasoning").value_or(true);
+  read_calls(fields, model, context.config, read_tools(fields, context.config.auto_tool_choice), out.reading,
+             request.params);
   fields.refuse_unless("echo", false);
-  fields.refuse({"functions", "function_call", "modalities", "audio", "prediction", "reasoning_effort",
-                 "web_search_options", "mm_processor_kwargs", "verbosity"});
+  fields.refuse({"functions", "function_call", "modalities", "audio", "prediction", "web_search_options",
+                  "mm_processor_kwargs", "verbosity"});
   bool add_special = fields.boolean("add_special_tokens").value_or(false); // templates write them
   std::string text = read_chat_prompt(fields, model);
-  read_thoughts(model, context.config, text, out);
+  read_thoughts(model, context.config, text, out.reading, request.params);
   encode_prompt(fields, model, "messages", text, add_special, request.prompts);
   return out;
 }

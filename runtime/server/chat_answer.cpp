@@ -2,6 +2,31 @@
 
 namespace llmrt::server {
 
+void read_calls(FieldReader &fields, const Model &model, const ServerConfig &config, ToolRequest tools,
+                ChatReading &reading, GenerationParams &params) {
+  reading.tools = std::move(tools);
+  reading.format = detect_tool_format(model.chat_template_source);
+  if (!config.tool_call_parser.empty())
+    parse_tool_format(config.tool_call_parser, reading.format);
+  params.shape = shape_with_tools(fields, std::move(params.shape), reading.tools, reading.format);
+  bool special_marks = reading.format == ToolFormat::kMistral || reading.format == ToolFormat::kLlama3;
+  if (reading.tools.choice == ToolChoice::kAuto && special_marks)
+    params.text.skip_special = false; // calls start with one
+}
+
+ReasoningParser reasoning_parser(const Model &model, const ServerConfig &config) {
+  ReasoningParser parser = detect_reasoning(model.chat_template_source);
+  if (!config.reasoning_parser.empty())
+    parse_reasoning_parser(config.reasoning_parser, parser);
+  return parser;
+}
+
+void read_thoughts(const Model &model, const ServerConfig &config, const std::string &prompt, ChatReading &reading,
+                   GenerationParams &params) {
+  reading.thoughts = thought_state(reasoning_parser(model, config), prompt);
+  params.shape = after_thoughts(std::move(params.shape), reading.thoughts);
+}
+
 ChatAnswer::ChatAnswer(const ChatReading &reading, const std::string &seed)
     : keep_thoughts_(reading.keep_thoughts), splitter_(reading.thoughts) {
   if (reading.tools.parse())

@@ -1,6 +1,7 @@
 // One choice of a chat as it comes: thoughts, then text, then calls of tools.
 #pragma once
 
+#include "runtime/server/generation_params.h"
 #include "runtime/server/reasoning.h"
 #include "runtime/server/tool_parser.h"
 
@@ -18,6 +19,15 @@ struct ChatReading {
   ToolRequest tools;
   ToolFormat format = ToolFormat::kJson;
 };
+
+// Takes the tools that may be called into the reading and into what the answer's text may be.
+void read_calls(FieldReader &fields, const Model &model, const ServerConfig &config, ToolRequest tools,
+                ChatReading &reading, GenerationParams &params);
+// The server's, or by the template.
+ReasoningParser reasoning_parser(const Model &model, const ServerConfig &config);
+// Whether thoughts come first, which the end of the prompt's text has a part in.
+void read_thoughts(const Model &model, const ServerConfig &config, const std::string &prompt, ChatReading &reading,
+                   GenerationParams &params);
 
 struct ChatDelta {
   std::string reasoning, content;

@@ -72,6 +72,8 @@ std::string read_chat_prompt(FieldReader &fields, const Model &model) {
   bool resume = fields.boolean("continue_final_message").value_or(false);
   const Json *tools = fields.value("tools"), *documents = fields.value("documents");
   const Json *extra = fields.value("chat_template_kwargs");
+  Json effort = Json::object();
+  read_effort(fields, model, "reasoning_effort", fields.string("reasoning_effort"), effort);
   fields.refuse({"chat_template"});
   if (tools && !tools->is_array())
     fields.fail("tools", "must be a list");
@@ -89,6 +91,7 @@ std::string read_chat_prompt(FieldReader &fields, const Model &model) {
   variables["tools"] = tools && !tools->empty() ? *tools : Json(nullptr);
   if (documents)
     variables["documents"] = *documents;
+  variables.update(effort);
   variables["add_generation_prompt"] = add_prompt && !resume;
   if (extra)
     for (auto it = extra->begin(); it != extra->end(); ++it)
@@ -103,14 +106,25 @@ std::string read_chat_prompt(FieldReader &fields, const Model &model) {
   return std::move(*text);
 }
 
-std::string render_messages(FieldReader &fields, const Model &model, const char *field, Json messages) {
+void read_effort(FieldReader &fields, const Model &model, const char *field, const std::optional<std::string> &effort,
+                 Json &variables) {
+  if (!effort)
+    return;
+  if (model.chat_template_source.find("reasoning_effort") == std::string::npos)
+    return fields.fail(field, "reasoning_effort is nothing that this model's chat template looks at");
+  variables["reasoning_effort"] = *effort;
+}
+
+std::string render_messages(FieldReader &fields, const Model &model, const char *field, Json messages, Json tools,
+                            const Json &extra) {
   if (Status status = model.need_chat_template(); !status.ok())
     fields.fail(field, status.message());
   if (fields.failed())
     return {};
-  Json variables;
+  Json variables = extra;
+  open_arguments(messages);
   variables["messages"] = std::move(messages);
-  variables["tools"] = nullptr;
+  variables["tools"] = tools.empty() ? Json(nullptr) : std::move(tools);
   variables["add_generation_prompt"] = true;
   Result<std::string> text = model.render_chat(variables);
   if (text.ok())

@@ -5,6 +5,7 @@
 #include "runtime/session/model.h"
 
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,9 +15,15 @@ namespace llmrt::server {
 // Reads messages, tools and the template's options and renders them; mistakes are kept by the reader.
 std::string read_chat_prompt(FieldReader &fields, const Model &model);
 
-// `messages`, with string contents, rendered with a generation prompt, for endpoints that spell messages their own way.
-// Mistakes are kept under `field`.
-std::string render_messages(FieldReader &fields, const Model &model, const char *field, Json messages);
+// A template's variable of that name, where the client says one; a mistake where the template does not look at it.
+void read_effort(FieldReader &fields, const Model &model, const char *field, const std::optional<std::string> &effort,
+                 Json &variables);
+
+// `messages`, with string contents, and `tools` (none: an empty list), both as a chat completion has them, rendered with
+// a generation prompt, for endpoints that spell them their own way. `extra`: more of the template's variables. Mistakes
+// are kept under `field`.
+std::string render_messages(FieldReader &fields, const Model &model, const char *field, Json messages, Json tools,
+                            const Json &extra = Json::object());
 
 // One text prompt to ids; false: the reader has the reason, or had one before.
 bool encode_prompt(FieldReader &fields, const Model &model, const char *field, const std::string &text,

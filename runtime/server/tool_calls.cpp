@@ -50,16 +50,16 @@ std::string named_function(const Json &choice) {
   return named ? function["name"].get<std::string>() : std::string();
 }
 
-void read_choice(FieldReader &fields, const Json *choice, bool allow_auto, ToolRequest &out) {
-  if (!choice || *choice == "auto") {
+void read_choice(FieldReader &fields, const Json &choice, bool allow_auto, ToolRequest &out) {
+  if (choice.is_null() || choice == "auto") {
     out.choice = out.tools.empty() || !allow_auto ? ToolChoice::kNone : ToolChoice::kAuto;
-    if (choice && !allow_auto && !out.tools.empty())
+    if (!choice.is_null() && !allow_auto && !out.tools.empty())
       fields.fail("tool_choice", "auto is switched off by --no-enable-auto-tool-choice");
-  } else if (*choice == "none") {
+  } else if (choice == "none") {
     out.choice = ToolChoice::kNone;
-  } else if (*choice == "required") {
+  } else if (choice == "required") {
     out.choice = ToolChoice::kRequired;
-  } else if (std::string name = named_function(*choice); !name.empty()) {
+  } else if (std::string name = named_function(choice); !name.empty()) {
     out.choice = ToolChoice::kNamed;
     std::erase_if(out.tools, [&](const Tool &tool) { return tool.name != name; });
     if (out.tools.empty())
@@ -159,14 +159,19 @@ ToolFormat detect_tool_format(std::string_view chat_template) {
 }
 
 ToolRequest read_tools(FieldReader &fields, bool allow_auto) {
-  ToolRequest out;
   const Json *tools = fields.value("tools", "array"), *choice = fields.value("tool_choice");
-  out.parallel = fields.boolean("parallel_tool_calls").value_or(true);
-  if (tools && (!tools->is_array() || tools->size() > kMaxTools)) {
+  bool parallel = fields.boolean("parallel_tool_calls").value_or(true);
+  return tool_request(fields, tools ? *tools : Json::array(), choice ? *choice : Json(nullptr), parallel, allow_auto);
+}
+
+ToolRequest tool_request(FieldReader &fields, const Json &tools, const Json &choice, bool parallel, bool allow_auto) {
+  ToolRequest out;
+  out.parallel = parallel;
+  if (!tools.is_array() || tools.size() > kMaxTools) {
     fields.fail("tools", "must be a list of at most " + std::to_string(kMaxTools) + " tools");
     return out;
   }
-  for (const Json &given : tools ? *tools : Json::array()) {
+  for (const Json &given : tools) {
     Tool tool;
     if (!read_tool(fields, given, tool))
       return out;

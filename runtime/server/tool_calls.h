@@ -39,6 +39,9 @@ struct ToolRequest {
 // tools, tool_choice, parallel_tool_calls. `allow_auto`: of the server.
 ToolRequest read_tools(FieldReader &fields, bool allow_auto);
 
+// The same, where an endpoint spells them its own way: `tools` and `choice` as a chat completion has them.
+ToolRequest tool_request(FieldReader &fields, const Json &tools, const Json &choice, bool parallel, bool allow_auto);
+
 // What the answer may be: calls alone where they are forced; with `strict` tools text, or calls under their schemas.
 // Otherwise `shape` as it is; a mistake where both say something.
 TextShape shape_with_tools(FieldReader &fields, TextShape shape, const ToolRequest &request, ToolFormat format);

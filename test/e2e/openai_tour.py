@@ -17,6 +17,8 @@ import serving  # noqa: E402
 TEMPLATE = ("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
             "{% if add_generation_prompt %}assistant:{% endif %}")
 STORY = "Once upon a time, there was a little"
+WEATHER = {"type": "object", "properties": {"city": {"enum": ["Rome", "Oslo"]}}, "required": ["city"],
+           "additionalProperties": False}
 server = None
 
 
@@ -153,6 +155,40 @@ class Tour(unittest.TestCase):
         rest = {k: v for k, v in body.items() if k != "temperature"}
         with client.messages.stream(**rest, extra_body={"temperature": 0}) as stream:
             self.assertEqual("".join(stream.text_stream), whole["content"][0]["text"])
+
+    def test_tools_of_responses(self):
+        tools = [{"type": "function", "name": "weather", "parameters": WEATHER}]
+        fields = dict(model=self.model, tools=tools, temperature=0, max_output_tokens=60)
+        forced = dict(fields, input=STORY, tool_choice="required", parallel_tool_calls=False)
+        call = self.client.responses.create(**forced).output[0]
+        self.assertEqual((call.type, call.name), ("function_call", "weather"))
+        self.assertIn(json.loads(call.arguments)["city"], ("Rome", "Oslo"))
+        deltas = [event.delta for event in self.client.responses.create(stream=True, **forced)
+                  if event.type == "response.function_call_arguments.delta"]
+        self.assertEqual("".join(deltas), call.arguments)
+        turns = [{"role": "user", "content": STORY}, call,
+                 {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}]
+        self.assertTrue(self.client.responses.create(input=turns, **fields).output_text)
+
+    def test_tools_of_messages(self):
+        try:
+            import anthropic
+        except ImportError:
+            return print("anthropic is not installed: its client was not tried", file=sys.stderr)
+        client = anthropic.Anthropic(base_url=server.url, api_key="secret", max_retries=0)
+        turns = [{"role": "user", "content": STORY}]
+        fields = dict(model=self.model, max_tokens=60, tools=[{"name": "weather", "input_schema": WEATHER}],
+                      extra_body={"temperature": 0})
+        forced = dict(fields, messages=turns, tool_choice={"type": "any", "disable_parallel_tool_use": True})
+        whole = client.messages.create(**forced)
+        self.assertEqual((whole.stop_reason, whole.content[0].type), ("tool_use", "tool_use"))
+        self.assertIn(whole.content[0].input["city"], ("Rome", "Oslo"))
+        with client.messages.stream(**forced) as stream:
+            self.assertEqual(stream.get_final_message().content[0].input, whole.content[0].input)
+        turns += [{"role": "assistant", "content": whole.content},
+                  {"role": "user", "content": [{"type": "tool_result", "tool_use_id": whole.content[0].id,
+                                                "content": "sunny"}]}]
+        self.assertTrue(client.messages.create(messages=turns, **fields).content)
 
     def test_other_servers_endpoints(self):
         text = self.complete(max_tokens=8).choices[0].text
