@@ -4,6 +4,7 @@
 #include "runtime/artifact/testing/fake_model.h"
 #include "runtime/base/os.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -28,11 +29,17 @@ protected:
     llmrt_close(model);
     std::remove(path.c_str());
   }
-  llmrt_code open(bool manual = false) {
+  // Over another artifact than the one that is there from the start.
+  void use(const ArtifactSpec &spec) {
+    auto file = llmrt::os::AtomicFile::create(path);
+    ASSERT_TRUE(file.ok() && file->write(build_artifact(spec)).ok() && file->commit().ok());
+  }
+  llmrt_code open(bool manual = false, bool embeddings = false) {
     llmrt_open_options options{};
     options.size = sizeof options;
     options.threads = 1;
     options.manual_steps = manual;
+    options.embeddings = embeddings;
     return llmrt_open(path.data(), path.size(), &options, &model, &error);
   }
   // The greedy ids after a prompt, told from the model's rule.
@@ -170,6 +177,46 @@ TEST_F(CApi, LogitsAreTheWholeRowsWhateverIsCached) {
     llmrt_close(model);
     model = nullptr;
   }
+}
+
+TEST_F(CApi, EmbeddingsArePooledHiddenStates) {
+  use(fake_model_with_hidden());
+  const std::vector<int32_t> ids = {1, 5, 3};
+  const auto first = fake_logits(std::span(ids).first(1)), second = fake_logits(std::span(ids).first(2)),
+             last = fake_logits(ids);
+  for (bool manual : {false, true}) {
+    ASSERT_EQ(open(manual, true), LLMRT_OK) << error.message;
+    llmrt_model_info info{};
+    info.size = sizeof info;
+    ASSERT_EQ(llmrt_get_model_info(model, &info, &error), LLMRT_OK);
+    ASSERT_EQ(info.embedding_size, 8);
+    float out[8];
+    auto embed = [&](llmrt_pooling pooling, int32_t normalize) {
+      EXPECT_EQ(llmrt_embed(model, ids.data(), ids.size(), pooling, normalize, out, 8, &error), LLMRT_OK)
+          << error.message;
+    };
+    embed(LLMRT_POOL_LAST, 0);
+    EXPECT_TRUE(std::equal(out, out + 8, last.begin()));
+    embed(LLMRT_POOL_CLS, 0);
+    EXPECT_TRUE(std::equal(out, out + 8, first.begin()));
+    embed(LLMRT_POOL_MEAN, 0);
+    for (size_t j = 0; j < 8; ++j)
+      EXPECT_FLOAT_EQ(out[j], (first[j] + second[j] + last[j]) / 3);
+    embed(LLMRT_POOL_LAST, 1);
+    float length = 0;
+    for (float value : out)
+      length += value * value;
+    EXPECT_NEAR(length, 1, 1e-6);
+    EXPECT_EQ(llmrt_embed(model, ids.data(), 3, LLMRT_POOL_LAST, 0, out, 7, &error), LLMRT_TOO_SMALL);
+    EXPECT_EQ(llmrt_embed(model, ids.data(), 0, LLMRT_POOL_LAST, 0, out, 8, &error), LLMRT_INVALID_ARGUMENT);
+    EXPECT_EQ(llmrt_embed(model, ids.data(), 3, llmrt_pooling(9), 0, out, 8, &error), LLMRT_INVALID_ARGUMENT);
+    llmrt_close(model);
+    model = nullptr;
+  }
+  ASSERT_EQ(open(), LLMRT_OK) << error.message;
+  float out[8];
+  EXPECT_EQ(llmrt_embed(model, ids.data(), 3, LLMRT_POOL_LAST, 0, out, 8, &error), LLMRT_UNSUPPORTED)
+      << "not opened for embeddings";
 }
 
 TEST_F(CApi, CancelledRequestsFinishAndReleasedOnesAreForgotten) {

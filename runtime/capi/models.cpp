@@ -30,6 +30,7 @@ static ModelOptions options_of(std::string path, const llmrt_open_options &optio
   out.engine.max_num_seqs = options.max_num_seqs;
   out.engine.kv_cache_bytes = options.kv_cache_memory_bytes;
   out.engine.prefix_caching = options.disable_prefix_caching == 0;
+  out.engine.hidden_states = options.embeddings != 0;
   out.engine.max_rows = options.max_logit_rows > 0 ? options.max_logit_rows : kLogitRows;
   return out;
 }
@@ -77,6 +78,7 @@ extern "C" llmrt_code llmrt_get_model_info(const llmrt_model *model, llmrt_model
     out.vocabulary = model->model->vocabulary;
     out.max_model_len = model->model->engine->max_model_len();
     out.begin_id = model->model->begin_id;
+    out.embedding_size = model->model->engine->hidden_width();
     out.has_tokenizer = model->model->tokenizer != nullptr;
     out.has_chat_template = model->model->chat_template != nullptr;
     snprintf(out.root_hash, sizeof out.root_hash, "%s", model->model->root_hash.c_str());

@@ -74,6 +74,7 @@ typedef struct llmrt_open_options {
   int64_t max_logit_rows;      /* of a step, for llmrt_logits: more is faster and takes vocabulary x 4 bytes each; 0: 16 */
   const llmrt_kernel_library *kernels; /* for STATIC; must outlive the model; NULL: none */
   int32_t code_loading;                /* llmrt_code_loading */
+  int32_t embeddings;                  /* 1: take the memory that llmrt_embed needs */
 } llmrt_open_options;
 
 /* `options` may be NULL. */
@@ -89,6 +90,7 @@ typedef struct llmrt_model_info {
   int32_t begin_id;      /* -1: none */
   int32_t has_tokenizer, has_chat_template;
   char root_hash[65];    /* the artifact's name, hexadecimal, terminated */
+  int64_t embedding_size; /* floats of llmrt_embed; 0: not opened for them, or the artifact is older than they are */
 } llmrt_model_info;
 
 LLMRT_API llmrt_code llmrt_get_model_info(const llmrt_model *model, llmrt_model_info *info, llmrt_error *error);
@@ -181,6 +183,18 @@ LLMRT_API llmrt_code llmrt_step(llmrt_model *model, int32_t *worked, llmrt_error
  * manual_steps it runs the steps. */
 LLMRT_API llmrt_code llmrt_logits(llmrt_model *model, const int32_t *ids, size_t count, float *logits, size_t capacity,
                                   llmrt_error *error);
+
+/* Which hidden states of the last layer (after its norm) become the embedding. */
+typedef enum llmrt_pooling {
+  LLMRT_POOL_MEAN = 1,
+  LLMRT_POOL_CLS = 2, /* the first token's */
+  LLMRT_POOL_LAST = 3
+} llmrt_pooling;
+
+/* An embedding of a sequence: llmrt_model_info.embedding_size floats, of Euclidean length 1 if `normalize` is not 0.
+ * Waits for it like llmrt_logits. */
+LLMRT_API llmrt_code llmrt_embed(llmrt_model *model, const int32_t *ids, size_t count, llmrt_pooling pooling,
+                                 int32_t normalize, float *embedding, size_t capacity, llmrt_error *error);
 
 LLMRT_API const char *llmrt_version(void); /* "0.1.0" */
 

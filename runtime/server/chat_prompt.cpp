@@ -150,6 +150,37 @@ bool encode_prompt(FieldReader &fields, const Model &model, const char *field, c
   return true;
 }
 
+void read_prompts(FieldReader &fields, const Model &model, const char *field, size_t most,
+                  std::vector<std::vector<int32_t>> &prompts) {
+  bool add_special = fields.boolean("add_special_tokens").value_or(true);
+  const Json *prompt = fields.value(field);
+  static constexpr const char *kForms = "must be a string, a list of strings, or a list (of lists) of token ids";
+  if (!prompt)
+    return fields.fail(field, "is missing");
+  if (prompt->is_string()) {
+    encode_prompt(fields, model, field, prompt->get_ref<const std::string &>(), add_special, prompts);
+    return;
+  }
+  if (!prompt->is_array() || prompt->empty())
+    return fields.fail(field, kForms);
+  std::vector<int32_t> ids;
+  if (json_to_ids(*prompt, ids)) {
+    prompts.push_back(std::move(ids));
+    return;
+  }
+  if (prompt->size() > most)
+    return fields.fail(field, "has more than the " + std::to_string(most) + " elements that a request may bring");
+  bool strings = prompt->front().is_string();
+  for (const Json &element : *prompt) {
+    if (element.is_string() != strings || (!strings && !json_to_ids(element, ids)))
+      return fields.fail(field, kForms);
+    if (!strings)
+      prompts.push_back(ids);
+    else if (!encode_prompt(fields, model, field, element.get_ref<const std::string &>(), add_special, prompts))
+      return;
+  }
+}
+
 // Parts become lines, as vLLM does for templates that take strings.
 bool text_of_parts(const Json &content, std::initializer_list<std::string_view> types, std::string &text) {
   text.clear();

@@ -29,6 +29,11 @@ std::string render_messages(FieldReader &fields, const Model &model, const char 
 bool encode_prompt(FieldReader &fields, const Model &model, const char *field, const std::string &text,
                    bool add_special, std::vector<std::vector<int32_t>> &prompts);
 
+// A string, a list of strings, a list of ids, or a list of lists of ids: at most `most` prompts. add_special_tokens is
+// read too.
+void read_prompts(FieldReader &fields, const Model &model, const char *field, size_t most,
+                  std::vector<std::vector<int32_t>> &prompts);
+
 // A string, or a list of parts {"type": one of `types`, "text"}: its text, a line each part. False: it is neither.
 bool text_of_parts(const Json &content, std::initializer_list<std::string_view> types, std::string &text);
 

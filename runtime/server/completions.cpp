@@ -42,37 +42,6 @@ private:
   int n_;
 };
 
-// prompt: a string, a list of strings, a list of ids, or a list of lists of ids.
-void read_prompts(FieldReader &fields, const Model &model, std::vector<std::vector<int32_t>> &prompts) {
-  bool add_special = fields.boolean("add_special_tokens").value_or(true);
-  const Json *prompt = fields.value("prompt");
-  static constexpr const char *kForms = "must be a string, a list of strings, or a list (of lists) of token ids";
-  if (!prompt)
-    return fields.fail("prompt", "is missing");
-  if (prompt->is_string()) {
-    encode_prompt(fields, model, "prompt", prompt->get_ref<const std::string &>(), add_special, prompts);
-    return;
-  }
-  if (!prompt->is_array() || prompt->empty())
-    return fields.fail("prompt", kForms);
-  std::vector<int32_t> ids;
-  if (json_to_ids(*prompt, ids)) {
-    prompts.push_back(std::move(ids));
-    return;
-  }
-  if (prompt->size() > kMaxPrompts)
-    return fields.fail("prompt", "at most " + std::to_string(kMaxPrompts) + " prompts a request");
-  bool strings = prompt->front().is_string();
-  for (const Json &element : *prompt) {
-    if (element.is_string() != strings || (!strings && !json_to_ids(element, ids)))
-      return fields.fail("prompt", kForms);
-    if (!strings)
-      prompts.push_back(ids);
-    else if (!encode_prompt(fields, model, "prompt", element.get_ref<const std::string &>(), add_special, prompts))
-      return;
-  }
-}
-
 void read_echo(FieldReader &fields, const Model &model, GenerationRequest &out) {
   if (!fields.boolean("echo").value_or(false))
     return;
@@ -92,7 +61,7 @@ GenerationRequest read_completion(FieldReader &fields, const Model &model, Serve
   request.params.max_tokens = fields.integer("max_tokens", 0, INT32_MAX).value_or(kDefaultMaxTokens);
   if (auto logprobs = fields.integer("logprobs", 0, 20))
     request.params.sampling.logprobs = static_cast<int32_t>(*logprobs);
-  read_prompts(fields, model, request.prompts);
+  read_prompts(fields, model, "prompt", kMaxPrompts, request.prompts);
   read_echo(fields, model, request);
   fields.refuse_unless("suffix", ""); // text in the middle needs a model made for it
   return request;

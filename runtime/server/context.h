@@ -28,6 +28,7 @@ struct ServerConfig {
   std::string otlp_traces_endpoint; // empty: no traces
   std::string access_log; // a file, or "-"; empty: none
   bool prefix_caching = true;
+  Pooling pooling = Pooling::kLast; // of embeddings
   std::string tool_call_parser, reasoning_parser; // vLLM's names; empty: by the chat template
   bool auto_tool_choice = true;                   // tools with tool_choice auto
   std::optional<uint64_t> seed; // for requests that bring none; unset: a different one each

@@ -10,6 +10,9 @@ namespace llmrt::server {
 
 void handle_completions(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
 void handle_chat_completions(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
+void handle_embeddings(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
+void handle_score(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
+void handle_rerank(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
 void handle_tokenize(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
 void handle_detokenize(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
 void handle_apply_template(ServerContext &, const Model &, const HttpRequest &, const ReplyPtr &);
@@ -40,6 +43,9 @@ void describe_messages(FieldReader &, const Model &, ServerContext &);
 void describe_count_tokens(FieldReader &, const Model &, ServerContext &);
 void describe_llama_completion(FieldReader &, const Model &, ServerContext &);
 void describe_generate(FieldReader &, const Model &, ServerContext &);
+void describe_embeddings(FieldReader &, const Model &, ServerContext &);
+void describe_score(FieldReader &, const Model &, ServerContext &);
+void describe_rerank(FieldReader &, const Model &, ServerContext &);
 void describe_tokenize(FieldReader &, const Model &, ServerContext &);
 void describe_detokenize(FieldReader &, const Model &, ServerContext &);
 void describe_apply_template(FieldReader &, const Model &, ServerContext &);

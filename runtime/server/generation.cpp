@@ -81,6 +81,7 @@ RequestSpec Generation::spec_for(size_t prompt) {
   spec.deadline_ns = deadline_ns();
   spec.cache_salt = params.cache_salt;
   spec.sampling = params.sampling;
+  spec.pooling = params.pooling;
   spec.rules = params.rules;
   spec.prompt_logprobs = scored_alternatives();
   if (params.best_of > params.n || request_.format->wants_every_token())
@@ -215,6 +216,7 @@ void Generation::on_event(int index, Event event, Clock::time_point when) {
   if (event.tokens.empty() && event.finish == FinishReason::kNone)
     return;
   add_echo(choice);
+  choice.pending.embedding = std::move(event.embedding);
   for (NewToken &token : event.tokens) {
     count_token(choice, when);
     take_token(choice, std::move(token));

@@ -21,6 +21,7 @@ struct Delta {
   std::vector<NewToken> tokens; // filled when logprobs were asked for, or the format wants every token
   std::vector<NewToken> prompt; // an echoed prompt's tokens with logprobs; the first has none (NaN)
   size_t text_offset = 0;       // bytes of the choice's text before this delta
+  std::vector<float> embedding; // with GenerationParams::pooling, as Event::embedding
   std::string finish_reason;    // empty: goes on
   Json stop_reason;             // the string or id that stopped it, else null
 };

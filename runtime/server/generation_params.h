@@ -27,6 +27,7 @@ struct GenerationParams {
   bool beam_search = false;
   float length_penalty = 1;
   int prompt_logprobs = -1;
+  Pooling pooling = Pooling::kNone; // else there is no answer: max_tokens is 0
   TextShape shape; // of the answers; compiled when the generation starts
   std::shared_ptr<const TokenRules> rules;
   bool stream = false, include_usage = false, continuous_usage = false;

@@ -327,7 +327,7 @@ TEST(Server, TakesWhatDoesNot) {
 TEST(Server, KnowsItsPathsAndMethods) {
   RunningServer running;
   HttpClient client(running.port());
-  for (const char *path : {"/v1/embeddings", "/v1/rerank", "/v1/score", "/v1/audio/transcriptions",
+  for (const char *path : {"/v1/audio/transcriptions",
                            "/v1/load_lora_adapter", "/v1/unload_lora_adapter"}) {
     HttpAnswer answer = client.post(path, "{}");
     EXPECT_EQ(answer.status, 501) << path;

@@ -13,12 +13,14 @@ import serving
 
 ANY = [None, True, 0, -1, 1.5, 1e308, 10**30, "", "x" * 1000, "\ud800", [], [[]], {}, {"a": {}}, [None], [1e400], ["a", 1]]
 REQUIRED = {"prompt": "a", "inputs": "a", "input": "a", "content": "a", "tokens": [1], "max_tokens": 2, "n_predict": 2,
-            "max_output_tokens": 2, "messages": [{"role": "user", "content": "a"}]}
+            "max_output_tokens": 2, "messages": [{"role": "user", "content": "a"}], "text_1": "a", "text_2": "a",
+            "query": "a", "documents": ["a"]}
 SHORT = {"/v1/completions": ["prompt", "max_tokens"], "/v1/chat/completions": ["messages", "max_tokens"],
          "/v1/responses": ["input", "max_output_tokens"], "/v1/messages": ["messages", "max_tokens"],
          "/v1/messages/count_tokens": ["messages"], "/completion": ["prompt", "n_predict"], "/generate": ["inputs"],
          "/generate_stream": ["inputs"], "/tokenize": ["prompt"], "/detokenize": ["tokens"],
-         "/apply-template": ["messages"], "/v1/embeddings": ["input"]}
+         "/apply-template": ["messages"], "/v1/embeddings": ["input"],
+         "/v1/score": ["text_1", "text_2"], "/v1/rerank": ["query", "documents"]}
 
 
 def raw(server, data, wait=10, then=b""):

@@ -99,6 +99,15 @@ class Tour(unittest.TestCase):
         forced = self.complete(max_tokens=2, logit_bias={str(token): 100}, logprobs=0)
         self.assertEqual(len(set(forced.choices[0].logprobs.tokens)), 1)
 
+    def test_embeddings(self):
+        given = self.client.embeddings.create(model=self.model, input=[STORY, "A cat"])  # asks for base64
+        self.assertEqual([one.index for one in given.data], [0, 1])
+        for one in given.data:
+            self.assertAlmostEqual(sum(x * x for x in one.embedding), 1, places=5)
+        short = self.client.embeddings.create(model=self.model, input=STORY, dimensions=8, encoding_format="float")
+        self.assertEqual(len(short.data[0].embedding), 8)
+        self.assertEqual(short.usage.prompt_tokens, len(self.post("/tokenize", {"prompt": STORY})["tokens"]))
+
     def test_chat(self):
         messages = [{"role": "system", "content": "be"}, {"role": "user", "content": [{"type": "text", "text": STORY}]}]
         fields = dict(model=self.model, messages=messages, temperature=0, max_completion_tokens=10)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 
+import embeddings
 import npy
 import programs
 
@@ -179,6 +180,9 @@ def main():
     suite.check_quantized(ids)
     suite.check_types(ids)
     suite.check_families()
+    hidden = [embeddings.GOLDEN / name for name in ("llama-base", "llama-head-dim", "gpt2-base")]
+    embeddings.check_reference(options, work, tally, hidden, "--device", "vulkan",
+                               compile_flags=("--target", "vulkan"))
     suite.check_layers(suite.check_modules())
     suite.check_absent()
     tally.finish()

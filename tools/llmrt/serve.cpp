@@ -19,7 +19,7 @@ struct ServeFlags {
   std::string host = "127.0.0.1", uds, allowed_origins, metrics_prefix = "vllm", access_log, otlp_endpoint;
   int64_t port = 8000, threads_http = 2, seed = 0;
   std::vector<std::string> keys;
-  std::string tool_call_parser, reasoning_parser;
+  std::string tool_call_parser, reasoning_parser, pooling = "last";
   bool metrics = true, auto_tool_choice = true;
   double request_seconds = 0;
 };
@@ -39,6 +39,17 @@ Result<std::vector<std::string>> read_origins(const std::string &text) {
   return out;
 }
 
+Status read_pooling(const std::string &name, Pooling &out) {
+  static constexpr std::pair<std::string_view, Pooling> kNames[] = {
+      {"mean", Pooling::kMean}, {"cls", Pooling::kCls}, {"last", Pooling::kLast}};
+  for (auto [known, pooling] : kNames)
+    if (name == known) {
+      out = pooling;
+      return ok_status();
+    }
+  return Status(StatusCode::kInvalidArgument, "--pooling is mean, cls or last, not " + name);
+}
+
 Result<server::ServerConfig> server_config(const ServeFlags &flags, const Flags &given) {
   auto wrong = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
   server::ServerConfig out;
@@ -55,6 +66,8 @@ Result<server::ServerConfig> server_config(const ServeFlags &flags, const Flags 
   server::ReasoningParser thoughts;
   if (!server::parse_reasoning_parser(flags.reasoning_parser, thoughts))
     return wrong("--reasoning-parser " + flags.reasoning_parser + ": there are qwen3, deepseek_r1 and none");
+  if (Status status = read_pooling(flags.pooling, out.pooling); !status.ok())
+    return status;
   out.tool_call_parser = flags.tool_call_parser;
   out.reasoning_parser = flags.reasoning_parser;
   out.auto_tool_choice = flags.auto_tool_choice;
@@ -154,6 +167,7 @@ std::function<int()> setup_serve(Flags &flags) {
              "how the model writes calls: hermes, llama3_json, mistral, json; default: by the chat template");
   flags.text("--reasoning-parser", to->reasoning_parser,
              "how it writes thoughts: qwen3, deepseek_r1, none; default: by the chat template");
+  flags.text("--pooling", to->pooling, "which hidden states make an embedding: mean, cls (the first), last");
   flags.switched("auto-tool-choice", to->auto_tool_choice, "tools with tool_choice auto; default on");
   flags.text("--access-log", to->access_log, "a line of JSON for each answer goes to this file; -: standard error");
   flags.text("--otlp-traces-endpoint", to->otlp_endpoint, "a span for each request goes there: OTLP over HTTP, in JSON");

@@ -52,6 +52,7 @@ Result<ServedOptions> ServedOptions::read(const ServeModelFlags &flags) {
   if (!shared.ok())
     return shared.status();
   out.shared_ = std::move(*shared);
+  out.shared_.engine.hidden_states = true; // /v1/embeddings
   if (!(flags.idle_seconds >= 0 && flags.idle_seconds <= 1e9))
     return wrong("--model-idle-seconds must be from 0 (never) to 1000000000");
   out.idle_seconds_ = flags.idle_seconds;
