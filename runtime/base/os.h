@@ -155,6 +155,7 @@ uint64_t current_rss_bytes(); // likewise; the peak where only that is known
 uint64_t virtual_bytes();     // address space in use; 0 where nobody says
 int64_t open_files();         // descriptors of this process; -1 where nobody says
 int64_t open_files_limit();   // likewise
+void raise_open_files_limit(); // to the most that this process may have
 uint64_t data_bytes();        // private writable memory now (what RLIMIT_DATA counts); 0 where nobody says
 
 // ---- threads, time, terminal ---------------------------------------------------------------------------------------

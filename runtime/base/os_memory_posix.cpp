@@ -227,6 +227,14 @@ int64_t open_files_limit() {
   return int64_t(limit.rlim_cur);
 }
 
+void raise_open_files_limit() {
+  rlimit limit;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit); // refused: it stays as it was
+}
+
 uint64_t data_bytes() {
   return kilobytes_line(read_pseudo_file("/proc/self/status"), "VmData");
 }

@@ -179,5 +179,17 @@ TEST(System, SaysWhatItHas) {
   EXPECT_GE(os::monotonic_ns(), before);
 }
 
+TEST(System, OpenFilesAreRaisedToTheMost) {
+  rlimit old;
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &old), 0);
+  rlimit low = old;
+  low.rlim_cur = 64;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  EXPECT_EQ(os::open_files_limit(), 64);
+  os::raise_open_files_limit();
+  EXPECT_EQ(os::open_files_limit(), int64_t(old.rlim_max));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &old), 0);
+}
+
 } // namespace
 } // namespace llmrt

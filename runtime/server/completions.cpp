@@ -26,6 +26,8 @@ public:
     out["usage"] = usage_json(usage);
     return out;
   }
+  // As vLLM: who times a stream counts its events, also where tokens are parts of a letter or have no text.
+  bool says_every_token() const override { return true; }
 
 private:
   Json choice_of(const Delta &delta) const override {

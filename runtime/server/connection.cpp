@@ -39,6 +39,8 @@ Connection::Connection(ServerContext &context, Socket socket, std::function<void
 Connection::~Connection() = default;
 
 void Connection::start() {
+  ErrorCode ignored;
+  socket_.non_blocking(true, ignored);
   asio::post(socket_.get_executor(), [self = shared_from_this()] { self->read_head(); });
 }
 
@@ -162,7 +164,7 @@ void Connection::dispatch() {
   origin_ = request.origin;
   traceparent_ = request.traceparent;
   phase_ = Phase::kAnswering;
-  complete_ = false;
+  complete_ = counted_ = false;
   watch();
   try {
     route(context_, std::move(request), shared_from_this());
@@ -174,7 +176,7 @@ void Connection::dispatch() {
 void Connection::refuse(int status, const std::string &message) {
   parser_.reset();
   phase_ = Phase::kAnswering;
-  complete_ = false;
+  complete_ = counted_ = false;
   keep_alive_ = false;
   method_ = path_ = "";
   request_id_ = new_request_id();

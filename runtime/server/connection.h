@@ -55,6 +55,7 @@ private:
 
   std::string head_text(const HttpResponse &response, const char *framing);
   void queue(std::string_view data);
+  bool write_now();
   void write_more();
   void on_written(ErrorCode error, size_t bytes);
   void answer_complete();
@@ -75,7 +76,7 @@ private:
   std::function<void()> disconnected_;
 
   Phase phase_ = Phase::kReading;
-  bool keep_alive_ = true, chunked_ = false, complete_ = true, watching_ = false, writing_ = false;
+  bool keep_alive_ = true, chunked_ = false, complete_ = true, counted_ = true, watching_ = false, writing_ = false;
   bool got_bytes_ = false, client_ended_ = false;
   int version_ = 11;
   uint64_t deadline_ = 0; // number of the latest arm() or disarm()

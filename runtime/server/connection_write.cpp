@@ -86,6 +86,7 @@ void Connection::end() {
 
 void Connection::answer_complete() {
   disconnected_ = nullptr;
+  counted_ = true;
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
   context_.metrics.http_request(handler_label(path_), method_, status_, seconds);
   if (context_.access_log.on())
@@ -105,15 +106,30 @@ void Connection::queue(std::string_view data) {
     write_more();
 }
 
-void Connection::write_more() {
-  if (sent_ == sending_.size()) {
-    sending_.clear();
-    sending_.swap(pending_);
-    sent_ = 0;
+// What the socket takes at once, one system call for most events of a stream. False: the connection is lost.
+bool Connection::write_now() {
+  ErrorCode error;
+  while (!error || error == asio::error::interrupted) {
+    if (sent_ == sending_.size()) {
+      sending_.clear();
+      sending_.swap(pending_);
+      sent_ = 0;
+    }
+    if (sending_.empty())
+      return true;
+    sent_ += socket_.write_some(asio::buffer(sending_.data() + sent_, sending_.size() - sent_), error);
   }
+  if (error == asio::error::would_block || error == asio::error::try_again)
+    return true;
+  lost();
+  return false;
+}
+
+void Connection::write_more() {
+  if (!write_now())
+    return;
   if (sending_.empty()) {
-    disarm();
-    if (complete_ && phase_ == Phase::kAnswering)
+    if (complete_ && counted_ && phase_ == Phase::kAnswering)
       after_last_byte();
     return;
   }
@@ -131,6 +147,7 @@ void Connection::on_written(ErrorCode error, size_t bytes) {
     return;
   if (error)
     return lost();
+  disarm();
   sent_ += bytes;
   write_more();
 }

@@ -277,9 +277,10 @@ void Generation::count_choice(const Choice &choice, FinishReason reason) {
 // Streams what is pending of a choice, if there is anything to say.
 void Generation::flush(Choice &choice) {
   Delta &pending = choice.pending;
-  bool tokens = request_.format->wants_every_token() && !pending.tokens.empty();
+  bool tokens = request_.format->says_every_token() && choice.generated > choice.said;
   if (pending.text.empty() && pending.finish_reason.empty() && !tokens)
     return;
+  choice.said = choice.generated;
   pending.text_offset = choice.text_bytes;
   choice.text_bytes += pending.text.size();
   if (std::string bytes = request_.format->delta(pending, usage()); !bytes.empty())

@@ -50,6 +50,8 @@ public:
 
   // Deltas carry their tokens, and one is said for each token even if it adds no text.
   virtual bool wants_every_token() const { return false; }
+  // As wants_every_token(), but deltas need not carry the tokens.
+  virtual bool says_every_token() const { return wants_every_token(); }
 };
 
 // OpenAI's way: "data: {...}" events and [DONE].
@@ -119,7 +121,7 @@ private:
     double logprob_sum = 0;
     Clock::time_point first_token{}, last_token{};
     Clock::duration waited{}; // for its first step
-    int64_t generated = 0;
+    int64_t generated = 0, said = 0; // tokens; those that a stream's deltas stand for
     int32_t cached = 0;
     bool done = false, echoed = false;
   };

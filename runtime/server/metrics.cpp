@@ -165,6 +165,12 @@ void Metrics::render_scalars(const std::vector<ModelReading> &models, std::strin
     for (const ModelReading &model : models)
       line(out, prefix_ + ":" + scalar.name, labels_of(model), scalar.value(model.stats));
   }
+  const std::string name = prefix_ + ":kv_cache_pages";
+  head(out, name, "gauge", "KV pages by state; together num_gpu_blocks of cache_config_info.");
+  for (const ModelReading &model : models)
+    for (auto [state, pages] : {std::pair{"free", model.stats.pages_free}, std::pair{"cached", model.stats.pages_cached},
+                                std::pair{"used", model.stats.pages_used}})
+      line(out, name, labels_of(model) + ",state=\"" + state + "\"", static_cast<double>(pages));
 }
 
 void Metrics::render_outcomes(const std::vector<ModelReading> &models, std::string &out) const {

@@ -36,12 +36,16 @@ TEST(Metrics, HasVllmsNames) {
   stats.running = 2;
   stats.pages_total = 10;
   stats.pages_used = 5;
+  stats.pages_cached = 2;
+  stats.pages_free = 3;
   stats.steps_by_tokens[1] = 4; // of 2 to 8 tokens
   stats.steps_by_tokens.back() = 1;
   stats.step_tokens = 20032;
   std::string out = metrics.render({model});
   EXPECT_THAT(out, HasSubstr("vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 2\n"));
   EXPECT_THAT(out, HasSubstr("vllm:kv_cache_usage_perc{engine=\"0\",model_name=\"m\"} 0.5\n"));
+  for (const char *line : {"state=\"free\"} 3", "state=\"cached\"} 2", "state=\"used\"} 5"})
+    EXPECT_THAT(out, HasSubstr("vllm:kv_cache_pages{engine=\"0\",model_name=\"m\"," + std::string(line)));
   EXPECT_THAT(out, HasSubstr("vllm:request_success_total{engine=\"0\",model_name=\"m\",finished_reason=\"stop\"} 3\n"));
   EXPECT_THAT(out, HasSubstr("vllm:time_to_first_token_seconds_bucket{engine=\"0\",model_name=\"m\",le=\"0.001\"} 0\n"));
   for (const char *line : {"le=\"1\"} 0", "le=\"8\"} 4", "le=\"16384\"} 4", "le=\"+Inf\"} 5"})

@@ -62,6 +62,7 @@ private:
 };
 
 Status BeastServer::open() {
+  os::raise_open_files_limit(); // a connection is a descriptor
   if (context_.access_log.failed())
     return Status(StatusCode::kInvalidArgument, "--access-log: cannot write " + context_.config.access_log);
   if (const std::string &endpoint = context_.config.otlp_traces_endpoint; !endpoint.empty()) {

@@ -105,6 +105,17 @@ TEST(Server, StreamsAndSaysUsage) {
   EXPECT_EQ(events[5], "[DONE]");
 }
 
+TEST(Server, AStreamOfCompletionsHasAnEventForEachToken) {
+  RunningServer running;
+  HttpAnswer answer = post(running.port(), "/v1/completions", R"({"prompt":"abc","max_tokens":5,"stream":true})");
+  std::vector<std::string> texts;
+  for (const std::string &event : sse_data(answer.body))
+    if (event != "[DONE]")
+      texts.push_back(Json::parse(event)["choices"][0]["text"]);
+  // The prompt comes back, of which the begin token has no text.
+  EXPECT_EQ(texts, (std::vector<std::string>{"", "a", "b", "c", ""}));
+}
+
 TEST(Server, StopsAtStringsAndIds) {
   RunningServer running;
   Json json = json_of(post(running.port(), "/v1/completions",

@@ -1,5 +1,7 @@
 #include "runtime/session/engine_thread.h"
 
+#include "runtime/base/log.h"
+
 namespace llmrt {
 
 static constexpr size_t kStackBytes = 512 << 10;
@@ -27,6 +29,11 @@ Status EngineThread::stop(bool drain) {
   engine_.stop(drain);
   thread_.join();
   joined_ = true;
+  if (status_.ok()) {
+    status_ = engine_.check_integrity(); // all requests have ended: every page is back
+    if (!status_.ok())
+      log(LogLevel::kError, "the KV pages at the end: " + status_.message());
+  }
   return status_;
 }
 

@@ -16,7 +16,8 @@ public:
   EngineThread(const EngineThread &) = delete;
   EngineThread &operator=(const EngineThread &) = delete;
 
-  // Ends the thread; `drain`: running and waiting requests finish first. Returns what Engine::run() returned.
+  // Ends the thread; `drain`: running and waiting requests finish first. Returns what Engine::run() returned, or
+  // what Engine::check_integrity() says then.
   Status stop(bool drain);
   // False once the engine has ended by itself, which only a failing device makes it do.
   bool running() const { return running_.load(std::memory_order_acquire); }

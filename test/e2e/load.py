@@ -1,6 +1,6 @@
 """Load on a real server: many streams at once, each equal to what it gives alone; many connections held; memory that
 stays flat; a trace replayed; what the scheduler promises; a server that is killed in the middle of it all, again and
-again; bench-serve, and a batch that is interrupted and goes on. Every part ends with no page in use."""
+again; bench-serve, and a batch that is interrupted and goes on. Every part ends with no page in use and none lost."""
 import asyncio
 import hashlib
 import json

@@ -112,11 +112,12 @@ def metrics(server):
 
 
 def check_idle(server, tally):
-    """Nobody is left and no page is in use."""
+    """Nobody is left, no page is in use, and none is lost."""
     for _ in range(200):
         values = metrics(server)
         if values["vllm:num_requests_running"] == values["vllm:num_requests_waiting"] == 0:
             break
         time.sleep(0.05)
-    used = values["vllm:kv_cache_usage_perc"]
-    tally.check(used == 0, f"pages in use at the end: {used}")
+    total = next(int(re.search(r'num_gpu_blocks="(\d+)"', name)[1]) for name in values if "cache_config_info" in name)
+    pages = {state: values[f'vllm:kv_cache_pages{{state="{state}"}}'] for state in ("free", "cached", "used")}
+    tally.check(pages["used"] == 0 and sum(pages.values()) == total, f"pages at the end: {pages}, {total} in all")
