@@ -38,18 +38,25 @@ struct CodeSegment {
 // Loads what buildCpuSegment() builds with. Once for a context, before any thread calls that.
 void loadCodegenDialects(mlir::MLIRContext &context);
 
-// Emits, lowers and links all variants of `kernels` for one tier. Same input, same bytes. Several threads may call it
-// at once if their kernels lie in contexts of their own: the pass manager loads dialects.
+struct ObjectFile {
+  std::string name; // of an archive's member; in a segment the kernel's id
+  std::vector<char> bytes;
+};
+
+// Emits and compiles all variants of a kernel for one tier. Same input, same bytes. Several threads may call it at once
+// if their kernels lie in contexts of their own: the pass manager loads dialects.
+llvm::Expected<ObjectFile> buildCpuObject(exec::KernelOp kernel, const CpuTier &tier);
+
+// Links the objects of `kernels`, in any order, to the tier's segment.
+llvm::Expected<CodeSegment> linkCpuSegment(llvm::ArrayRef<exec::KernelOp> kernels, std::vector<ObjectFile> objects,
+                                           const CpuTier &tier);
+
+// Both, one kernel after the other.
 llvm::Expected<CodeSegment> buildCpuSegment(llvm::ArrayRef<exec::KernelOp> kernels, const CpuTier &tier);
 
 // ---- kernels to link into a program, for systems that load no code ---------------------------------------------------
 
 enum class ObjectSystem { Linux, Ios }; // ELF; Mach-O, for arm64 tiers only
-
-struct ObjectFile {
-  std::string name; // of the archive's member
-  std::vector<char> bytes;
-};
 
 // A function that a library of kernels defines: what an llmrt_static_kernel says.
 struct LibraryKernel {
@@ -59,15 +66,14 @@ struct LibraryKernel {
   std::string symbol;
 };
 
-struct KernelObjects {
-  std::vector<ObjectFile> objects; // one a kernel, so that a program with two models links what they share once
-  std::vector<LibraryKernel> kernels;
+struct KernelObject {
+  ObjectFile object; // a kernel's own, so that a program with two models links what they share once
+  std::vector<LibraryKernel> functions;
 };
 
-// The objects of all kernels for one tier; symbols are made of the tier and the kernel's id. Otherwise like
-// buildCpuSegment().
-llvm::Expected<KernelObjects> buildCpuObjects(llvm::ArrayRef<exec::KernelOp> kernels, const CpuTier &tier,
-                                              ObjectSystem system);
+// The object of a kernel for one tier; symbols are made of the tier and the kernel's id. Otherwise like
+// buildCpuObject().
+llvm::Expected<KernelObject> buildLibraryObject(exec::KernelOp kernel, const CpuTier &tier, ObjectSystem system);
 
 // An object that defines `symbol`, an llmrt_kernel_library of these kernels, for the system of `tier`.
 llvm::Expected<ObjectFile> buildKernelRegistry(llvm::ArrayRef<LibraryKernel> kernels, llvm::StringRef symbol,

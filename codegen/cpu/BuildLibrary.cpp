@@ -50,23 +50,6 @@ llvm::Error checkClosed(llvm::ArrayRef<char> bytes, llvm::StringRef name) {
   return llvm::Error::success();
 }
 
-llvm::Expected<ObjectFile> buildObject(const DescribedKernel &kernel, const CpuTier &tier,
-                                       std::vector<LibraryKernel> &functions) {
-  mlir::MLIRContext *context = exec::KernelOp(kernel.op)->getContext();
-  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(context));
-  for (auto [i, variant] : llvm::enumerate(kernel.info.variants)) {
-    std::string symbol = symbolOf(kernel, i, tier);
-    cpu::emitVariant(*module, kernel, variant, symbol, tier);
-    functions.push_back({kernel.id, tier.name, variant.firstRows, symbol});
-  }
-  if (llvm::Error error = cpu::lowerToLlvm(*module)) return std::move(error);
-  auto bytes = cpu::compileToObject(*module, tier);
-  if (!bytes) return bytes.takeError();
-  ObjectFile object{std::string(tier.name) + "-" + kernel.idText() + ".o", {bytes->begin(), bytes->end()}};
-  if (llvm::Error error = checkClosed(object.bytes, object.name)) return std::move(error);
-  return object;
-}
-
 // The registry's structs, as a C compiler lays them out for a 64-bit system.
 class RegistryBuilder {
 public:
@@ -114,18 +97,24 @@ private:
 
 } // namespace
 
-llvm::Expected<KernelObjects> buildCpuObjects(llvm::ArrayRef<exec::KernelOp> kernels, const CpuTier &tier,
-                                              ObjectSystem system) {
+llvm::Expected<KernelObject> buildLibraryObject(exec::KernelOp op, const CpuTier &tier, ObjectSystem system) {
   auto target = tierFor(tier, system);
   if (!target) return target.takeError();
-  auto described = cpu::describeKernels(kernels, *target);
+  auto described = cpu::describeKernels(op, *target);
   if (!described) return described.takeError();
-  KernelObjects result;
-  for (const DescribedKernel &kernel : *described) {
-    auto object = buildObject(kernel, *target, result.kernels);
-    if (!object) return object.takeError();
-    result.objects.push_back(std::move(*object));
+  const DescribedKernel &kernel = described->front();
+  KernelObject result;
+  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(op.getContext()));
+  for (auto [i, variant] : llvm::enumerate(kernel.info.variants)) {
+    std::string symbol = symbolOf(kernel, i, *target);
+    cpu::emitVariant(*module, kernel, variant, symbol, *target);
+    result.functions.push_back({kernel.id, target->name, variant.firstRows, symbol});
   }
+  if (llvm::Error error = cpu::lowerToLlvm(*module)) return std::move(error);
+  auto bytes = cpu::compileToObject(*module, *target);
+  if (!bytes) return bytes.takeError();
+  result.object = {std::string(target->name) + "-" + kernel.idText() + ".o", {bytes->begin(), bytes->end()}};
+  if (llvm::Error error = checkClosed(result.object.bytes, result.object.name)) return std::move(error);
   return result;
 }
 

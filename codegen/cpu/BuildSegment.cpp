@@ -1,4 +1,4 @@
-// All kernels of a program for one tier: describe, emit, compile, link, and the table in front.
+// All kernels of a program for one tier: an object each, linked, and the table in front.
 #include "codegen/cpu/Compile.h"
 #include "codegen/cpu/SegmentTable.h"
 
@@ -16,12 +16,6 @@ using namespace mlir;
 using cpu::DescribedKernel;
 
 namespace {
-
-void emitAll(ModuleOp module, const std::vector<DescribedKernel> &kernels, const CpuTier &tier) {
-  for (const DescribedKernel &kernel : kernels)
-    for (auto [i, variant] : llvm::enumerate(kernel.info.variants))
-      cpu::emitVariant(module, kernel, variant, cpu::kernelSymbol(kernel, i), tier);
-}
 
 // Entries come out in the order of the kernels and their variants; the image's symbols say where each lies.
 llvm::Error placeEntries(cpu::SegmentTable &table, const std::vector<DescribedKernel> &kernels, const cpu::Image &image) {
@@ -48,22 +42,41 @@ void loadCodegenDialects(MLIRContext &context) {
   registerLLVMDialectTranslation(context);
 }
 
-llvm::Expected<CodeSegment> buildCpuSegment(llvm::ArrayRef<exec::KernelOp> kernels, const CpuTier &tier) {
+llvm::Expected<ObjectFile> buildCpuObject(exec::KernelOp kernel, const CpuTier &tier) {
+  auto described = cpu::describeKernels(kernel, tier);
+  if (!described) return described.takeError();
+  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(kernel.getContext()));
+  const DescribedKernel &own = described->front();
+  for (auto [i, variant] : llvm::enumerate(own.info.variants))
+    cpu::emitVariant(*module, own, variant, cpu::kernelSymbol(own, i), tier);
+  if (llvm::Error error = cpu::lowerToLlvm(*module)) return std::move(error);
+  auto bytes = cpu::compileToObject(*module, tier);
+  if (!bytes) return bytes.takeError();
+  return ObjectFile{own.idText(), {bytes->begin(), bytes->end()}};
+}
+
+llvm::Expected<CodeSegment> linkCpuSegment(llvm::ArrayRef<exec::KernelOp> kernels, std::vector<ObjectFile> objects,
+                                           const CpuTier &tier) {
   if (kernels.empty()) return llvm::createStringError("a program without kernels has no code segment");
   auto described = cpu::describeKernels(kernels, tier);
   if (!described) return described.takeError();
-  MLIRContext *context = kernels.front()->getContext();
-  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(context));
-  emitAll(*module, *described, tier);
-  if (llvm::Error error = cpu::lowerToLlvm(*module)) return std::move(error);
-  auto object = cpu::compileToObject(*module, tier);
-  if (!object) return object.takeError();
-  auto image = cpu::linkImage(*object, tier);
+  llvm::sort(objects, [](const ObjectFile &a, const ObjectFile &b) { return a.name < b.name; });
+  auto image = cpu::linkImage(objects, tier);
   if (!image) return image.takeError();
   cpu::SegmentTable table;
   for (const DescribedKernel &kernel : *described) table.add(kernel);
   if (llvm::Error error = placeEntries(table, *described, *image)) return std::move(error);
   return CodeSegment{"cpu", tier.name, table.layOut(tier.architecture, tier.features, image->code)};
+}
+
+llvm::Expected<CodeSegment> buildCpuSegment(llvm::ArrayRef<exec::KernelOp> kernels, const CpuTier &tier) {
+  std::vector<ObjectFile> objects;
+  for (exec::KernelOp kernel : kernels) {
+    auto object = buildCpuObject(kernel, tier);
+    if (!object) return object.takeError();
+    objects.push_back(std::move(*object));
+  }
+  return linkCpuSegment(kernels, std::move(objects), tier);
 }
 
 } // namespace llmc::codegen

@@ -32,7 +32,8 @@ struct Image {
   std::vector<Symbol> symbols;
 };
 
-// Links the object so that nothing is left to relocate, import or look up; anything left is an error that names it.
-llvm::Expected<Image> linkImage(llvm::ArrayRef<char> object, const codegen::CpuTier &tier);
+// Links the objects, in their order, so that nothing is left to relocate, import or look up; anything left is an error
+// that names it.
+llvm::Expected<Image> linkImage(llvm::ArrayRef<codegen::ObjectFile> objects, const codegen::CpuTier &tier);
 
 } // namespace llmc::cpu

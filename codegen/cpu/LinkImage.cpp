@@ -1,4 +1,4 @@
-// lld, in process: an object becomes a shared object whose instructions and constants lie in one segment, and that
+// lld, in process: objects become a shared object whose instructions and constants lie in one segment, and that
 // segment's bytes are the image.
 #include "codegen/cpu/Compile.h"
 
@@ -50,15 +50,16 @@ Expected<std::string> writeTemporary(StringRef suffix, StringRef content) {
   return std::string(path);
 }
 
-Error runLinker(StringRef object, StringRef script, StringRef output, const codegen::CpuTier &tier) {
+Error runLinker(ArrayRef<std::string> objects, StringRef script, StringRef output, const codegen::CpuTier &tier) {
   // lld keeps state between calls and does not allow two at once.
   static std::mutex one;
   std::lock_guard<std::mutex> lock(one);
-  std::string objectPath(object), scriptPath(script), outputPath(output);
+  std::string scriptPath(script), outputPath(output);
   const char *emulation = StringRef(tier.triple).starts_with("aarch64") ? "aarch64linux" : "elf_x86_64";
   std::vector<const char *> arguments = {"ld.lld", "-m", emulation, "-shared", "-Bsymbolic", "--no-undefined",
                                          "--build-id=none", "-z", "notext", "-z", "norelro", "--threads=1",
-                                         "-T", scriptPath.c_str(), "-o", outputPath.c_str(), objectPath.c_str()};
+                                         "-T", scriptPath.c_str(), "-o", outputPath.c_str()};
+  for (const std::string &object : objects) arguments.push_back(object.c_str());
   std::string said;
   raw_string_ostream errors(said);
   lld::DriverDef driver{lld::Gnu, &lld::elf::link};
@@ -114,16 +115,22 @@ Expected<Image> extract(MemoryBufferRef buffer, StringRef tier) {
 
 } // namespace
 
-Expected<Image> linkImage(ArrayRef<char> object, const codegen::CpuTier &tier) {
-  auto objectPath = writeTemporary("o", StringRef(object.data(), object.size()));
-  if (!objectPath) return objectPath.takeError();
-  scope_exit removeObject([&] { sys::fs::remove(*objectPath); });
+Expected<Image> linkImage(ArrayRef<codegen::ObjectFile> objects, const codegen::CpuTier &tier) {
+  std::vector<std::string> paths;
+  scope_exit removeObjects([&] {
+    for (const std::string &path : paths) sys::fs::remove(path);
+  });
+  for (const codegen::ObjectFile &object : objects) {
+    auto path = writeTemporary("o", StringRef(object.bytes.data(), object.bytes.size()));
+    if (!path) return path.takeError();
+    paths.push_back(std::move(*path));
+  }
   auto scriptPath = writeTemporary("ld", kScript);
   if (!scriptPath) return scriptPath.takeError();
   scope_exit removeScript([&] { sys::fs::remove(*scriptPath); });
-  std::string output = *objectPath + ".so";
+  std::string output = *scriptPath + ".so";
   scope_exit removeOutput([&] { sys::fs::remove(output); });
-  if (Error error = runLinker(*objectPath, *scriptPath, output, tier)) return error;
+  if (Error error = runLinker(paths, *scriptPath, output, tier)) return error;
   auto linked = MemoryBuffer::getFile(output);
   if (!linked) return createStringError("cannot read " + output + ": " + linked.getError().message());
   return extract((*linked)->getMemBufferRef(), tier.name);

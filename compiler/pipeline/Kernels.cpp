@@ -10,6 +10,7 @@
 #include <cstring>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace llmc {
@@ -27,16 +28,38 @@ using Kernels = llvm::ArrayRef<exec::KernelOp>;
 
 constexpr llvm::StringLiteral kVulkan = "vulkan";
 
-// Builds a Result for each of the names, tiers of the CPU and targets, by whichever thread is free. Each has a context of
-// its own, with the kernels read back from text: pass managers load dialects, which must not happen in a context that
-// several threads use.
-template <typename Result> class TierBuilder {
-public:
-  using Build = std::function<llvm::Expected<Result>(Kernels, llvm::StringRef name)>;
+// One kernel for a tier of the CPU, or all of them for another target.
+struct Task {
+  std::string name; // of the tier or target
+  std::optional<size_t> kernel;
+};
 
-  TierBuilder(mlir::ModuleOp module, std::vector<std::string> names, int threads, Progress &progress, Build build)
-      : names(std::move(names)), threads(threads), progress(progress), build(std::move(build)),
-        results(this->names.size()) {
+std::vector<exec::KernelOp> kernelsOf(mlir::ModuleOp module) {
+  return std::vector<exec::KernelOp>(module.getOps<exec::KernelOp>().begin(), module.getOps<exec::KernelOp>().end());
+}
+
+// A task for each kernel and tier; those that take long go first, so that no thread is left with one at the end.
+std::vector<Task> cpuTasks(mlir::ModuleOp module, const CompileOptions &options) {
+  std::vector<exec::KernelOp> kernels = kernelsOf(module);
+  std::vector<Task> tasks;
+  for (llvm::StringRef kind : {"attention", "linear", ""})
+    for (const std::string &tier : options.tiers)
+      for (size_t i = 0; i < kernels.size(); ++i) {
+        llvm::StringRef own = kernels[i].getKind();
+        if (own == kind || (kind.empty() && own != "attention" && own != "linear")) tasks.push_back({tier, i});
+      }
+  return tasks;
+}
+
+// Builds a Result for each task, by whichever thread is free. Each thread has a context of its own, with the kernels read
+// back from text: pass managers load dialects, which must not happen in a context that several threads use.
+template <typename Result> class Builder {
+public:
+  using Build = std::function<llvm::Expected<Result>(Kernels, const Task &)>;
+
+  Builder(mlir::ModuleOp module, std::vector<Task> tasks, int threads, Progress &progress, Build build)
+      : tasks(std::move(tasks)), threads(threads), progress(progress), build(std::move(build)),
+        results(this->tasks.size()) {
     llvm::raw_string_ostream stream(text);
     for (auto kernel : module.getOps<exec::KernelOp>()) {
       kernel->print(stream, mlir::OpPrintingFlags().useLocalScope());
@@ -44,6 +67,7 @@ public:
     }
   }
 
+  // In the order of the tasks.
   llvm::Expected<std::vector<Result>> run() {
     size_t count = std::min<size_t>(size_t(std::max(1, threads)), results.size());
     std::vector<std::thread> pool;
@@ -55,30 +79,33 @@ public:
   }
 
 private:
-  llvm::Expected<Result> buildOne(llvm::StringRef name) {
+  void work() {
     mlir::DialectRegistry registry;
     exec::registerDialects(registry);
     mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
     codegen::loadCodegenDialects(context);
     auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
-    if (!module) return llvm::createStringError("the kernels do not read back from text, which is a mistake in llmc");
-    std::vector<exec::KernelOp> kernels(module->getOps<exec::KernelOp>().begin(), module->getOps<exec::KernelOp>().end());
-    if (name == kVulkan) codegen::loadVulkanDialects(context);
-    return build(kernels, name);
-  }
-
-  void work() {
-    for (size_t i = next++; i < results.size(); i = next++) {
-      auto result = buildOne(names[i]);
+    if (!module) return fail("the kernels do not read back from text, which is a mistake in llmc");
+    std::vector<exec::KernelOp> kernels = kernelsOf(*module);
+    for (size_t i = next++; i < tasks.size(); i = next++) {
+      if (tasks[i].name == kVulkan) codegen::loadVulkanDialects(context);
+      auto result = build(kernels, tasks[i]);
+      if (!result) {
+        fail(tasks[i].name + ": " + llvm::toString(result.takeError()));
+        continue;
+      }
       std::lock_guard lock(mutex);
-      progress.step(names[i], ++done, results.size());
-      if (result) results[i] = std::move(*result);
-      else if (std::string problem = llvm::toString(result.takeError()); failure.empty())
-        failure = names[i] + ": " + problem;
+      results[i] = std::move(*result);
+      progress.step(tasks[i].name, ++done, tasks.size());
     }
   }
 
-  std::vector<std::string> names;
+  void fail(std::string problem) {
+    std::lock_guard lock(mutex);
+    if (failure.empty()) failure = std::move(problem);
+  }
+
+  std::vector<Task> tasks;
   int threads;
   Progress &progress;
   Build build;
@@ -90,32 +117,62 @@ private:
   std::string failure; // the first one
 };
 
+// What a task leaves of a segment: the object of one kernel, or all of it.
+struct SegmentPart {
+  codegen::ObjectFile object;
+  codegen::CodeSegment segment;
+};
+
+llvm::Expected<SegmentPart> buildPart(Kernels kernels, const Task &task) {
+  SegmentPart part;
+  if (!task.kernel) {
+    auto segment = codegen::buildVulkanSegment(kernels);
+    if (!segment) return segment.takeError();
+    part.segment = std::move(*segment);
+    return part;
+  }
+  auto object = codegen::buildCpuObject(kernels[*task.kernel], *codegen::findCpuTier(task.name));
+  if (!object) return object.takeError();
+  part.object = std::move(*object);
+  return part;
+}
+
 } // namespace
 
 llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp module, const CompileOptions &options,
                                                             Progress &progress) {
-  std::vector<std::string> names = options.tiers;
-  if (options.vulkan) names.push_back(kVulkan.str());
-  auto build = [](Kernels kernels, llvm::StringRef name) {
-    return name == kVulkan ? codegen::buildVulkanSegment(kernels)
-                           : codegen::buildCpuSegment(kernels, *codegen::findCpuTier(name));
-  };
-  return TierBuilder<codegen::CodeSegment>(module, names, options.threads, progress, build).run();
+  std::vector<Task> tasks = cpuTasks(module, options);
+  if (options.vulkan) tasks.push_back({kVulkan.str(), std::nullopt});
+  auto parts = Builder<SegmentPart>(module, tasks, options.threads, progress, buildPart).run();
+  if (!parts) return parts.takeError();
+  std::vector<codegen::CodeSegment> segments;
+  for (const std::string &tier : options.tiers) {
+    std::vector<codegen::ObjectFile> objects;
+    for (auto [task, part] : llvm::zip(tasks, *parts))
+      if (task.name == tier) objects.push_back(std::move(part.object));
+    auto segment = codegen::linkCpuSegment(kernelsOf(module), std::move(objects), *codegen::findCpuTier(tier));
+    if (!segment) return llvm::createStringError(tier + ": " + llvm::toString(segment.takeError()));
+    segments.push_back(std::move(*segment));
+  }
+  if (options.vulkan) segments.push_back(std::move(parts->back().segment));
+  return segments;
 }
 
 llvm::Expected<std::vector<codegen::ObjectFile>> buildLibrary(mlir::ModuleOp module, const CompileOptions &options,
                                                               Progress &progress) {
   auto system = options.kernelLibraryForIos ? codegen::ObjectSystem::Ios : codegen::ObjectSystem::Linux;
-  auto build = [&](Kernels kernels, llvm::StringRef name) {
-    return codegen::buildCpuObjects(kernels, *codegen::findCpuTier(name), system);
+  auto build = [&](Kernels kernels, const Task &task) {
+    return codegen::buildLibraryObject(kernels[*task.kernel], *codegen::findCpuTier(task.name), system);
   };
-  auto tiers = TierBuilder<codegen::KernelObjects>(module, options.tiers, options.threads, progress, build).run();
-  if (!tiers) return tiers.takeError();
+  auto tasks = cpuTasks(module, options);
+  auto built = Builder<codegen::KernelObject>(module, tasks, options.threads, progress, build).run();
+  if (!built) return built.takeError();
   std::vector<codegen::ObjectFile> objects;
   std::vector<codegen::LibraryKernel> kernels;
-  for (codegen::KernelObjects &tier : *tiers) {
-    llvm::move(tier.objects, std::back_inserter(objects));
-    llvm::move(tier.kernels, std::back_inserter(kernels));
+  llvm::sort(*built, [](const auto &a, const auto &b) { return a.object.name < b.object.name; });
+  for (codegen::KernelObject &kernel : *built) {
+    objects.push_back(std::move(kernel.object));
+    llvm::move(kernel.functions, std::back_inserter(kernels));
   }
   auto registry = codegen::buildKernelRegistry(kernels, librarySymbol(options.kernelLibrary),
                                                *codegen::findCpuTier(options.tiers.front()), system);
