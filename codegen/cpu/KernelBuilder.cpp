@@ -139,23 +139,32 @@ Value KernelBuilder::loadElements(llvm::StringRef element, Value pointer) {
   return arith::BitcastOp::create(b, f32Vec(), arith::ShLIOp::create(b, bits, splatInt(16)));
 }
 
-// f32 to bf16 by integers: add 0x7fff plus the bit that becomes the last, and keep the upper half. A NaN keeps its
-// upper half with the quiet bit set.
+// f32 to bf16 by integers, one or a vector of them: add 0x7fff plus the bit that becomes the last, and keep the upper
+// half. A NaN keeps its upper half with the quiet bit set.
 static Value roundToBf16(KernelBuilder &k, Value value) {
   auto &b = k.b;
-  Value bits = arith::BitcastOp::create(b, k.i32Type(), value);
-  Value last = arith::AndIOp::create(b, arith::ShRUIOp::create(b, bits, k.i32(16)), k.i32(1));
-  Value rounded = arith::AddIOp::create(b, bits, arith::AddIOp::create(b, last, k.i32(0x7fff)));
+  auto vector = dyn_cast<VectorType>(value.getType());
+  auto constant = [&](int32_t number) { return vector ? k.splatInt(number) : k.i32(number); };
+  auto like = [&](Type element) { return vector ? Type(k.vec(element)) : element; };
+  Value bits = arith::BitcastOp::create(b, like(k.i32Type()), value);
+  Value last = arith::AndIOp::create(b, arith::ShRUIOp::create(b, bits, constant(16)), constant(1));
+  Value rounded = arith::AddIOp::create(b, bits, arith::AddIOp::create(b, last, constant(0x7fff)));
   Value isNan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, value, value);
-  Value quiet = arith::OrIOp::create(b, bits, k.i32(0x400000));
-  Value chosen = arith::ShRUIOp::create(b, k.select(isNan, quiet, rounded), k.i32(16));
-  return arith::TruncIOp::create(b, b.getI16Type(), chosen);
+  Value quiet = arith::OrIOp::create(b, bits, constant(0x400000));
+  Value chosen = arith::ShRUIOp::create(b, k.select(isNan, quiet, rounded), constant(16));
+  return arith::TruncIOp::create(b, like(b.getI16Type()), chosen);
 }
 
 void KernelBuilder::storeElement(llvm::StringRef element, Value scalarF32, Value pointer) {
   if (element == "f32") return store(scalarF32, pointer, 4);
   if (element == "f16") return store(arith::TruncFOp::create(b, b.getF16Type(), scalarF32), pointer, 2);
   store(roundToBf16(*this, scalarF32), pointer, 2);
+}
+
+Value KernelBuilder::roundElements(llvm::StringRef element, Value f32Vector) {
+  if (element == "f32") return f32Vector;
+  if (element == "f16") return arith::TruncFOp::create(b, vec(b.getF16Type()), f32Vector);
+  return roundToBf16(*this, f32Vector);
 }
 
 static Value reduce(KernelBuilder &k, Value vector, Value (codegen::NumberBuilder::*combine)(Value, Value)) {

@@ -80,6 +80,7 @@ public:
   // 16 stored elements ("f32", "bf16", "f16", "int8" without its scale) as f32, and back (to nearest even, no int8)
   Value loadElements(llvm::StringRef element, Value pointer);
   void storeElement(llvm::StringRef element, Value scalarF32, Value pointer);
+  Value roundElements(llvm::StringRef element, Value f32Vector); // 16 elements as they are stored; bf16: their bits
   static int64_t elementBytes(llvm::StringRef element) { return element == "f32" ? 4 : 2; }
 
   // The fixed trees: lane i with lane i + 8, then 4, 2, 1

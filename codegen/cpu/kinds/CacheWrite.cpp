@@ -30,14 +30,26 @@ struct CacheWrite {
   KernelBuilder &k;
   PagedCache &cache;
 
+  // `together` of 16 neighbours lie side by side in the page.
+  void plain(Value from, Value count, int64_t together, const Place &place) {
+    llvm::StringRef element = cache.layout.element;
+    Value whole = k.mul(k.div(count, kLanes), kLanes);
+    k.loop(k.i64(0), whole, kLanes, [&](Value i) {
+      Value rounded = k.roundElements(element, k.loadVec(k.at(from, k.mul(i, 4))));
+      for (int64_t lane = 0; lane < kLanes; lane += together) {
+        llvm::SmallVector<int64_t> mask;
+        for (int64_t j = 0; j < together; ++j) mask.push_back(lane + j);
+        Value piece = vector::ShuffleOp::create(k.b, rounded, rounded, mask);
+        k.store(piece, place(k.add(i, lane)), unsigned(cache.layout.bytes));
+      }
+    });
+    k.loop(whole, count, 1,
+           [&](Value i) { k.storeElement(element, k.loadF32(k.at(from, k.mul(i, 4))), place(i)); });
+  }
+
   // `count` f32 at `from`, each to its place; in int8 their scale, absmax / 127, to `scale`.
-  void head(Value from, Value count, Value scale, const Place &place) {
-    if (!cache.layout.hasScales()) {
-      k.loop(k.i64(0), count, 1, [&](Value i) {
-        k.storeElement(cache.layout.element, k.loadF32(k.at(from, k.mul(i, 4))), place(i));
-      });
-      return;
-    }
+  void head(Value from, Value count, int64_t together, Value scale, const Place &place) {
+    if (!cache.layout.hasScales()) return plain(from, count, together, place);
     Value size = largest(from, count);
     k.store(k.divf(size, k.f32(127)), scale);
     Value none = arith::CmpFOp::create(k.b, arith::CmpFPredicate::OEQ, size, k.f32(0));
@@ -72,11 +84,11 @@ void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
       Value scale = k.mul(slot, 4);
       Value key = k.at(keys, k.mul(k.add(k.mul(item, ldKey), k.mul(head, keyDim)), 4));
       Value keyPage = cache.keys(page, head);
-      write.head(key, keyDim, k.at(cache.keyScales(page, head), scale),
+      write.head(key, keyDim, cache.layout.step, k.at(cache.keyScales(page, head), scale),
                  [&](Value i) { return cache.keyAt(keyPage, i, slot); });
       Value value = k.at(values, k.mul(k.add(k.mul(item, ldValue), k.mul(head, valueDim)), 4));
       Value valuePage = cache.values(page, head);
-      write.head(value, valueDim, k.at(cache.valueScales(page, head), scale),
+      write.head(value, valueDim, cache.layout.step == 1 ? kLanes : 1, k.at(cache.valueScales(page, head), scale),
                  [&](Value i) { return cache.valueAt(valuePage, slot, i); });
     });
   });

@@ -126,15 +126,34 @@ struct Rope {
     });
   }
 
-  // One pair: (a, b) -> (a cos - b sin, b cos + a sin), products first as transformers rounds them.
-  void turn(Value pair, Value cosines, Value sines, Value to) {
+  // (a, b) -> (a cos - b sin, b cos + a sin), products first as transformers rounds them.
+  std::pair<Value, Value> turned(Value a, Value b, Value cosine, Value sine) {
+    return {k.subf(k.mulf(a, cosine), k.mulf(b, sine)), k.addf(k.mulf(b, cosine), k.mulf(a, sine))};
+  }
+
+  void turnPair(Value pair, Value cosines, Value sines, Value to) {
     bool interleaved = kind == "interleaved";
     Value first = interleaved ? k.mul(pair, 2) : pair;
     Value second = interleaved ? k.add(first, 1) : k.add(pair, half);
-    Value a = head(first), b = head(second);
-    Value cosine = k.loadF32(k.at(cosines, k.mul(pair, 4))), sine = k.loadF32(k.at(sines, k.mul(pair, 4)));
-    k.store(k.subf(k.mulf(a, cosine), k.mulf(b, sine)), k.at(to, k.mul(first, 4)));
-    k.store(k.addf(k.mulf(b, cosine), k.mulf(a, sine)), k.at(to, k.mul(second, 4)));
+    Value place = k.mul(pair, 4);
+    auto [a, b] = turned(head(first), head(second), k.loadF32(k.at(cosines, place)), k.loadF32(k.at(sines, place)));
+    k.store(a, k.at(to, k.mul(first, 4)));
+    k.store(b, k.at(to, k.mul(second, 4)));
+  }
+
+  // 16 pairs whose firsts, and whose seconds, lie side by side.
+  void turnVectors(Value pair, Value cosines, Value sines, Value to) {
+    Value first = k.mul(pair, 4), second = k.mul(k.add(pair, half), 4);
+    auto [a, b] = turned(k.loadVec(k.at(k.scratch(), first)), k.loadVec(k.at(k.scratch(), second)),
+                         k.loadVec(k.at(cosines, first)), k.loadVec(k.at(sines, first)));
+    k.store(a, k.at(to, first));
+    k.store(b, k.at(to, second));
+  }
+
+  void turn(Value cosines, Value sines, Value to) {
+    Value whole = kind == "half" ? wholeVectors(k, half) : k.i64(0);
+    k.loop(k.i64(0), whole, kLanes, [&](Value pair) { turnVectors(pair, cosines, sines, to); });
+    k.loop(whole, half, 1, [&](Value pair) { turnPair(pair, cosines, sines, to); });
   }
 };
 
@@ -159,7 +178,7 @@ void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
       r.copy(k.at(r.x, k.mul(k.add(k.mul(item, ldIn), offset), 4)));
       if (r.norm) r.normalize();
       Value to = k.at(r.out, k.mul(k.add(k.mul(item, ldOut), offset), 4));
-      if (turns) k.loop(k.i64(0), r.half, 1, [&](Value pair) { r.turn(pair, cosines, sines, to); });
+      if (turns) r.turn(cosines, sines, to);
       Value rest = turns ? k.mul(r.half, 2) : k.i64(0); // the elements that do not turn
       k.loop(rest, r.headDim, 1, [&](Value i) { k.store(r.head(i), k.at(to, k.mul(i, 4))); });
     });
