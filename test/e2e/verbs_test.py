@@ -119,7 +119,10 @@ class Bench(ArtifactTest):
         out = json.loads(self.good("bench", self.artifact, "-t", 1, "-p", 8, "-n", 4, "-d", "0,16", "-s", "1,2", "-r", 2,
                                    "--json").stdout)
         self.assertEqual(set(out), {"threads", "device", "cpu_tier", "root_hash", "load_ms", "first_token_ms",
-                                    "first_token_prompt", "rss_bytes", "limits", "results"})
+                                    "first_token_prompt", "warm_prompt_ms", "rss_bytes", "weight_bytes", "kv_bytes",
+                                    "limits", "results"})
+        self.assertGreater(out["warm_prompt_ms"], 0)
+        self.assertGreater(out["rss_bytes"], 0)
         self.assertGreater(out["limits"]["read_gbps"], 0)
         tests = [(row["test"], row["depth"], row["streams"]) for row in out["results"]]
         self.assertEqual(tests, [("pp8", 0, 1), ("tg4", 0, 1), ("tg4", 0, 2), ("pp8", 16, 1), ("tg4", 16, 1),

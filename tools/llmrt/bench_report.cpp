@@ -14,7 +14,10 @@ std::string bench_json(const Model &model, const BenchReport &report) {
                     "\",\"load_ms\":" + format_number(report.load_ms) +
                     ",\"first_token_ms\":" + format_number(report.first_token_ms) +
                     ",\"first_token_prompt\":" + std::to_string(kFirstTokenPrompt) +
+                    ",\"warm_prompt_ms\":" + format_number(report.warm_prompt_ms) +
                     ",\"rss_bytes\":" + std::to_string(report.rss_bytes) +
+                    ",\"weight_bytes\":" + std::to_string(report.weight_bytes) +
+                    ",\"kv_bytes\":" + std::to_string(report.kv_bytes) +
                     ",\"limits\":{\"read_gbps\":" + format_number(report.read_gbps) +
                     ",\"dot_gops\":" + format_number(report.dot_gops) + "},\"results\":[";
   for (size_t i = 0; i < report.rows.size(); ++i) {
@@ -32,7 +35,10 @@ std::string bench_json(const Model &model, const BenchReport &report) {
 std::string bench_table(const Model &model, const BenchReport &report) {
   std::string out = model.id + " on " + model.device + " " + model.cpu_tier + ", " + std::to_string(model.threads) +
                     " threads; loaded in " + format_fixed(report.load_ms, 1) + " ms, first token after " +
-                    format_fixed(report.first_token_ms, 1) + " ms\nlimits: " + format_fixed(report.read_gbps, 2) +
+                    format_fixed(report.first_token_ms, 1) + " ms (its prompt, warm: " +
+                    format_fixed(report.warm_prompt_ms, 1) + " ms)\nresident: " + format_bytes(report.rss_bytes) +
+                    ", of it at most " + format_bytes(report.weight_bytes) + " weights and " +
+                    format_bytes(report.kv_bytes) + " pages\nlimits: " + format_fixed(report.read_gbps, 2) +
                     " GB/s read, " + format_fixed(report.dot_gops, 1) + " Gop/s int8 dot\n" +
                     "test      depth streams   tokens/s     +-  of read  of dot\n";
   for (const BenchRow &row : report.rows) {

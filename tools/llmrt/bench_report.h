@@ -25,7 +25,9 @@ struct BenchRow {
 
 struct BenchReport {
   double load_ms = 0, first_token_ms = 0, read_gbps = 0, dot_gops = 0;
-  uint64_t rss_bytes = 0;
+  double warm_prompt_ms = 0; // a prompt as long as the first one's, when the engine has run some
+  uint64_t rss_bytes = 0;    // at the peak
+  uint64_t weight_bytes = 0, kv_bytes = 0; // of the file's weights and of the pages: what may be resident by design
   std::vector<BenchRow> rows;
   std::vector<ProfiledSteps> profiles; // of each row's last measurement, with --profile
 };
