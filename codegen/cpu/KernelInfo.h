@@ -4,6 +4,7 @@
 #include "codegen/Codegen.h"
 #include "codegen/cpu/Expression.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct OperandInfo {
 struct VariantInfo {
   int64_t firstRows, lastRows; // of scalars[0], inclusive
   int width;                   // what the emitter made of it: rows computed together
+  std::optional<Expression> items = {}; // work items of a dispatch, where they are not the kernel's
 };
 
 // Everything about a kernel but its code. Filled by describe(); the order of operands and scalars is docs/kernels.md's.

@@ -42,6 +42,7 @@ void SegmentTable::add(const DescribedKernel &kernel) {
     entry.first_rows = variant.firstRows;
     entry.last_rows = variant.lastRows;
     entries.push_back(entry);
+    if (variant.items) entries.back().items = expression(*variant.items);
   }
 }
 

@@ -147,6 +147,32 @@ llvm::FailureOr<mlir::Attribute> StepLowering::pagedVector(llm::PagedAttentionOp
   return weight(name);
 }
 
+// Few heads give few work items: a row is then split into parts, up to kItems of a step of one row. Steps of more than
+// kSplitRows rows are never split, so the records stay small.
+std::optional<SplitAttention> StepLowering::splitAttention(llm::PagedAttentionOp op) {
+  constexpr int64_t kItems = 32, kSplitRows = 4;
+  int64_t parts = kItems / int64_t(op.getKvHeads());
+  if (!options.splitAttention || parts < 2) return std::nullopt;
+  int64_t headBlocks = ceilDiv(op.getHeads(), 16);
+  int64_t segmentBytes = kSplitRows * headBlocks * (64 * roundUp(op.getValueDim(), 16) + 2 * 64);
+  return SplitAttention{parts, kSplitRows, newBuffer("segments", "f32", exec::Symbol::MaxBlocks, segmentBytes / 16),
+                        newBuffer("last_segment", "f32", exec::Symbol::One, segmentBytes)};
+}
+
+void StepLowering::combineAttention(llm::PagedAttentionOp op, const SplitAttention &split, const View &out) {
+  Operands operands{input("Positions"), operand(split.segments), operand(split.last)};
+  if (op.getSinksAttr()) operands.push_back(weight(op.getSinksAttr()));
+  operands.push_back(operand(out));
+  auto kernel = kernels.get("attention_combine", "attention_combine",
+                            config({{"window", builder.getI64IntegerAttr(op.getWindow())},
+                                    {"sinks", builder.getBoolAttr(bool(op.getSinksAttr()))},
+                                    {"split_rows", builder.getI64IntegerAttr(split.rows)}}));
+  Scalars scalars{symbol(exec::Symbol::Tokens), number(op.getHeads()), number(ceilDiv(op.getHeads(), 16)),
+                  number(op.getValueDim()), number(roundUp(op.getValueDim(), 16)), number(out.ld),
+                  symbol(exec::Symbol::MaxBlocks)};
+  dispatch(kernel, operands, scalars, ("layer " + llvm::Twine(op.getLayer())).str());
+}
+
 llvm::LogicalResult StepLowering::lowerAttention(llm::PagedAttentionOp op) {
   auto group = cacheGroup(op, op.getGroup());
   auto query = rowsOf(op.getQuery(), op);
@@ -165,19 +191,29 @@ llvm::LogicalResult StepLowering::lowerAttention(llm::PagedAttentionOp op) {
   }
   View out = newRows("attention", op.getResult(), exec::Symbol::Tokens);
   operands.push_back(operand(out));
-  auto kernel = kernels.get(("attention_" + element).str(), "attention",
-                            config({{"element", builder.getStringAttr(element)},
-                                    {"scale", builder.getF64FloatAttr(op.getScale().convertToDouble())},
-                                    {"soft_cap", builder.getF64FloatAttr(op.getSoftCap().convertToDouble())},
-                                    {"window", builder.getI64IntegerAttr(op.getWindow())},
-                                    {"sinks", builder.getBoolAttr(bool(op.getSinksAttr()))},
-                                    {"alibi", builder.getBoolAttr(bool(op.getAlibiAttr()))}}));
+  llvm::SmallVector<std::pair<llvm::StringRef, mlir::Attribute>> entries{
+      {"element", builder.getStringAttr(element)},
+      {"scale", builder.getF64FloatAttr(op.getScale().convertToDouble())},
+      {"soft_cap", builder.getF64FloatAttr(op.getSoftCap().convertToDouble())},
+      {"window", builder.getI64IntegerAttr(op.getWindow())},
+      {"sinks", builder.getBoolAttr(bool(op.getSinksAttr()))},
+      {"alibi", builder.getBoolAttr(bool(op.getAlibiAttr()))}};
+  std::optional<SplitAttention> split = splitAttention(op);
+  if (split) {
+    operands.append({operand(split->segments), operand(split->last)});
+    entries.append({{"parts", builder.getI64IntegerAttr(split->parts)},
+                    {"split_rows", builder.getI64IntegerAttr(split->rows)},
+                    {"group", builder.getI64IntegerAttr(op.getHeads() / op.getKvHeads())}});
+  }
+  auto kernel = kernels.get(("attention_" + element).str(), "attention", config(entries));
   Scalars scalars{symbol(exec::Symbol::Tokens), number(op.getHeads()), number(op.getKvHeads()),
                   number(op.getHeads() / op.getKvHeads()), number(op.getKeyDim()), number(op.getValueDim()),
                   number(roundUp(op.getValueDim(), 16)), number(query->ld), number(out.ld),
                   symbol(exec::Symbol::Sequences), symbol(exec::Symbol::MaxBlocks),
                   symbol(exec::getPagesSymbol(unsigned(index)))};
+  if (split) scalars.push_back(number(ceilDiv(op.getHeads(), 16)));
   dispatch(kernel, operands, scalars, ("layer " + llvm::Twine(op.getLayer())).str());
+  if (split) combineAttention(op, *split, out);
   setView(op.getResult(), out);
   return success();
 }

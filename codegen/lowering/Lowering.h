@@ -14,10 +14,15 @@ namespace llmc {
 // Equal weights (type, sources, interleave, scheme) become one; weights nobody names go.
 void mergeEqualWeights(mlir::ModuleOp module);
 
+struct LoweringOptions {
+  // A row's attention may be split by segments, in steps of few rows: what a target of the program must know to do.
+  bool splitAttention = true;
+};
+
 // Replaces func.func @step by exec.kernel, exec.buffer and exec.program ops (buffers without offsets). llm.weight and
 // llm.cache_group ops stay; tables that llmc computes (rope frequencies) are added as llm.weight ops. What cannot be
 // lowered is a diagnostic at the op.
-llvm::LogicalResult lowerToExec(mlir::ModuleOp module);
+llvm::LogicalResult lowerToExec(mlir::ModuleOp module, const LoweringOptions &options = {});
 
 // Sets every buffer's offset. Buffers sized by the same symbols share a region of the arena, in which two that are
 // never alive together may overlap; an offset is a multiple of 64 whatever the step's symbols are. Sets the program's

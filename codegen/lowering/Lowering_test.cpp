@@ -83,7 +83,7 @@ protected:
   // Lowered and planned; null on a diagnostic, which is in `errors`.
   mlir::ModuleOp lower(const std::string &text) {
     module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
-    if (!module || mlir::failed(lowerToExec(*module)) || mlir::failed(planMemory(*module)) ||
+    if (!module || mlir::failed(lowerToExec(*module, options)) || mlir::failed(planMemory(*module)) ||
         mlir::failed(mlir::verify(*module)))
       return {};
     return *module;
@@ -119,6 +119,7 @@ protected:
   }
 
   mlir::MLIRContext context;
+  LoweringOptions options{.splitAttention = false};
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::string errors;
 };
@@ -164,6 +165,30 @@ TEST_F(Lowering, EqualKernelsExistOnce) {
   EXPECT_EQ(dispatches().size(), 4 + 3 * 10u);
   // Pools are [layers][pages]: layer 1 starts a layer's pages on.
   EXPECT_EQ(operand(dispatches()[16], 5), "cache full + 6144 P0");
+}
+
+TEST_F(Lowering, AttentionOfFewHeadsIsSplit) {
+  options.splitAttention = true;
+  ASSERT_TRUE(lower(llama(2))) << errors;
+  auto d = dispatches();
+  ASSERT_EQ(d.size(), 4 + 2 * 11u);
+  EXPECT_EQ(kernelOf(d[7]).getKind(), "attention");
+  EXPECT_EQ(kernelOf(d[7]).getInteger("parts"), 8); // 32 work items of a row with 4 KV heads
+  EXPECT_EQ(kernelOf(d[7]).getInteger("group"), 2);
+  EXPECT_EQ(kernelOf(d[8]).getKind(), "attention_combine");
+  EXPECT_EQ(operand(d[8], 1), operand(d[7], 6));
+  EXPECT_EQ(operand(d[8], 2), lastOperand(d[7]));
+  EXPECT_EQ(lastOperand(d[8]), operand(d[7], 5));
+  // A record of 16 heads and 16 columns is 1152 bytes; four rows', for every 16 blocks and for the last segment. Both
+  // layers' lie in one place.
+  auto segments = [&](exec::DispatchOp dispatch, int index) {
+    auto name = llvm::cast<exec::OperandAttr>(dispatch.getOperands()[index]).getName();
+    return module->lookupSymbol<exec::BufferOp>(name);
+  };
+  EXPECT_EQ(exec::Size::fromAttr(segments(d[7], 6).getBytes()).toString(), "320 B");
+  EXPECT_EQ(exec::Size::fromAttr(segments(d[7], 7).getBytes()).toString(), "4608");
+  EXPECT_EQ(segments(d[7], 6).getOffset(), segments(d[18], 6).getOffset());
+  EXPECT_EQ(segments(d[7], 7).getOffset(), segments(d[18], 7).getOffset());
 }
 
 TEST_F(Lowering, Int8RowsComeFromNormKernels) {

@@ -11,8 +11,8 @@ llvm::StringRef elementName(mlir::Type type) {
   return "";
 }
 
-StepLowering::StepLowering(mlir::func::FuncOp step, mlir::ModuleOp module)
-    : step(step), module(module), builder(step), globals(step), context(step.getContext()),
+StepLowering::StepLowering(mlir::func::FuncOp step, mlir::ModuleOp module, const LoweringOptions &options)
+    : options(options), step(step), module(module), builder(step), globals(step), context(step.getContext()),
       program(exec::ProgramOp::create(builder, step.getLoc(), "step", "logits", nullptr, nullptr)), kernels(program) {
   builder.createBlock(&program.getBody());
   globals.setInsertionPoint(program);
@@ -176,14 +176,14 @@ mlir::DictionaryAttr StepLowering::config(llvm::ArrayRef<std::pair<llvm::StringR
 
 // ---- the pass --------------------------------------------------------------------------------------------------------
 
-llvm::LogicalResult lowerToExec(mlir::ModuleOp module) {
+llvm::LogicalResult lowerToExec(mlir::ModuleOp module, const LoweringOptions &options) {
   auto step = module.lookupSymbol<mlir::func::FuncOp>("step");
   if (!step) return module.emitError("has no func.func @step to lower");
   module.getContext()->getOrLoadDialect<exec::ExecDialect>();
   module.getContext()->getOrLoadDialect<mlir::arith::ArithDialect>();
   mergeEqualWeights(module);
   step.setSymName("step.llm"); // the program takes the name
-  return StepLowering(step, module).run();
+  return StepLowering(step, module, options).run();
 }
 
 static bool sameWeight(llm::WeightOp a, llm::WeightOp b) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codegen/lowering/KernelTable.h"
+#include "codegen/lowering/Lowering.h"
 #include "dialects/exec/Exec.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -29,9 +30,15 @@ struct QuantizedRows {
   int64_t chunks = 0, scales = 0;
 };
 
+// Attention in parts: where they leave their segments, for docs/kernels.md's attention_combine.
+struct SplitAttention {
+  int64_t parts, rows;
+  unsigned segments, last; // buffers
+};
+
 class StepLowering {
 public:
-  StepLowering(mlir::func::FuncOp step, mlir::ModuleOp module);
+  StepLowering(mlir::func::FuncOp step, mlir::ModuleOp module, const LoweringOptions &options);
   llvm::LogicalResult run();
 
 private:
@@ -39,7 +46,7 @@ private:
   using Scalars = llvm::SmallVector<mlir::Attribute, 12>;
   struct BufferInfo {
     exec::BufferOp op;
-    exec::Symbol rows; // Tokens, Rows or HiddenRows
+    exec::Symbol rows; // Tokens, Rows or HiddenRows; of what is not rows, what its size is a multiple of
     std::vector<mlir::Value> roots; // values that live here
   };
   // A read of `width` columns from `column` of a root on, by the op at `position` of the step.
@@ -117,8 +124,12 @@ private:
                                int64_t heads, const View &out);
   llvm::FailureOr<llm::CacheGroupOp> cacheGroup(mlir::Operation *op, int64_t index);
   mlir::Attribute pool(llm::CacheGroupOp group, int64_t slot);
+  // Makes the buffers that the parts of attention write, if it is to be split.
+  std::optional<SplitAttention> splitAttention(llm::PagedAttentionOp op);
+  void combineAttention(llm::PagedAttentionOp op, const SplitAttention &split, const View &out);
   llvm::FailureOr<mlir::Attribute> pagedVector(llm::PagedAttentionOp op, mlir::FlatSymbolRefAttr name);
 
+  const LoweringOptions options;
   mlir::func::FuncOp step;
   mlir::ModuleOp module;
   mlir::OpBuilder builder;  // in the program

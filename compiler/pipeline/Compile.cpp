@@ -123,7 +123,10 @@ private:
   }
 
   llvm::Error lower() {
-    if (mlir::failed(lowerToExec(module())) || mlir::failed(planMemory(module())) || mlir::failed(mlir::verify(module())))
+    LoweringOptions lowering;
+    lowering.splitAttention = !options.vulkan; // whose attention is a workgroup a head
+    if (mlir::failed(lowerToExec(module(), lowering)) || mlir::failed(planMemory(module())) ||
+        mlir::failed(mlir::verify(module())))
       return failed();
     return llvm::Error::success();
   }

@@ -45,7 +45,9 @@ static const Kind *findKind(StringRef name) {
       {"cache_write", false, {{"element", String, cacheElements}}},
       {"attention", false,
        {{"element", String, cacheElements}, {"scale", Real}, {"soft_cap", Real}, {"window", Integer}, {"sinks", Flag},
-        {"alibi", Flag}}},
+        {"alibi", Flag}, {"parts", Integer, nullptr, false}, {"split_rows", Integer, nullptr, false},
+        {"group", Integer, nullptr, false}}},
+      {"attention_combine", false, {{"window", Integer}, {"sinks", Flag}, {"split_rows", Integer}}},
       {"map", true, {{"rows", Integer}, {"vectors", Integer}}},
   };
   const Kind *found = llvm::find_if(kinds, [&](const Kind &kind) { return name == kind.name; });
@@ -96,10 +98,20 @@ static LogicalResult verifyScheme(KernelOp op) {
   return success();
 }
 
+static LogicalResult verifySplit(KernelOp op) {
+  int64_t parts = op.getInteger("parts"), rows = op.getInteger("split_rows"), group = op.getInteger("group");
+  if (op.getKind() == "attention_combine" && rows < 1)
+    return op.emitOpError("split_rows must be positive");
+  bool all = parts > 0 && rows > 0 && group > 0;
+  if (op.getKind() == "attention" && !all && (parts || rows || group))
+    return op.emitOpError("parts, split_rows and group are all positive, or none is there");
+  return success();
+}
+
 // What hangs on more than one key.
 static LogicalResult verifyTogether(KernelOp op) {
   StringRef kind = op.getKind();
-  if (failed(verifyScheme(op)))
+  if (failed(verifyScheme(op)) || failed(verifySplit(op)))
     return failure();
   if (kind == "norm" && op.getFlag("bias") && op.getString("kind") != "layer")
     return op.emitOpError("only a layer norm has a bias");
@@ -232,6 +244,18 @@ static void shapeAttention(KernelOp op, KernelShape &shape) {
   append(shape.operands, {"out"});
   append(shape.scalars, {"n", "heads", "kv_heads", "G", "key_dim", "value_dim", "value_pad"});
   append(shape.scalars, {"ldq", "ldo", "S", "B", "P"});
+  if (op.getInteger("parts") == 0)
+    return;
+  append(shape.operands, {"segments", "last"});
+  append(shape.scalars, {"Hb"});
+}
+
+static void shapeAttentionCombine(KernelOp op, KernelShape &shape) {
+  append(shape.operands, {"positions", "segments", "last"});
+  if (op.getFlag("sinks"))
+    append(shape.operands, {"sinks"});
+  append(shape.operands, {"out"});
+  append(shape.scalars, {"n", "heads", "Hb", "value_dim", "value_pad", "ldo", "B"});
 }
 
 KernelShape llmc::exec::getKernelShape(KernelOp op) {
@@ -240,7 +264,7 @@ KernelShape llmc::exec::getKernelShape(KernelOp op) {
       {"embed", shapeEmbed}, {"norm", shapeNorm},
       {"linear", shapeLinear}, {"rope_table", shapeRopeTable},
       {"rope", shapeRope}, {"cache_write", shapeCacheWrite},
-      {"attention", shapeAttention}, {"map", shapeMap}};
+      {"attention", shapeAttention}, {"attention_combine", shapeAttentionCombine}, {"map", shapeMap}};
   KernelShape shape;
   for (auto [name, fill] : kinds)
     if (op.getKind() == name)

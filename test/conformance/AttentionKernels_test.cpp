@@ -15,10 +15,15 @@ struct Case {
   double softCap = 0;
 };
 
-std::string attentionText(const Case &c) {
+constexpr int64_t kSplitRows = 4;
+
+std::string attentionText(const Case &c, bool sinks = false, int64_t parts = 0) {
+  std::string split = parts ? ", parts = " + std::to_string(parts) + " : i64, split_rows = 4 : i64, group = " +
+                                  std::to_string(c.heads / c.kvHeads) + " : i64"
+                            : "";
   return "exec.kernel @k \"attention\" {element = \"" + std::string(c.element) + "\", scale = 0.25 : f64, soft_cap = " +
          std::to_string(c.softCap) + " : f64, window = " + std::to_string(c.window) +
-         " : i64, sinks = false, alibi = false}";
+         " : i64, sinks = " + (sinks ? "true" : "false") + ", alibi = false" + split + "}";
 }
 
 // A sequence's keys and values in a pool of pages, every other page filled with NaN.
@@ -64,6 +69,33 @@ std::vector<float> attend(const Case &c, Cache &cache, const std::vector<float> 
       .run({&q, &at, &s, &cache.table, &cache.pool, &out},
            {n, c.heads, c.kvHeads, c.heads / c.kvHeads, c.dim, c.dim, cache.pad, width, width, 1, cache.blocks, cache.pages},
            guard, piece);
+  return valuesOf<float>(out);
+}
+
+// With sinks, whole or in parts that attention_combine puts together.
+std::vector<float> attendWithSinks(const Case &c, Cache &cache, const std::vector<float> &queries,
+                                   const std::vector<int32_t> &positions, const std::string &tier, int64_t parts,
+                                   Guard guard) {
+  int64_t n = positions.size(), width = c.heads * c.dim, headBlocks = ceilDiv(c.heads, 16);
+  int64_t record = 64 * cache.pad + 128;
+  std::vector<char> q = bytesOf(queries), at = bytesOf(positions), s = bytesOf(std::vector<int32_t>(n, 0));
+  std::vector<char> sinks = bytesOf(randomFloats(c.heads, 8, 3)), out(n * width * 4);
+  std::vector<char> segments(kSplitRows * headBlocks * cache.blocks * record / 16), last(kSplitRows * headBlocks * record);
+  std::vector<int64_t> scalars{n, c.heads, c.kvHeads, c.heads / c.kvHeads, c.dim, c.dim, cache.pad, width, width, 1,
+                               cache.blocks, cache.pages};
+  std::vector<std::vector<char> *> operands{&q, &at, &s, &cache.table, &cache.pool, &sinks, &out};
+  if (parts) {
+    scalars.push_back(headBlocks);
+    operands.insert(operands.end(), {&segments, &last});
+    out.assign(out.size(), char(0xff)); // attention_combine writes it
+  }
+  cachedKernel(attentionText(c, true, parts), tier).run(operands, scalars, guard, 3);
+  if (!parts) return valuesOf<float>(out);
+  cachedKernel("exec.kernel @k \"attention_combine\" {window = " + std::to_string(c.window) +
+                   " : i64, sinks = true, split_rows = 4 : i64}",
+               tier)
+      .run({&at, &segments, &last, &sinks, &out},
+           {n, c.heads, headBlocks, c.dim, cache.pad, width, cache.blocks}, guard, 1);
   return valuesOf<float>(out);
 }
 
@@ -162,6 +194,41 @@ TEST(AttentionKernels, ARowOfAPromptHasTheBitsOfTheRowAlone) {
         }
       }
     }
+}
+
+TEST(AttentionKernels, PartsHaveTheBitsOfTheWhole) {
+  const std::pair<Case, int64_t> cases[] = {{{"f32", 8, 2, 64, 600, 0}, 2},      {{"bf16", 20, 2, 34, 1300, 0}, 5},
+                                            {{"f32", 2, 2, 16, 1100, 270}, 32},  {{"int8", 7, 1, 20, 800, 0}, 3},
+                                            {{"f16", 140, 1, 16, 300, 0}, 32}};
+  for (const auto &[c, parts] : cases)
+    for (const std::string &tier : runnableTiers()) {
+      std::vector<float> keys = randomFloats(c.length * c.kvHeads * c.dim, 1);
+      std::vector<float> values = randomFloats(c.length * c.kvHeads * c.dim, 2);
+      Cache cache = fillCache(c, keys, values, tier, 3);
+      int32_t end = int32_t(c.length) - 1;
+      for (const std::vector<int32_t> &positions :
+           {std::vector<int32_t>{end}, {0, 255}, {256, end / 2, std::min(511, end), end}}) {
+        std::vector<float> queries = randomFloats(positions.size() * c.heads * c.dim, 4);
+        std::vector<float> whole = attendWithSinks(c, cache, queries, positions, tier, 0, Guard::End);
+        for (Guard guard : {Guard::End, Guard::Start})
+          EXPECT_EQ(attendWithSinks(c, cache, queries, positions, tier, parts, guard), whole)
+              << c.element << " length " << c.length << " in " << parts << " parts on " << tier;
+      }
+    }
+}
+
+// Steps of more rows are not split: attention writes its result itself, and attention_combine has nothing to do.
+TEST(AttentionKernels, ManyRowsAreNotSplit) {
+  Case c{"f32", 4, 2, 16, 40, 0};
+  for (const std::string &tier : runnableTiers()) {
+    std::vector<float> keys = randomFloats(c.length * c.kvHeads * c.dim, 1);
+    Cache cache = fillCache(c, keys, keys, tier, 3);
+    std::vector<int32_t> positions = {35, 36, 37, 38, 39};
+    std::vector<float> queries = randomFloats(positions.size() * c.heads * c.dim, 4);
+    EXPECT_EQ(attendWithSinks(c, cache, queries, positions, tier, 4, Guard::End),
+              attendWithSinks(c, cache, queries, positions, tier, 0, Guard::End))
+        << tier;
+  }
 }
 
 } // namespace

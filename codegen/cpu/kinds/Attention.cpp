@@ -1,6 +1,7 @@
 // attention: an item is one row and one key-value head. Rows of one sequence are taken together, with all query heads of
-// the key-value head: decode and prompt are the same code, on tiles of another size.
-#include "codegen/common/Math.h"
+// the key-value head: decode and prompt are the same code, on tiles of another size. With `parts`, in steps of few rows an
+// item is a part of a row's segments, whose results attention_combine puts together.
+#include "codegen/cpu/kinds/AttentionParts.h"
 #include "codegen/cpu/kinds/AttentionSoftmax.h"
 
 namespace llmc::cpu {
@@ -10,7 +11,8 @@ using namespace mlir;
 namespace {
 
 enum Scalars {
-  kRows, kHeads, kKvHeads, kGroup, kKeyDim, kValueDim, kValuePad, kLdQuery, kLdOut, kSequences, kBlocks, kPages
+  kRows, kHeads, kKvHeads, kGroup, kKeyDim, kValueDim, kValuePad, kLdQuery, kLdOut, kSequences, kBlocks, kPages,
+  kHeadBlocks // with parts
 };
 
 // Slots that go through a sequence's segments together, so that a segment comes from memory once and then from L2.
@@ -29,7 +31,8 @@ int64_t stateBytes(const codegen::CpuTier &tier) {
 
 KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   KernelInfo info;
-  info.scalarCount = 12;
+  int64_t parts = kernel.getInteger("parts"), splitRows = kernel.getInteger("split_rows");
+  info.scalarCount = parts ? 13 : 12;
   info.items = s(kRows) * s(kKvHeads);
   info.readsRows(s(kRows), s(kHeads) * s(kKeyDim), s(kLdQuery));
   info.indices(s(kRows), Expression(kPageTokens) * s(kBlocks));
@@ -47,6 +50,13 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   info.scratch = Expression(stateBytes(tier)) + Expression(4 * kPackSlots) * (s(kKeyDim) + Expression(kLanes)) +
                  Expression(4 * kPackSlots) * s(kValuePad);
   info.variants = {{0, INT64_MAX, 1}};
+  if (!parts) return info;
+  info.writes(SegmentRecords::segmentsBytes(splitRows, s(kBlocks), s(kHeadBlocks), s(kValuePad)));
+  info.writes(SegmentRecords::lastBytes(splitRows, s(kHeadBlocks), s(kValuePad)));
+  info.requireCeil(s(kHeads), s(kHeadBlocks), kLanes);
+  info.require(s(kGroup) - Expression(kernel.getInteger("group")));
+  info.require(Expression(kernel.getInteger("group")) - s(kGroup));
+  info.variants = {{0, splitRows, 1, Expression(parts) * info.items}, {splitRows + 1, INT64_MAX, 1}};
   return info;
 }
 
@@ -59,9 +69,13 @@ struct Attention {
   Value rows, group, keyDim, valueDim, valuePad, ldQuery, ldOut;
   int64_t width; // slots of a tile
   Value queries, sums, queryBytes, sumBytes; // of the pack and of a tile in scratch
+  std::optional<SegmentRecords> records;     // where a row's segments stay apart
+  int64_t knownGroup;                        // `group`, where the kernel is made for it; else 0
 
   // The run and the pack at hand
   Value kvHead, sequence, firstRow, packFirst, packSlots;
+  // Of the part at hand: the row's last segment, and the one behind the part's last.
+  Value lastSegment, endOfPart;
 
   Value segmentState(int64_t which) {
     return k.at(k.scratch(), width * kScoreRowBytes + which * kVectorBytes);
@@ -77,8 +91,8 @@ struct Attention {
 
   AttentionTile tileAt(Value tile) {
     return {k, cache, product, keyDim, wholeVectors(k, valuePad), k.at(queries, k.mul(tile, queryBytes)), k.scratch(),
-            cache.layout.hasScales() ? segmentState(kValueScales) : Value(), segmentState(kOfTotal), segmentState(kOfSegment), k.at(sums, k.mul(tile, sumBytes)), sequence, kvHead, {},
-            {}, {}, {}};
+            cache.layout.hasScales() ? segmentState(kValueScales) : Value(), segmentState(kOfTotal),
+            segmentState(kOfSegment), k.at(sums, k.mul(tile, sumBytes)), sequence, kvHead, {}, {}, {}, {}, records.has_value(), knownGroup};
   }
   TileSoftmax softmaxOf(Value tile, AttentionTile &parts) {
     return {k, config, parts, alibi ? tileState(tile, kSlopes) : Value(), tileState(tile, kMaxima),
@@ -122,6 +136,7 @@ struct Attention {
     });
     k.store(k.splat(kNoScore), tileState(tile, kMaxima), 64);
     k.store(k.splat(0), tileState(tile, kSums), 64);
+    if (records) return;
     Value place = k.at(sums, k.mul(tile, sumBytes));
     k.loop(k.i64(0), k.mul(valuePad, width), kLanes, [&](Value i) { k.store(k.splat(0), k.at(place, k.mul(i, 4))); });
   }
@@ -134,7 +149,8 @@ struct Attention {
     parts.segment = k.mul(index, kSegmentBlocks);
     parts.first = k.max(parts.segment, k.div(softmax.firstKey(softmax.least), kPageTokens));
     parts.end = k.min(k.add(parts.segment, kSegmentBlocks), endBlock);
-    parts.last = k.sub(endBlock, k.i64(1));
+    Value fetched = records ? k.min(endBlock, k.mul(endOfPart, kSegmentBlocks)) : endBlock;
+    parts.last = k.sub(fetched, k.i64(1));
     k.ifThen(k.less(parts.first, parts.end), [&] {
       Value count = slotsOf(tile);
       parts.forSlots(count, [&](int64_t slots) { parts.emitScores(slots); });
@@ -148,21 +164,11 @@ struct Attention {
     Value slot = k.add(packFirst, index), tile = k.div(index, width), lane = k.mul(k.rem(index, width), 4);
     Value sum = k.loadF32(k.at(tileState(tile, kSums), lane));
     if (sinks) {
-      Value sink = k.mulf(k.loadF32(k.at(sinks, k.mul(headOf(slot), 4))), k.f32(kLog2E));
-      Value over = k.subf(sink, k.loadF32(k.at(tileState(tile, kMaxima), lane)));
-      sum = k.addf(sum, sinkWeight(over));
+      Value maximum = k.loadF32(k.at(tileState(tile, kMaxima), lane));
+      sum = addSink(k, k.loadF32(k.at(sinks, k.mul(headOf(slot), 4))), maximum, sum);
     }
-    Value divisor = k.broadcast(sum), from = k.at(sums, k.mul(k.mul(index, valuePad), 4));
     Value to = k.at(out, k.mul(k.add(k.mul(rowOf(slot), ldOut), k.mul(headOf(slot), valueDim)), 4));
-    k.loop(k.i64(0), wholeVectors(k, valuePad), kLanes, [&](Value i) {
-      Value result = k.divf(k.loadVec(k.at(from, k.mul(i, 4))), divisor);
-      k.storeColumns(result, k.at(to, k.mul(i, 4)), k.sub(valueDim, i));
-    });
-  }
-  // A sink may lie above every score: e^x of any x, here.
-  Value sinkWeight(Value over) {
-    Value natural = k.mulf(over, k.f32(1 / kLog2E));
-    return vector::ExtractOp::create(k.b, emitExp(k, k.broadcast(natural)), llvm::ArrayRef<int64_t>{0});
+    storeHead(k, k.at(sums, k.mul(k.mul(index, valuePad), 4)), sum, wholeVectors(k, valuePad), valueDim, to);
   }
 
   // ---- packs and runs ----------------------------------------------------------------------------------------------
@@ -192,6 +198,53 @@ struct Attention {
            [&](Value start) { pack(start, k.min(k.sub(slots, start), k.i64(kPackSlots))); });
   }
 
+  // ---- parts -------------------------------------------------------------------------------------------------------
+  // What segment `index` came to, from the tile's scratch to the records.
+  void keepSegment(Value tile, Value index) {
+    k.loop(k.i64(0), slotsOf(tile), 1, [&](Value lane) {
+      Value head = headOf(k.add(packFirst, k.add(k.mul(tile, width), lane))), place = k.mul(lane, 4);
+      Value record = records->record(index, lastSegment, firstRow, k.div(head, kLanes)), own = k.rem(head, kLanes);
+      Value from = k.at(sums, k.add(k.mul(tile, sumBytes), k.mul(k.mul(lane, valuePad), 4)));
+      Value to = records->sums(record, own);
+      k.loop(k.i64(0), wholeVectors(k, valuePad), kLanes,
+             [&](Value i) { k.store(k.loadVec(k.at(from, k.mul(i, 4))), k.at(to, k.mul(i, 4))); });
+      k.store(k.loadF32(k.at(segmentState(kSegmentMaxima), place)), k.at(records->maxima(record), k.mul(own, 4)));
+      k.store(k.loadF32(k.at(segmentState(kSegmentSums), place)), k.at(records->pSums(record), k.mul(own, 4)));
+    });
+  }
+
+  void packOfPart(Value first, Value slots, Value begin) {
+    packFirst = first;
+    packSlots = slots;
+    Value tileCount = k.div(k.add(slots, width - 1), width);
+    k.loop(k.i64(0), tileCount, 1, [&](Value tile) { beginTile(tile); });
+    k.loop(begin, endOfPart, 1, [&](Value index) {
+      k.loop(k.i64(0), tileCount, 1, [&](Value tile) {
+        segment(tile, index);
+        keepSegment(tile, index);
+      });
+    });
+  }
+
+  // An item is a key-value head, a row and one of `parts` runs of its segments, as even as they can be.
+  void part(Value item, int64_t parts) {
+    Value index = k.rem(item, parts), rest = k.div(item, parts);
+    firstRow = k.rem(rest, rows);
+    kvHead = k.div(rest, rows);
+    sequence = k.loadIndex(sequences, firstRow);
+    Value position = k.loadIndex(positions, firstRow);
+    lastSegment = k.div(position, kSegmentKeys);
+    Value first = k.div(firstKey(k, config.window, position), kSegmentKeys);
+    Value count = k.sub(k.add(lastSegment, 1), first);
+    Value begin = k.add(first, k.div(k.mul(count, index), parts));
+    endOfPart = k.add(first, k.div(k.mul(count, k.add(index, 1)), parts));
+    k.ifThen(k.less(begin, endOfPart), [&] {
+      k.loop(k.i64(0), group, kPackSlots, [&](Value start) {
+        packOfPart(start, k.min(k.sub(group, start), k.i64(kPackSlots)), begin);
+      });
+    });
+  }
+
   // Items go row by row through one key-value head after the other.
   void items() {
     Value last = k.sub(k.end(), k.i64(1));
@@ -210,7 +263,9 @@ struct Attention {
   }
 };
 
-void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
+void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
+  int64_t parts = kernel.getInteger("parts"), splitRows = kernel.getInteger("split_rows");
+  bool split = parts && variant.lastRows == splitRows;
   ScoreConfig config{configFloat(kernel, "scale"), configFloat(kernel, "soft_cap"), configInt(kernel, "window"),
                      configBool(kernel, "sinks"), configBool(kernel, "alibi")};
   int next = 5;
@@ -218,7 +273,7 @@ void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
   Value table = k.operand(3), pool = k.operand(4);
   Value sinks = config.sinks ? k.operand(next++) : Value();
   Value alibi = config.alibi ? k.operand(next++) : Value();
-  Value out = k.operand(next);
+  Value out = k.operand(next++);
   Value keyDim = k.scalar(kKeyDim), valuePad = k.scalar(kValuePad);
   PagedCache cache(k, configString(kernel, "element"), table, pool, k.scalar(kBlocks), k.scalar(kKvHeads), keyDim,
                    valuePad);
@@ -227,10 +282,17 @@ void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
   Value queryBytes = k.mul(k.div(k.add(keyDim, kLanes - 1), kLanes), width * kLanes * product.factorBytes());
   Value queries = k.at(k.scratch(), stateBytes(k.tier));
   Value sums = k.at(queries, k.mul(queryBytes, tiles(k.tier)));
+  std::optional<SegmentRecords> records;
+  if (split) {
+    Value segments = k.operand(next++), last = k.operand(next++);
+    records.emplace(SegmentRecords{k, segments, last, k.scalar(kHeadBlocks), valuePad, splitRows});
+  }
   Attention attention{k, config, cache, product, query, positions, sequences, sinks, alibi, out,
                       k.scalar(kRows), k.scalar(kGroup), keyDim, k.scalar(kValueDim), valuePad, k.scalar(kLdQuery),
-                      k.scalar(kLdOut), width, queries, sums, queryBytes, k.mul(valuePad, 4 * width), {}, {}, {}, {}, {}};
-  attention.items();
+                      k.scalar(kLdOut), width, queries, sums, queryBytes, k.mul(valuePad, 4 * width), records,
+                      split ? kernel.getInteger("group") : 0, {}, {}, {}, {}, {}, {}, {}};
+  if (split) k.loop(k.begin(), k.end(), 1, [&](Value item) { attention.part(item, parts); });
+  else attention.items();
 }
 
 } // namespace

@@ -6,8 +6,8 @@ namespace llmc::cpu {
 
 using namespace mlir;
 
-Value TileSoftmax::firstKey(Value position) {
-  return config.window ? k.max(k.add(position, 1 - config.window), k.i64(0)) : k.i64(0);
+Value firstKey(KernelBuilder &k, int64_t window, Value position) {
+  return window ? k.max(k.add(position, 1 - window), k.i64(0)) : k.i64(0);
 }
 
 // Soft cap and ALiBi, and the factor that was left to the end.
@@ -64,16 +64,20 @@ void TileSoftmax::slotToFactors(Value slot, Value wholeFirst, Value wholeEnd) {
   k.store(k.sum(sum[0]), k.at(segmentSums, k.mul(slot, 4)));
 }
 
-// total = total 2^(M - M') + segment 2^(m - M'), M' the larger of both maxima; all slots at once.
+Combination combineSegment(KernelBuilder &k, Value maxima, Value sums, Value segmentMaxima, Value segmentSums) {
+  Value now = k.maxf(segmentMaxima, maxima);
+  Value ofTotal = emitExp2(k, k.subf(maxima, now)), ofSegment = emitExp2(k, k.subf(segmentMaxima, now));
+  return {now, k.fma(segmentSums, ofSegment, k.mulf(sums, ofTotal)), ofTotal, ofSegment};
+}
+
+// All slots at once.
 void TileSoftmax::combine() {
-  Value total = k.load(k.f32Vec(), maxima, 64), segment = k.load(k.f32Vec(), segmentMaxima, 64);
-  Value now = k.maxf(segment, total);
-  Value ofTotal = emitExp2(k, k.subf(total, now)), ofSegment = emitExp2(k, k.subf(segment, now));
-  Value before = k.mulf(k.load(k.f32Vec(), sums, 64), ofTotal);
-  k.store(k.fma(k.load(k.f32Vec(), segmentSums, 64), ofSegment, before), sums, 64);
-  k.store(now, maxima, 64);
-  k.store(ofTotal, tile.ofTotal, 64);
-  k.store(ofSegment, tile.ofSegment, 64);
+  auto load = [&](Value from) { return k.load(k.f32Vec(), from, 64); };
+  Combination now = combineSegment(k, load(maxima), load(sums), load(segmentMaxima), load(segmentSums));
+  k.store(now.sums, sums, 64);
+  k.store(now.maxima, maxima, 64);
+  k.store(now.ofTotal, tile.ofTotal, 64);
+  k.store(now.ofSegment, tile.ofSegment, 64);
 }
 
 void TileSoftmax::emit(Value count) {
@@ -83,7 +87,23 @@ void TileSoftmax::emit(Value count) {
   k.store(k.splat(kNoScore), segmentMaxima, 64);
   k.store(k.splat(0), segmentSums, 64);
   k.loop(k.i64(0), count, 1, [&](Value slot) { slotToFactors(slot, wholeFirst, wholeEnd); });
-  combine();
+  if (!tile.apart) combine();
+}
+
+// A sink may lie above every score: e^x of any x, here.
+Value addSink(KernelBuilder &k, Value sink, Value maximum, Value sum) {
+  Value over = k.subf(k.mulf(sink, k.f32(kLog2E)), maximum);
+  Value natural = k.mulf(over, k.f32(1 / kLog2E));
+  Value weight = vector::ExtractOp::create(k.b, emitExp(k, k.broadcast(natural)), llvm::ArrayRef<int64_t>{0});
+  return k.addf(sum, weight);
+}
+
+void storeHead(KernelBuilder &k, Value totals, Value sum, Value columns, Value valueDim, Value out) {
+  Value divisor = k.broadcast(sum);
+  k.loop(k.i64(0), columns, kLanes, [&](Value i) {
+    Value result = k.divf(k.loadVec(k.at(totals, k.mul(i, 4))), divisor);
+    k.storeColumns(result, k.at(out, k.mul(i, 4)), k.sub(valueDim, i));
+  });
 }
 
 } // namespace llmc::cpu

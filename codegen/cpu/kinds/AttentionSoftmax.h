@@ -18,6 +18,9 @@ struct ScoreConfig {
   bool adjusts() const { return softCap != 0 || alibi; }
 };
 
+// The first key that a row at `position` looks at.
+Value firstKey(KernelBuilder &k, int64_t window, Value position);
+
 struct TileSoftmax {
   KernelBuilder &k;
   const ScoreConfig &config;
@@ -29,8 +32,9 @@ struct TileSoftmax {
   Value least, greatest;           // i64: of the positions
 
   // The first key that a row at `position` looks at.
-  Value firstKey(Value position);
-  // scores -> p for the first `count` slots; maxima, sums, ofTotal and ofSegment.
+  Value firstKey(Value position) { return cpu::firstKey(k, config.window, position); }
+  // scores -> p for the first `count` slots; maxima, sums, ofTotal and ofSegment, or with tile.apart the segment's
+  // maxima and sums alone.
   void emit(Value count);
 
 private:
@@ -42,5 +46,17 @@ private:
   void slotToFactors(Value slot, Value wholeFirst, Value wholeEnd);
   void combine();
 };
+
+// What a segment counts for in the total, 16 lanes: M' = max(M, m), of the total 2^(M - M'), of the segment 2^(m - M'),
+// the sum of p in proportion.
+struct Combination {
+  Value maxima, sums, ofTotal, ofSegment;
+};
+Combination combineSegment(KernelBuilder &k, Value maxima, Value sums, Value segmentMaxima, Value segmentSums);
+
+// A head's sum of p with its sink: its logit, an f32, joins the softmax's sum alone.
+Value addSink(KernelBuilder &k, Value sink, Value maximum, Value sum);
+// out[i] = totals[i] / sum, i < valueDim; `columns`: whole vectors of totals.
+void storeHead(KernelBuilder &k, Value totals, Value sum, Value columns, Value valueDim, Value out);
 
 } // namespace llmc::cpu

@@ -40,9 +40,16 @@ void LineProduct::storeFactors(Value values, Value pointer) {
 
 void AttentionTile::forSlots(Value count, const std::function<void(int64_t)> &body) {
   for (int64_t slots = 1; slots <= width(k.tier); slots *= 2) {
+    if (!canBe(slots)) continue;
     Value fits = k.less(count, k.i64(slots + 1)), needed = k.less(k.i64(slots / 2), count);
     k.ifThen(arith::AndIOp::create(k.b, fits, needed), [&] { body(slots); });
   }
+}
+
+bool AttentionTile::canBe(int64_t slots) const {
+  auto covers = [&](int64_t count) { return slots / 2 < count && count <= slots; };
+  return slotsInAll == 0 || (slotsInAll >= width(k.tier) && covers(width(k.tier))) ||
+         covers(slotsInAll % width(k.tier));
 }
 
 int64_t AttentionTile::side(int64_t slots) const { return std::min<int64_t>(4, width(k.tier) / slots); }
@@ -151,11 +158,15 @@ void AttentionTile::valueColumnsAt(Value column, int64_t slots, int64_t vectors)
   });
   Value place = k.at(out, k.mul(column, 4));
   for (int64_t slot = 0; slot < slots; ++slot) {
-    Value total = k.broadcast(k.loadF32(k.at(ofTotal, 4 * slot)));
-    Value segmentPart = k.broadcast(k.loadF32(k.at(ofSegment, 4 * slot)));
+    Value total, segmentPart;
+    if (!apart) {
+      total = k.broadcast(k.loadF32(k.at(ofTotal, 4 * slot)));
+      segmentPart = k.broadcast(k.loadF32(k.at(ofSegment, 4 * slot)));
+    }
     for (int64_t i = 0; i < vectors; ++i) {
-      Value there = k.at(place, 4 * kLanes * i);
-      k.store(k.fma(sums[slot * vectors + i], segmentPart, k.mulf(k.loadVec(there), total)), there);
+      Value there = k.at(place, 4 * kLanes * i), sum = sums[slot * vectors + i];
+      if (!apart) sum = k.fma(sum, segmentPart, k.mulf(k.loadVec(there), total));
+      k.store(sum, there);
     }
     place = k.at(place, k.mul(cache.valuePad, 4));
   }

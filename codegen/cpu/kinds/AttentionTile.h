@@ -48,18 +48,21 @@ struct AttentionTile {
   Value segment;              // its first block
   Value first, end;           // blocks of it that the tile looks at
   Value last;                 // block of the sequence that the tile looks at, at most
+  bool apart;                 // the segment's sums stay apart from those of the segments before
+  int64_t slotsInAll;         // that tiles are cut from, where that is known; else 0
 
   // Slots of a full tile: what the registers hold.
   static int64_t width(const codegen::CpuTier &tier) { return tier.vectorBits == 512 ? 16 : 4; }
-  // Calls body(n) with n a power of two, `count` rounded up.
+  // Calls body(n) with n a power of two, `count` rounded up. Code is made for the n that there can be.
   void forSlots(Value count, const std::function<void(int64_t)> &body);
 
   // scores[slot][key] of `slots` slots for all blocks, and the scales of the values.
   void emitScores(int64_t slots);
-  // out = out x ofTotal + (sum over the keys of p x V) x ofSegment.
+  // out = out x ofTotal + (sum over the keys of p x V) x ofSegment; apart: out = the sum over the keys.
   void emitValues(int64_t slots);
 
 private:
+  bool canBe(int64_t slots) const;
   int64_t side(int64_t slots) const; // vectors side by side, so that small tiles too have sums enough to hide latency
   void scorePages(Value block, int64_t slots, int64_t pages);
   Values scoreLines(ValueRange keys, Value firstLine, int64_t lines, Value factors, int64_t slots, Values sums);

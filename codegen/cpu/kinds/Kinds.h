@@ -7,7 +7,7 @@
 
 namespace llmc::cpu {
 
-extern const KindEmitter kEmbed, kNorm, kLinear, kRopeTable, kRope, kCacheWrite, kAttention, kMap;
+extern const KindEmitter kEmbed, kNorm, kLinear, kRopeTable, kRope, kCacheWrite, kAttention, kAttentionCombine, kMap;
 
 // ---- shared by several kinds ----
 
