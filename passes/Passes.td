@@ -46,7 +46,7 @@ def QuantizeLinear : Llmc_Pass<"quantize-linear"> {
   let description = [{
     Every matrix that a linear multiplies with gets `scheme`, the head's too. A tied embedding is one packed copy that
     serves lookup and head; a table that is only looked up keeps its element type. Vectors and norms are never
-    quantized. With scheme "none" activations are "float", whatever the option says.
+    quantized. With scheme "none" activations are "bf16" if the option says so and weights are bf16, else "float".
   }];
   let options = [
     Option<"scheme", "scheme", "std::string", [{"none"}], "none, q8_g32, q4_g32, q4_g128, ...">,

@@ -1,54 +1,69 @@
-// The int8 dot product behind one helper: int32 sums over four columns of 16 rows, each tier with its own
-// instructions and all with the same exact result.
+// The int8 dot product behind one helper: int32 sums over the columns of a weight group, of a strip of outputs (as many
+// as a vector of the tier has lanes) by some rows of the step. Each tier has its own instructions and all have the same
+// exact result.
 #pragma once
 
 #include "codegen/cpu/KernelBuilder.h"
 #include "codegen/schemes/Scheme.h"
 
+#include <memory>
+
 namespace llmc::cpu {
 
-enum class DotKind {
-  Vnni,       // vpdpbusd: u8 x s8 into int32
-  Avx512Pair, // vpmaddubsw and vpmaddwd, 512 bits
-  Avx2Pair,   // the same, 256 bits
-  Neon,       // sdot: s8 x s8 into int32
-};
-
-// Sums a weight group: begin(), dot() for each 4 columns in order, finish().
 class GroupDot {
 public:
-  GroupDot(KernelBuilder &k, const Scheme &scheme);
+  static constexpr int64_t kStepColumns = 8;    // that add() takes
+  static constexpr int64_t kNarrowColumns = 32; // that fit between narrow() and widen()
 
-  using State = Values;
-  // `corrected`: 16 x i32, -zero x sum of the group's x: cancels the stored weights' offset.
-  State begin(Value corrected);
-  // `weights`: 64 x i8, stored u of 16 rows x 4 columns, made ready by prepare(). `x`: i32, four int8 columns.
-  void dot(State &state, Value weights, Value x);
-  // 16 x i32
-  Value finish(const State &state);
+  // For `rows` rows of the step.
+  static std::unique_ptr<GroupDot> create(KernelBuilder &k, const Scheme &scheme, int64_t rows);
+  static int64_t lanes(const codegen::CpuTier &tier) { return tier.vectorBits / 32; } // outputs of a strip
+  virtual ~GroupDot() = default;
 
-  // Lines of weights worth unrolling together.
-  int64_t linesTogether() const { return (pairs() ? 2 : 4) * (scheme_.bits == 8 ? 2 : 1); }
+  // Inputs of a tile: int8, four columns of a row side by side, then those of the next row. `at`: the first row and
+  // column; `step`: bytes to the next four columns.
+  struct Inputs {
+    Value at, step;
+  };
 
-  // The stored bytes as this tier's dot wants them: once a line, for all tokens.
-  Value prepare(Value bytes);
+  int64_t rowCount() const { return rows; }
+  // Columns worth unrolling together: the scheduler makes all that is unrolled ready at once, and spills it.
+  virtual int64_t columnsTogether() const { return kNarrowColumns; }
+  // `corr`: an i32 a row, -zero x the sum of its inputs in the group: cancels the stored weights' offset.
+  virtual Values begin(ValueRange corr) = 0;
+  // Before and after every kNarrowColumns columns: what has narrower sums keeps them at the state's end meanwhile.
+  virtual void narrow(Values &state) {}
+  virtual void widen(Values &state) {}
+  // kStepColumns columns. `weights`: the strip's part of their first line.
+  void add(Values &state, Value weights, const Inputs &inputs);
+  // A vector of i32 a row.
+  virtual Values finish(const Values &state, ValueRange corr) = 0;
+
+protected:
+  GroupDot(KernelBuilder &k, const Scheme &scheme, int64_t rows, bool signedWeights)
+      : k(k), scheme(scheme), rows(rows), strip(lanes(k.tier)), signedWeights_(signedWeights) {}
+
+  // Eight columns: the strip's weights of the first four and of the second, bytes.
+  virtual void addQuads(Values &state, Value first, Value second, const Inputs &inputs) = 0;
+
+  bool wide() const { return scheme.bits == 8; }
+  Value words(ValueRange scalars, int64_t row) { return k.broadcast(scalars[row], strip); }
+  Value splatOf(mlir::Type element, int64_t lanes, int64_t value);
+  Value asBytes(Value vector);
+  // Four columns of a row, for each output of a vector of `bytes`.
+  Value broadcastInputs(const Inputs &inputs, int64_t row, int64_t bytes);
+  Values addCorrections(Values sums, ValueRange corr);
+
+  KernelBuilder &k;
+  const Scheme &scheme;
+  int64_t rows, strip;
 
 private:
-  bool pairs() const { return kind_ == DotKind::Avx512Pair || kind_ == DotKind::Avx2Pair; }
-  // Pairs of u8 x s8 fit int16 for 4-bit weights (15 x 127 x 2), up to 8 of them added; for 8-bit ones the sign moves
-  // to the weights, |x| x s8 x 2 fits, and every product is widened at once.
-  bool wideWeights() const { return scheme_.bits == 8; }
-  Value piece(Value vector, int64_t index, int64_t lanes);
-  Value join(ValueRange pieces);
-  Value broadcastBytes(Value x, int64_t bytes);
-  void dotPair(State &state, Value weights, Value x);
-  void dotNeon(State &state, Value weights, Value x);
-  Value widen(Value products, int64_t bytes);
-
-  KernelBuilder &k_;
-  const Scheme &scheme_;
-  DotKind kind_;
-  int64_t pieceBytes_; // of one instruction
+  bool signedWeights_; // 8-bit weights lose their offset as they are loaded, and need no correction
 };
+
+// By what the tier has.
+std::unique_ptr<GroupDot> createX86Dot(KernelBuilder &k, const Scheme &scheme, int64_t rows);
+std::unique_ptr<GroupDot> createArmDot(KernelBuilder &k, const Scheme &scheme, int64_t rows);
 
 } // namespace llmc::cpu

@@ -14,7 +14,8 @@ mlir::FlatSymbolRefAttr StepLowering::normKernel(const NormAttrs &norm, bool gat
   llvm::StringRef kind = !norm.kind ? "none" : *norm.kind == llm::NormKind::Rms ? "rms" : "layer";
   std::string name = (kind == "none" ? llvm::Twine("rows") : kind + llvm::Twine("_norm")).str();
   if (gather) name += "_gather";
-  if (out == "int8") name += ("_int8_" + scheme).str();
+  if (out != "f32") name += ("_" + out).str();
+  if (out == "int8") name += ("_" + scheme).str();
   llvm::SmallVector<std::pair<llvm::StringRef, mlir::Attribute>> entries{
       {"kind", builder.getStringAttr(kind)},
       {"epsilon", builder.getF64FloatAttr(norm.kind ? norm.epsilon : 0.0)},
@@ -83,10 +84,11 @@ StepLowering::NormAttrs StepLowering::normOf(llm::LinearOp op) {
   return norm;
 }
 
-StepLowering::NormKey StepLowering::normKey(mlir::Value input, const NormAttrs &norm, llvm::StringRef scheme) {
+StepLowering::NormKey StepLowering::normKey(mlir::Value input, const NormAttrs &norm,
+                                            llvm::StringRef rounding) {
   return {input.getAsOpaquePointer(), norm.kind ? int(*norm.kind) : -1,
           const_cast<void *>(norm.weight.getAsOpaquePointer()), const_cast<void *>(norm.bias.getAsOpaquePointer()),
-          norm.epsilon, scheme.str()};
+          norm.epsilon, rounding.str()};
 }
 
 llvm::FailureOr<View> StepLowering::normedInput(llm::LinearOp op) {
@@ -103,68 +105,88 @@ llvm::FailureOr<View> StepLowering::normedInput(llm::LinearOp op) {
   return out;
 }
 
-// Columns that share an activation scale.
-static constexpr int64_t kScaleColumns = 128;
+// Columns that share an activation scale, and that a norm rounds at a time.
+static constexpr int64_t kRunColumns = 128;
 
-llvm::FailureOr<QuantizedRows> StepLowering::quantizedInput(llm::LinearOp op, llvm::StringRef scheme) {
+llvm::FailureOr<RoundedRows> StepLowering::int8Input(llm::LinearOp op, llvm::StringRef scheme) {
   auto parsed = llm::parseScheme(scheme);
   if (!parsed) return op.emitOpError("has int8 activations, which need a quantized weight, not ") << scheme;
+  RoundedRows rows;
+  rows.chunks = ceilDiv(llm::getColumns(op.getInput()), 2 * parsed->group);
+  rows.runs = ceilDiv(rows.chunks * 2 * parsed->group, kRunColumns);
+  return roundedInput(op, "int8", scheme, rows);
+}
+
+// Weights of all schemes read the same rows: padded to whole chunks of 32 columns of an unquantized weight, a quantized
+// one's chunk has more.
+llvm::FailureOr<RoundedRows> StepLowering::bf16Input(llm::LinearOp op) {
+  llm::WeightOp matrix = llm::lookupWeight(op, op.getWeightAttr());
+  auto parsed = llm::parseScheme(matrix.getScheme());
+  int64_t columns = llm::getColumns(op.getInput());
+  RoundedRows rows;
+  rows.chunks = parsed ? roundUp(columns, 2 * parsed->group) / 32 : ceilDiv(columns, 32);
+  rows.runs = ceilDiv(rows.chunks * 32, kRunColumns);
+  return roundedInput(op, "bf16", "", rows);
+}
+
+// `rows`: sizes; its buffers are made here, or found if another linear rounds the same.
+llvm::FailureOr<RoundedRows> StepLowering::roundedInput(llm::LinearOp op, llvm::StringRef out, llvm::StringRef scheme,
+                                                        RoundedRows rows) {
   NormAttrs norm = normOf(op);
   int64_t columns = llm::getColumns(op.getInput());
   if (norm.kind && (failed(vectorOf(op, norm.weight, columns)) || (norm.bias && failed(vectorOf(op, norm.bias, columns)))))
     return failure();
-  NormKey key = normKey(op.getInput(), norm, scheme);
-  if (auto found = quantized.find(key); found != quantized.end()) return found->second;
+  NormKey key = normKey(op.getInput(), norm, (out + scheme + "/" + llvm::Twine(rows.chunks)).str());
+  if (auto found = rounded.find(key); found != rounded.end()) return found->second;
 
   View input = views.lookup(op.getInput());
-  exec::Symbol rows = rowClass(input);
-  QuantizedRows out;
-  out.chunks = ceilDiv(columns, 2 * parsed->group);
-  int64_t padded = out.chunks * 2 * parsed->group;
-  out.scales = ceilDiv(padded, 128);
-  out.q = newBuffer("q", "i8", rows, padded);
-  out.corr = newBuffer("corr", "i32", rows, padded / parsed->group * 4);
-  out.scale = newBuffer("scale", "f32", rows, ceilDiv(padded, kScaleColumns) * 4);
+  exec::Symbol symbolOfRows = rowClass(input);
+  if (auto parsed = llm::parseScheme(scheme)) {
+    int64_t padded = rows.chunks * 2 * parsed->group;
+    rows.buffers = {newBuffer("q", "i8", symbolOfRows, padded),
+                    newBuffer("corr", "i32", symbolOfRows, padded / parsed->group * 4),
+                    newBuffer("scale", "f32", symbolOfRows, rows.runs * 4)};
+  } else {
+    // A tier without the bf16 dot keeps the rounded values as f32.
+    rows.buffers = {newBuffer("rounded", "f32", symbolOfRows, rows.chunks * 32 * 4)};
+  }
   Operands operands;
   Scalars scalars;
   normHead(input, norm, operands, scalars);
-  operands.append({operand(out.q), operand(out.corr), operand(out.scale)});
-  scalars.append({number(out.chunks), symbol(input.gathered ? exec::Symbol::Tokens : rows),
-                  number(ceilDiv(padded, kScaleColumns))});
-  dispatch(normKernel(norm, input.gathered.has_value(), "int8", scheme), operands, scalars);
-  quantized[key] = out;
-  return out;
+  for (unsigned buffer : rows.buffers) operands.push_back(operand(buffer));
+  scalars.append({number(rows.chunks), symbol(input.gathered ? exec::Symbol::Tokens : symbolOfRows), number(rows.runs)});
+  dispatch(normKernel(norm, input.gathered.has_value(), out, scheme), operands, scalars);
+  rounded[key] = rows;
+  return rows;
 }
 
 // ---- the linear ------------------------------------------------------------------------------------------------------
 
 static std::string linearName(llvm::StringRef scheme, llvm::StringRef element, llvm::StringRef activations, bool gated) {
   std::string name = "linear_" + (scheme == "none" ? element : scheme).str();
-  if (scheme != "none") name += ("_" + activations).str();
+  if (scheme != "none" || activations != "float") name += ("_" + activations).str();
   return gated ? name + "_gated" : name;
 }
 
 llvm::LogicalResult StepLowering::lowerLinear(llm::LinearOp op) {
   if (op.getAdapter()) return op.emitOpError("has an adapter; adapters are not built yet");
-  if (op.getActivations() != "float" && op.getActivations() != "int8")
-    return op.emitOpError("has ") << op.getActivations() << " activations; the CPU has float and int8";
+  llvm::StringRef activations = op.getActivations();
   llm::WeightOp matrix = llm::lookupWeight(op, op.getWeightAttr());
   auto type = llvm::cast<mlir::RankedTensorType>(matrix.getType());
   llvm::StringRef scheme = matrix.getScheme(), element = elementName(type.getElementType());
   auto parsed = llm::parseScheme(scheme);
   if (parsed) element = "f32"; // of no meaning then, and equal kernels are to be equal
   int64_t K = type.getDimSize(1), N = llm::getColumns(op.getResult());
-  bool int8 = op.getActivations() == "int8";
+  bool int8 = activations == "int8", tiled = int8 || activations == "bf16";
 
   View input = views.lookup(op.getInput());
   exec::Symbol rows = rowClass(input);
   Operands operands;
   llvm::SmallVector<View> reads, rowOperands;
-  llvm::FailureOr<QuantizedRows> quantizedRows = failure();
-  if (int8) {
-    quantizedRows = quantizedInput(op, scheme);
-    if (failed(quantizedRows)) return failure();
-    operands.append({operand(quantizedRows->q), operand(quantizedRows->corr), operand(quantizedRows->scale)});
+  if (tiled) {
+    auto tiles = int8 ? int8Input(op, scheme) : bf16Input(op);
+    if (failed(tiles)) return failure();
+    for (unsigned buffer : tiles->buffers) operands.push_back(operand(buffer));
   } else {
     auto view = op.getNorm() ? normedInput(op) : rowsOf(op.getInput(), op);
     if (failed(view)) return failure();
@@ -188,15 +210,15 @@ llvm::LogicalResult StepLowering::lowerLinear(llm::LinearOp op) {
   View out = resultRows("linear", op.getResult(), rows, rowOperands, reads);
   operands.push_back(operand(out));
 
-  int64_t chunks = parsed ? ceilDiv(K, 2 * parsed->group) : K;
+  int64_t chunks = parsed ? ceilDiv(K, 2 * parsed->group) : tiled ? ceilDiv(K, 32) : K;
   Scalars scalars{symbol(rows), number(K), number(N), number(ceilDiv(N, 16)), number(chunks),
-                  number(int8 ? 0 : input.ld), number(out.ld)};
+                  number(tiled ? 0 : input.ld), number(out.ld)};
   for (const View &view : rowOperands) scalars.push_back(number(view.ld));
-  if (int8) scalars.push_back(number(ceilDiv(chunks * 2 * parsed->group, kScaleColumns)));
-  auto kernel = kernels.get(linearName(scheme, element, op.getActivations(), op.getGated()), "linear",
+  if (int8) scalars.push_back(number(ceilDiv(chunks * 2 * parsed->group, kRunColumns)));
+  auto kernel = kernels.get(linearName(scheme, element, activations, op.getGated()), "linear",
                             config({{"scheme", builder.getStringAttr(scheme)},
                                     {"element", builder.getStringAttr(element)},
-                                    {"activations", builder.getStringAttr(op.getActivations())},
+                                    {"activations", builder.getStringAttr(activations)},
                                     {"gated", builder.getBoolAttr(op.getGated())},
                                     {"rows", builder.getI64IntegerAttr(int64_t(rowOperands.size()))},
                                     {"vectors", builder.getI64IntegerAttr(int64_t(op.getVectors().size()))}}),

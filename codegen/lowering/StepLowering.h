@@ -24,10 +24,11 @@ struct View {
   std::optional<exec::Symbol> gathered = std::nullopt;
 };
 
-// A linear's input as int8 rows: buffers, and the chunks and scales of a row.
-struct QuantizedRows {
-  unsigned q = 0, corr = 0, scale = 0;
-  int64_t chunks = 0, scales = 0;
+// A linear's input rounded into tiles: three buffers of int8 rows, one of bf16 rows; the chunks of a row, and its runs of
+// 128 columns.
+struct RoundedRows {
+  llvm::SmallVector<unsigned, 3> buffers;
+  int64_t chunks = 0, runs = 0;
 };
 
 // Attention in parts: where they leave their segments, for docs/kernels.md's attention_combine.
@@ -113,7 +114,10 @@ private:
 
   // Norms and quantized rows (LowerLinear.cpp)
   llvm::LogicalResult emitNorm(mlir::Operation *op, const View &input, const NormAttrs &norm, const View &out);
-  llvm::FailureOr<QuantizedRows> quantizedInput(llm::LinearOp op, llvm::StringRef scheme);
+  llvm::FailureOr<RoundedRows> int8Input(llm::LinearOp op, llvm::StringRef scheme);
+  llvm::FailureOr<RoundedRows> bf16Input(llm::LinearOp op);
+  llvm::FailureOr<RoundedRows> roundedInput(llm::LinearOp op, llvm::StringRef out, llvm::StringRef scheme,
+                                            RoundedRows rows);
   llvm::FailureOr<View> normedInput(llm::LinearOp op);
   NormAttrs normOf(llm::LinearOp op);
   llvm::FailureOr<mlir::FlatSymbolRefAttr> vectorOf(mlir::Operation *op, mlir::FlatSymbolRefAttr name, int64_t size);
@@ -145,10 +149,10 @@ private:
   llvm::DenseMap<mlir::Value, Root> roots;
   mlir::Value logits, hidden; // what the step returns; hidden may be null
 
-  // Copies that several linears share: by input, norm and scheme.
+  // Copies that several linears share: by input, norm, and what it is rounded for.
   using NormKey = std::tuple<void *, int, void *, void *, double, std::string>;
-  NormKey normKey(mlir::Value input, const NormAttrs &norm, llvm::StringRef scheme);
-  std::map<NormKey, QuantizedRows> quantized;
+  NormKey normKey(mlir::Value input, const NormAttrs &norm, llvm::StringRef rounding);
+  std::map<NormKey, RoundedRows> rounded;
   std::map<NormKey, View> normed;
   llvm::DenseMap<mlir::Attribute, View> ropeTables; // by RopeAttr, kind left out
 };

@@ -1,6 +1,8 @@
 #include "codegen/reference/Epilogue.h"
 #include "codegen/reference/Step.h"
 
+#include <cmath>
+
 namespace llmc::reference {
 
 // The input after the prologue's norm and the rounding of `activations`.
@@ -20,8 +22,11 @@ llvm::Expected<Values> Step::linearInput(llm::LinearOp op) {
   }
   if (op.getActivations() == "int8")
     return roundInt8(x, input.rows(), input.columns);
-  if (op.getActivations() == "bf16")
+  if (op.getActivations() == "bf16") {
+    for (double &value : x)
+      value = std::abs(value) < 0x1p-100 ? 0 : value;
     roundAll(Element::BF16, x);
+  }
   return x;
 }
 

@@ -24,7 +24,8 @@ void addCompileFlags(CLI::App &app, CompileFlags &flags) {
   app.add_option("--quantization", flags.quantization, "auto, none, q8_g32, q4_g32, q4_g128, ...");
   app.add_option("--dtype", flags.dtype, "auto, float32, bfloat16 or float16: unquantized tensors");
   app.add_option("--activations", flags.activations,
-                 "of quantized linears: int8 or float; default int8, float with --target vulkan");
+                 "of quantized linears: int8, bf16 or float; default int8, float with --target vulkan; "
+                 "bf16 also of bf16 weights");
   app.add_option("--kv-cache-dtype", flags.kvCacheDtype, "auto, f32, bf16, f16 or int8");
   app.add_option("--max-model-len", flags.maxModelLen, "default of llmrt; the config's length");
   app.add_option("--max-num-batched-tokens", flags.maxNumBatchedTokens, "default of llmrt; 512");
@@ -140,9 +141,9 @@ static llvm::Expected<std::string> choose(llvm::StringRef flag, llvm::StringRef 
 // One program serves all targets of an artifact, so they share the activations too.
 static llvm::Expected<std::string> resolveActivations(const CompileFlags &flags, bool vulkan) {
   if (flags.activations.empty()) return std::string(vulkan ? "float" : "int8");
-  auto activations = choose("--activations", flags.activations, "", {"int8", "float"}, {"bf16"});
-  if (activations && *activations == "int8" && vulkan)
-    return usageError("--activations int8 is not built yet for --target vulkan; there is float");
+  auto activations = choose("--activations", flags.activations, "", {"int8", "bf16", "float"}, {});
+  if (activations && *activations != "float" && vulkan)
+    return usageError("--activations " + *activations + " is not built yet for --target vulkan; there is float");
   return activations;
 }
 

@@ -83,6 +83,7 @@ TEST_F(Driver, WrongUsageIsTwo) {
 TEST_F(Driver, WhatIsNotBuiltIsRefusedByName) {
   expectUsage({"compile", kModel, "--target", "cuda"}, "--target cuda is not built yet");
   expectUsage({"compile", kModel, "--target", "cpu,vulkan", "--activations", "int8"}, "int8 is not built yet for --target");
+  expectUsage({"compile", kModel, "--target", "vulkan", "--activations", "bf16"}, "bf16 is not built yet for --target");
   expectUsage({"compile", kModel, "--target", "vulkan", "--cpu-tier", "native"}, "go with --target cpu");
   expectUsage({"compile", kModel, "--target", "tpu"}, "--target tpu is not known");
   expectUsage({"compile", kModel, "--gpu-arch", "sm_90"}, "--gpu-arch is not built yet");
@@ -90,7 +91,7 @@ TEST_F(Driver, WhatIsNotBuiltIsRefusedByName) {
   expectUsage({"compile", kModel, "--quantization", "q3_k"}, "--quantization q3_k is not known; there are auto, none, q");
   expectUsage({"compile", kModel, "--dtype", "float64"}, "there are auto, float32, bfloat16, float16");
   expectUsage({"compile", kModel, "--kv-cache-dtype", "fp8"}, "--kv-cache-dtype fp8 is not built yet");
-  expectUsage({"compile", kModel, "--activations", "bf16"}, "--activations bf16 is not built yet");
+  expectUsage({"compile", kModel, "--activations", "fp8"}, "--activations fp8 is not known; there are int8, bf16, float");
   expectUsage({"compile", "model.gguf"}, "GGUF is not built yet");
   expectUsage({"diff", "a", "--with", "b"}, "diff is not built yet");
 }

@@ -137,7 +137,7 @@ llvm::Expected<ModelInfo> describeModel(const CompileOptions &options, const Che
   }
   model.dtype = effectiveDtype(options, module);
   model.quantization = options.quantization;
-  model.activations = options.quantization == "none" ? "float" : options.activations;
+  model.activations = options.quantization != "none" || options.activations == "bf16" ? options.activations : "float";
   model.kvCacheDtype = effectiveKvElement(options, module);
   auto beginId = firstId(checkpoint, "bos_token_id", vocabulary);
   if (!beginId) beginId = addedTokenId(checkpoint, "bos_token", vocabulary);

@@ -20,7 +20,7 @@ struct CompileOptions {
   std::vector<std::string> tiers;    // of the CPU; known names, in the registry's order, none twice; none without it
   bool vulkan = false;               // code for Vulkan
   std::string quantization = "none"; // a scheme's name
-  std::string activations = "int8";  // of quantized linears: int8 or float
+  std::string activations = "int8";  // of quantized linears: int8, bf16 or float; of bf16 weights: bf16, else float
   std::string dtype;                 // "float32", "bfloat16", "float16"; empty: the config's
   std::string kvCacheDtype;          // "f32", "bf16", "f16", "int8"; empty: f32 for float32 models, else bf16
   std::optional<uint64_t> randomSeed; // made-up weights

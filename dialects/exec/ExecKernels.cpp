@@ -33,9 +33,9 @@ static const Kind *findKind(StringRef name) {
       {"embed", false, {{"scheme", String}, {"element", String, elements}, {"scale", Real}, {"positions", Flag}}},
       {"norm", false,
        {{"kind", String, "none|rms|layer"}, {"epsilon", Real}, {"bias", Flag}, {"gather", Flag},
-        {"out", String, "f32|int8"}, {"scheme", String, nullptr, false}}},
+        {"out", String, "f32|int8|bf16"}, {"scheme", String, nullptr, false}}},
       {"linear", true,
-       {{"scheme", String}, {"element", String, elements}, {"activations", String, "float|int8"}, {"gated", Flag},
+       {{"scheme", String}, {"element", String, elements}, {"activations", String, "float|int8|bf16"}, {"gated", Flag},
         {"rows", Integer}, {"vectors", Integer}}},
       {"rope_table", false,
        {{"scaling", String, "static|dynamic"}, {"factor", Real, nullptr, false}, {"attention_factor", Real},
@@ -95,6 +95,8 @@ static LogicalResult verifyScheme(KernelOp op) {
     return op.emitOpError("int8 needs the quantization scheme of the weight");
   if (kind == "norm" && !needsGroups && !scheme.empty())
     return op.emitOpError("config 'scheme' belongs to out = \"int8\"");
+  if (op.getString("activations") == "bf16" && !llm::parseScheme(scheme) && op.getString("element") != "bf16")
+    return op.emitOpError("bf16 activations need a quantized weight or one of bf16");
   return success();
 }
 
@@ -206,7 +208,7 @@ static void shapeNorm(KernelOp op, KernelShape &shape) {
   if (op.getString("out") == "int8")
     append(shape.operands, {"corr", "scale"});
   append(shape.scalars, {"n", "K", "Kv", "ldx", "ldo", "T"});
-  if (op.getString("out") == "int8")
+  if (op.getString("out") != "f32")
     append(shape.scalars, {"A"});
 }
 

@@ -194,6 +194,9 @@ LogicalResult LinearOp::verifySymbolUses(SymbolTableCollection &tables) {
     return emitOpError("a gated linear's weight is interleaved, another's is not");
   if (getActivations() == "int8" && weight.getScheme() == "none")
     return emitOpError("int8 activations need a quantized weight; ") << getWeightAttr() << " has scheme none";
+  if (getActivations() == "bf16" && weight.getScheme() == "none" && !weight.getElement().isBF16())
+    return emitOpError("bf16 activations need a quantized weight or one of bf16; ")
+           << getWeightAttr() << " is " << weight.getTensorType();
   for (auto vector : getVectors().getAsRange<FlatSymbolRefAttr>())
     if (failed(verifyVector(*this, tables, vector, rows, weight.getInterleave())))
       return failure();

@@ -45,12 +45,21 @@ struct QuantizeLinear : llmc::impl::QuantizeLinearBase<QuantizeLinear> {
       for (auto weight : module.getOps<WeightOp>())
         if (weight.isMatrix())
           weight.setType(RankedTensorType::get(weight.getTensorType().getShape(), stored));
-    std::string rounding = scheme == "none" ? std::string("float") : activations;
+    // int8, the default, is of quantized weights alone.
+    StringRef rounding = scheme != "none" || activations == "bf16" ? StringRef(activations) : "float";
     SymbolTable table(module);
-    module.walk([&](LinearOp linear) {
-      table.lookup<WeightOp>(linear.getWeight()).setScheme(scheme);
+    WalkResult result = module.walk([&](LinearOp linear) -> WalkResult {
+      auto weight = table.lookup<WeightOp>(linear.getWeight());
+      if (scheme == "none" && rounding == "bf16" && !weight.getElement().isBF16())
+        return linear.emitError("bf16 activations multiply quantized weights or bf16 ones, @")
+               << linear.getWeight() << " is " << weight.getTensorType()
+               << "; choose a quantization, bf16 as the element or float activations";
+      weight.setScheme(scheme);
       linear.setActivations(rounding);
+      return WalkResult::advance();
     });
+    if (result.wasInterrupted())
+      signalPassFailure();
   }
 };
 

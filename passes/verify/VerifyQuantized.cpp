@@ -15,7 +15,7 @@ struct VerifyQuantized : llmc::impl::VerifyQuantizedBase<VerifyQuantized> {
   using VerifyQuantizedBase::VerifyQuantizedBase;
 
   void runOnOperation() override {
-    std::string rounding = scheme == "none" ? std::string("float") : activations;
+    StringRef rounding = scheme != "none" || activations == "bf16" ? StringRef(activations) : "float";
     SymbolTable table(getOperation());
     llvm::DenseSet<StringRef> multiplied;
     WalkResult result = getOperation().walk([&](LinearOp linear) -> WalkResult {

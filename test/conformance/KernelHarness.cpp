@@ -6,14 +6,36 @@
 
 #include <cmath>
 #include <cstring>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <sys/mman.h>
 
 namespace llmc::conformance {
+
+#if defined(__x86_64__)
+static bool hasAvxVnni() {
+  uint32_t a, b, c, d;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
+}
+static bool hasAvx512Vnni() { return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"); }
+#endif
+
+// The tier as this machine can run it. Where vpdpbusd of 256 bits exists in its AVX-512 form only, the same code is
+// encoded so.
+static codegen::CpuTier tierOf(const std::string &name) {
+  codegen::CpuTier tier = *codegen::findCpuTier(name);
+#if defined(__x86_64__)
+  if (name == "x86-64-v3-vnni" && !hasAvxVnni()) tier.llvmFeatures = "+avx512vl,+avx512vnni";
+#endif
+  return tier;
+}
 
 std::vector<std::string> runnableTiers() {
   std::vector<std::string> tiers;
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) tiers.push_back("x86-64-v3");
+  if (__builtin_cpu_supports("avx2") && (hasAvxVnni() || hasAvx512Vnni())) tiers.push_back("x86-64-v3-vnni");
   if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
     tiers.push_back("x86-64-v4");
     if (__builtin_cpu_supports("avx512vnni")) tiers.push_back("x86-64-v4-vnni");
@@ -34,7 +56,7 @@ Kernel::Kernel(const std::string &text, const std::string &tier) {
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   if (!module) abort();
   llvm::SmallVector<exec::KernelOp> kernels(module->getOps<exec::KernelOp>());
-  auto segment = codegen::buildCpuSegment(kernels, *codegen::findCpuTier(tier));
+  auto segment = codegen::buildCpuSegment(kernels, tierOf(tier));
   if (!segment) llvm::report_fatal_error(segment.takeError());
   bytes_ = segment->bytes.size();
   image_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

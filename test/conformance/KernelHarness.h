@@ -34,6 +34,7 @@ public:
   llmrt_kernel function(int64_t rows) const;
   int64_t items(const std::vector<int64_t> &scalars) const;
   int64_t scratchBytes(const std::vector<int64_t> &scalars) const;
+  int64_t grain(int64_t rows) const { return variant(rows).grain; }
 
 private:
   const llmrt_code_header &header() const { return *static_cast<const llmrt_code_header *>(image_); }

@@ -1,10 +1,13 @@
-// linear and the norm kernel that rounds its input, in every scheme, against the oracle and bit for bit between row
+// linear and the norm kernels that round its input, in every scheme, against the oracle and bit for bit between row
 // counts, pieces and tiers.
 #include "codegen/reference/Oracle.h"
 #include "codegen/schemes/Scheme.h"
 #include "test/conformance/KernelHarness.h"
 
 #include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
 
 namespace llmc::conformance {
 namespace {
@@ -60,6 +63,24 @@ Int8Input quantize(const Case &c, const std::vector<float> &x, int64_t n, const 
   return out;
 }
 
+// Columns that the scalar C of a linear on bf16 inputs counts.
+int64_t bf16Chunk(const Case &c) {
+  const Scheme *scheme = findScheme(c.scheme);
+  return scheme ? scheme->columnsPerChunk() : 32;
+}
+
+// The bf16 buffer of `x`, made by the norm kernel; f32 on tiers that multiply in f32.
+std::vector<char> roundToBf16(const Case &c, const std::vector<float> &x, int64_t n, const std::string &tier, Guard guard,
+                              int64_t piece) {
+  const Kernel &kernel = cachedKernel("exec.kernel @k \"norm\" {kind = \"none\", epsilon = 0.0 : f64, bias = false, "
+                                      "gather = false, out = \"bf16\"}", tier);
+  int64_t kp = ceilDiv(c.K, bf16Chunk(c)) * bf16Chunk(c);
+  std::vector<int64_t> scalars = {n, c.K, ceilDiv(c.K, 16), c.K, kp / 32, n, ceilDiv(kp, 128)};
+  std::vector<char> input = bytesOf(x), out(kernel.extent(1, scalars));
+  kernel.run({&input, &out}, scalars, guard, piece);
+  return out;
+}
+
 std::vector<float> runLinear(const Case &c, const PackedWeight &weight, const std::vector<float> &x, int64_t n,
                              const std::string &tier, Guard guard = Guard::End, int64_t piece = INT64_MAX) {
   const Kernel &kernel = cachedKernel(linearText(c, false), tier);
@@ -72,15 +93,27 @@ std::vector<float> runLinear(const Case &c, const PackedWeight &weight, const st
     scalars[5] = 0;
     scalars.push_back(ceilDiv(chunks * scheme->columnsPerChunk(), 128));
     kernel.run({&rounded.q, &rounded.corr, &rounded.scale, &bytes, &out}, scalars, guard, piece);
+  } else if (c.activations == "bf16") {
+    std::vector<char> rounded = roundToBf16(c, x, n, tier, guard, piece);
+    scalars[4] = ceilDiv(c.K, bf16Chunk(c)), scalars[5] = 0;
+    kernel.run({&rounded, &bytes, &out}, scalars, guard, piece);
   } else {
     kernel.run({&input, &bytes, &out}, scalars, guard, piece);
   }
   return valuesOf<float>(out);
 }
 
+// What docs/kernels.md says of bf16 rows.
+std::vector<double> roundBf16(std::vector<double> values) {
+  for (double &value : values) value = std::abs(value) < 0x1p-100 ? 0 : value;
+  reference::roundAll(reference::Element::BF16, values);
+  return values;
+}
+
 std::vector<double> expectedLinear(const Case &c, const PackedWeight &weight, const std::vector<float> &x, int64_t n) {
   std::vector<double> input = toDouble(x);
   if (c.activations == "int8") input = reference::roundInt8(input, n, c.K);
+  if (c.activations == "bf16") input = roundBf16(input);
   return reference::linear(input, n, c.K, weight.values, c.N);
 }
 
@@ -91,6 +124,12 @@ const std::vector<Case> kCases = {
     {"q4_g32", "f32", "int8", 48, 64},   {"q4_g32", "f32", "int8", 172, 40}, {"q4_g32", "f32", "int8", 2880, 24},
     {"q4_g64", "f32", "int8", 352, 48},  {"q4_g128", "f32", "int8", 48, 64}, {"q4_g128", "f32", "int8", 2880, 24},
     {"q4_g32", "f32", "float", 172, 40}, {"q8_g32", "f32", "float", 352, 24}, {"q4_g128", "f32", "float", 2880, 24},
+    {"q4_g32", "f32", "bf16", 48, 64},   {"q4_g32", "f32", "bf16", 172, 40}, {"q4_g32", "f32", "bf16", 352, 33},
+    {"q4_g32", "f32", "bf16", 2880, 24}, {"q4_g64", "f32", "bf16", 48, 40},  {"q4_g64", "f32", "bf16", 2880, 24},
+    {"q4_g128", "f32", "bf16", 172, 64}, {"q4_g128", "f32", "bf16", 352, 24}, {"q8_g32", "f32", "bf16", 48, 40},
+    {"q8_g32", "f32", "bf16", 2880, 24}, {"q8_g128", "f32", "bf16", 172, 40}, {"q8_g128", "f32", "bf16", 352, 48},
+    {"none", "bf16", "bf16", 48, 64},    {"none", "bf16", "bf16", 172, 40},  {"none", "bf16", "bf16", 352, 33},
+    {"none", "bf16", "bf16", 2880, 24},
 };
 
 TEST(LinearKernels, AgreeWithTheOracle) {
@@ -103,6 +142,38 @@ TEST(LinearKernels, AgreeWithTheOracle) {
         EXPECT_LT(relativeError(y, expectedLinear(c, weight, x, n)), 1e-5)
             << c.scheme << " " << c.element << " K " << c.K << " n " << n << " on " << tier;
       }
+}
+
+// Where docs/kernels.md puts column `column` of row `row` of n, and what is there.
+float bf16At(const std::vector<char> &tiles, int64_t n, int64_t kp, int64_t row, int64_t column) {
+  static constexpr int64_t kPlaces[8] = {0, 2, 4, 6, 1, 3, 5, 7}; // in the order of the pairs: 0 2, 4 6, 1 3, 5 7
+  int64_t tile = row / 16, rows = std::min<int64_t>(16, n - 16 * tile), bytes = tiles.size() / (n * kp);
+  int64_t place = kPlaces[column % 8], pair = column / 8 * 4 + place % 4;
+  int64_t at = (16 * tile * kp + (pair * rows + row % 16) * 2 + place / 4) * bytes;
+  uint32_t bits = 0;
+  std::memcpy(reinterpret_cast<char *>(&bits) + 4 - bytes, tiles.data() + at, bytes);
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+TEST(LinearKernels, InputsAreRoundedToBf16) {
+  Case c{"none", "bf16", "bf16", 40, 16};
+  int64_t n = 19, kp = 64;
+  std::vector<float> x = randomFloats(n * c.K, 4), special = {1.00390625f, 1.01171875f, -1.00390625f, 0x1p-100f, 0x1.8p-101f,
+                                                             -0x1p-140f, INFINITY, 3.4e38f, -0.0f, 0x1.fffffep-101f};
+  std::copy(special.begin(), special.end(), x.begin() + 5 * c.K);
+  x[17 * c.K] = NAN;
+  std::vector<double> expected = roundBf16(toDouble(x));
+  for (const std::string &tier : runnableTiers()) {
+    std::vector<char> tiles = roundToBf16(c, x, n, tier, Guard::End, 3);
+    for (int64_t row = 0; row < n; ++row)
+      for (int64_t column = 0; column < kp; ++column) {
+        float value = bf16At(tiles, n, kp, row, column), wanted = column < c.K ? float(expected[row * c.K + column]) : 0;
+        if (std::isnan(wanted)) EXPECT_TRUE(std::isnan(value)) << tier;
+        else EXPECT_EQ(value, wanted) << "row " << row << " column " << column << " on " << tier;
+      }
+  }
 }
 
 TEST(LinearKernels, OneOrderForEveryRowCountAndTier) {
@@ -123,9 +194,37 @@ TEST(LinearKernels, OneOrderForEveryRowCountAndTier) {
   }
 }
 
+// Every product as large as it gets, all of one sign: no sum on the way may be too narrow.
+TEST(LinearKernels, LargestSumsAreExact) {
+  for (const std::string &tier : runnableTiers())
+    for (const char *scheme : {"q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g128"}) {
+      Case c{scheme, "f32", "int8", 512, 32};
+      int64_t n = 18, group = findScheme(scheme)->group, bits = findScheme(scheme)->bits;
+      std::vector<float> weight(c.N * c.K, bits == 4 ? 7 : 127), x(n * c.K, 1);
+      // The scale is 1 for a group with the least of all integers; that and the others are exact.
+      for (int64_t i = 0; i < c.N * c.K; i += group) weight[i] = bits == 4 ? -8 : -127;
+      for (int64_t row = 1; row < n; row += 2) std::fill_n(x.begin() + row * c.K, c.K, -1);
+      PackedWeight packed{packRows(scheme, "f32", weight, c.N, c.K), {weight.begin(), weight.end()}};
+      std::vector<float> y = runLinear(c, packed, x, n, tier);
+      EXPECT_LT(relativeError(y, expectedLinear(c, packed, x, n)), 1e-6) << scheme << " on " << tier;
+    }
+}
+
+// Tiers that this machine cannot run are at least compiled: an instruction that a tier lacks would be an error.
+TEST(LinearKernels, EveryTierHasCode) {
+  for (const codegen::CpuTier &tier : codegen::cpuTiers())
+    for (const Case &c : {Case{"q4_g32", "f32", "int8", 64, 48}, Case{"q8_g128", "f32", "int8", 64, 48},
+                          Case{"q4_g64", "f32", "bf16", 64, 48}, Case{"none", "bf16", "bf16", 64, 48}}) {
+      std::vector<int64_t> scalars = {3, c.K, c.N, 3, 1, 0, c.N};
+      if (c.activations == "int8") scalars.push_back(1);
+      EXPECT_EQ(cachedKernel(linearText(c, false), tier.name).items(scalars), 3) << c.scheme << " for " << tier.name;
+    }
+}
+
 TEST(LinearKernels, GatedProductsMatch) {
   for (const std::string &tier : runnableTiers())
-    for (Case c : {Case{"q4_g32", "f32", "int8", 172, 40, true}, Case{"none", "f32", "float", 48, 36, true}}) {
+    for (Case c : {Case{"q4_g32", "f32", "int8", 172, 40, true}, Case{"none", "f32", "float", 48, 36, true},
+                   Case{"q8_g128", "f32", "bf16", 172, 40, true}}) {
       int64_t n = 19, rows = 2 * ceilDiv(c.N, 16) * 16;
       PackedWeight weight = packWeight(c, rows, 5); // block 2i gate, block 2i + 1 up
       std::vector<float> x = randomFloats(n * c.K, 6);

@@ -75,6 +75,32 @@ def check_llamas(options, work, tally):
                             f"{name} {scheme}: mean NLL {score['mean_nll']} for {nll['mean_nll']}")
 
 
+def depth(folder):
+    """Linears that follow one another: four a layer and the head."""
+    config = json.loads((folder / "config.json").read_text())
+    return 4 * config.get("num_hidden_layers", config.get("n_layer")) + 1
+
+
+def check_bf16(options, work, tally):
+    """Inputs rounded to bf16 against inputs as they are, of the same weights. A rounding is off by 2^-9 at most, in each
+    value; to first order the roundings of linears that follow one another add up."""
+    ids, out = work / "ids.txt", work / "logits.npy"
+    for folder, sequences in quantized_models():
+        ids.write_text("".join(",".join(map(str, row)) + "\n" for row in sequences))
+        for weights in (["q8_g32"], ["q4_g128"], ["none", "--dtype", "bfloat16"]):
+            rows = []
+            for activations in ("float", "bf16"):
+                artifact = compile_model(options, folder, work, "--activations", activations, "--kv-cache-dtype", "f32",
+                                         "--quantization", *weights)
+                programs.run(options.llmrt, "logits", artifact, "--batch", ids, "-o", out)
+                artifact.unlink()
+                rows.append(npy.read(out)[1])
+            error = math.dist(*rows) / math.hypot(*rows[0])
+            bound = depth(folder) * 2**-9
+            print(f"{folder.name:24} {weights[0]:8} bf16 inputs {error:.4f} of {bound:.4f}", flush=True)
+            tally.check(0 < error <= bound, f"{folder.name} {weights[0]}: bf16 inputs are off by {error}, more than {bound}")
+
+
 SCHEMES = ("q8_g32", "q8_g128", "q4_g32", "q4_g64", "q4_g128")
 FAMILIES = ("llama-wide", "mistral-window", "qwen2-window", "qwen3-base", "gpt2-base")
 
@@ -114,6 +140,7 @@ def main():
     parser = programs.arguments(__doc__)
     parser.add_argument("--only", help="a regular expression on the golden models' names; nothing else is checked")
     parser.add_argument("--llamas", action="store_true", help="with --only: the two small Llamas too")
+    parser.add_argument("--bf16", action="store_true", help="with --only: bf16 activations too")
     parser.add_argument("--quantized", action="store_true", help="the relative error of each scheme and nothing else")
     options = parser.parse_args()
     work, tally = programs.work_folder(options), programs.Tally()
@@ -121,6 +148,8 @@ def main():
         report_quantized(options, work, tally)
         tally.finish()
     check_models(options, work, tally)
+    if options.bf16 or not options.only:
+        check_bf16(options, work, tally)
     if not options.only:
         check_sort(options, work, tally)
     if options.llamas or not options.only:

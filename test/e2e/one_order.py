@@ -73,20 +73,22 @@ def main():
     config.mkdir(exist_ok=True)
     (config / "config.json").write_text(json.dumps(MODEL))
     tiers = [tier for tier in options.tiers.split(",") if tier] or programs.machine_tiers()
-    configurations = [("none", "f32"), ("q4_g32", "f32"), ("none", "bf16"), ("none", "f16"), ("none", "int8")]
+    configurations = [("none", "f32"), ("q4_g32", "f32"), ("none", "bf16"), ("none", "f16"), ("none", "int8"),
+                      ("q4_g32", "f32", "--activations", "bf16"),
+                      ("none", "f32", "--activations", "bf16", "--dtype", "bfloat16")]
     if options.vulkan:
-        tiers, configurations = ["vulkan"], configurations[:-1]  # no int8 pages yet
+        tiers, configurations = ["vulkan"], configurations[:4]  # no int8 pages, no bf16 activations yet
     target = ["--target", "vulkan"] if options.vulkan else ["--cpu-tier", ",".join(tiers)]
-    for scheme, cache in configurations:
-        artifact = work / f"order-{scheme}-{cache}.fbs"
+    for scheme, cache, *flags in configurations:
+        artifact = work / ("-".join(["order", scheme, cache, *flags[1:2]]) + ".fbs")
         programs.run(options.llmc, "compile", config, "--weights", "random:7", "--quantization", scheme, "-o", artifact,
-                     "-q", *target, "--kv-cache-dtype", cache)
-        quick = options.quick or cache != "f32"
+                     "-q", *target, "--kv-cache-dtype", cache, *flags)
+        quick = options.quick or cache != "f32" or bool(flags)
         results = [check(options, artifact, work, tally, random.Random(options.seed), tier, quick) for tier in tiers]
         for tier, result in zip(tiers[1:], results[1:]):
             if cache == "bf16" and tier.endswith("bf16"):
                 continue  # the bf16 dot rounds queries and weights of values: other arithmetic, one order of its own
-            tally.check(result == results[0], f"{scheme}, {cache} pages: {tier} and {tiers[0]} differ")
+            tally.check(result == results[0], f"{artifact.stem}: {tier} and {tiers[0]} differ")
     tally.finish()
 
 

@@ -11,6 +11,9 @@ extern const KindEmitter kEmbed, kNorm, kLinear, kRopeTable, kRope, kCacheWrite,
 
 // ---- shared by several kinds ----
 
+// Rows of the step in a tile of rounded inputs, which norms write and linears read.
+inline constexpr int64_t kTileRows = 16;
+
 // s(i): scalar i as an expression.
 inline Expression s(int index) { return Expression::scalar(index); }
 

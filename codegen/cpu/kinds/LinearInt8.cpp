@@ -1,7 +1,7 @@
 // The linear on int8 inputs: an exact int32 dot in each weight group, an fma chain over the weight scales of the groups
-// that share an activation scale, an fma chain over those. One vector of outputs by up to 8 rows of the step: their dots, parts and sums fill the registers.
+// that share an activation scale (a part), an fma chain over the activation scales of these.
 #include "codegen/cpu/Dot.h"
-#include "codegen/cpu/kinds/Linear.h"
+#include "codegen/cpu/kinds/LinearTiles.h"
 
 namespace llmc::cpu {
 
@@ -9,187 +9,189 @@ using namespace mlir;
 
 namespace {
 
-constexpr int64_t kTileRows = 16;
 constexpr int64_t kScaleColumns = 128;
-constexpr int64_t kPanelBytes = 384 << 10; // of weights that stay in L2 while the tiles of rows pass
 constexpr int64_t kPrefetchAhead = 8 << 10;
+constexpr int64_t kRegisterSums = 8; // vectors of parts, and as many of sums, that stay in registers beside the dots
 
-struct Int8Linear {
-  KernelBuilder &k;
-  const LinearConfig &config;
-  const LinearDispatch &d;
+class Int8Linear : public TiledLinear {
+public:
+  Int8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d)
+      : TiledLinear(k, config, d, k.mul(d.chunks, config.scheme->chunkBytes())), scheme(*config.scheme),
+        lanes(GroupDot::lanes(k.tier)), strips(kLanes / lanes) {}
+
+private:
   const Scheme &scheme;
-  Value blockBytes;
+  int64_t lanes, strips; // a row block's outputs in vectors of the tier
 
-  // The tile at hand
-  struct Tile {
-    Value first;   // its first row of the step
-    Value rows;    // 1 to 16; a constant wherever it can be
-    Value q, corr, scale;
+  // Where a run of rows of a tile meets a row block.
+  struct Run {
+    Value block;
+    const RowTile &tile;
+    Value t;
+    int64_t count;
+  };
+  struct Strips {
+    int64_t first, count;
   };
 
-  Tile tileAt(Value first, Value rows) {
+  RowTile tileAt(Value first, Value rows) override {
     Value kp = k.mul(d.chunks, scheme.columnsPerChunk());
     return {first, rows, k.at(d.x, k.mul(first, kp)), k.at(d.corr, k.mul(k.mul(first, d.chunks), 8)),
             k.at(d.scale, k.mul(k.mul(first, d.scales), 4))};
   }
 
-  // The `count` int32 or f32 values of rows [t, t + count) at `index` of a [..][rows] array, broadcast.
-  Values splats(Type element, Value base, Value index, const Tile &tile, Value t, int64_t count) {
-    Value start = k.at(base, k.mul(k.add(k.mul(index, tile.rows), t), 4));
+  // The int32 or f32 values of the run's rows at `index` of a [..][rows] array.
+  Values rowValues(Type element, Value base, Value index, const Run &run) {
+    Value start = k.at(base, k.mul(k.add(k.mul(index, run.tile.rows), run.t), 4));
     Values values;
-    for (int64_t i = 0; i < count; ++i) values.push_back(k.broadcast(k.load(element, k.at(start, 4 * i))));
+    for (int64_t i = 0; i < run.count; ++i) values.push_back(k.load(element, k.at(start, 4 * i)));
     return values;
   }
 
-  int64_t linesPerGroup() const { return scheme.group * scheme.bits / 32; }
-  int64_t quadsPerLine() const { return scheme.bits == 4 ? 2 : 1; }
-
-  // One line of 64 weight bytes against its one or two quads of columns.
-  void line(GroupDot &dot, llvm::SmallVector<GroupDot::State> &states, Value pointer, Value x, Value quadBytes) {
-    auto &b = k.b;
-    if (states.size() > 2) k.prefetchL2(k.at(pointer, kPrefetchAhead));
-    Value words = k.load(k.vec(k.i32Type()), pointer, 64);
-    for (int64_t quad = 0; quad < quadsPerLine(); ++quad) {
-      Value chosen = words;
-      if (scheme.bits == 4) {
-        if (quad == 1) chosen = arith::ShRUIOp::create(b, chosen, k.splatInt(4));
-        chosen = arith::AndIOp::create(b, chosen, k.splatInt(0x0f0f0f0f));
-      }
-      Value weights = dot.prepare(vector::BitCastOp::create(b, k.vec(k.i8Type(), 64), chosen));
-      Value at = k.at(x, k.mul(quadBytes, quad));
-      for (auto [i, state] : llvm::enumerate(states)) dot.dot(state, weights, k.load(k.i32Type(), k.at(at, 4 * i)));
-    }
+  VectorType floats() { return k.vec(k.f32Type(), lanes); }
+  Values zeros(int64_t count) {
+    Value zero = arith::ConstantOp::create(k.b, DenseElementsAttr::get(floats(), 0.0f));
+    return Values(count, zero);
   }
+  int64_t linesPerStep() const { return scheme.bits / 4; } // of eight columns
+  int64_t linesPerGroup() const { return scheme.group / GroupDot::kStepColumns * linesPerStep(); }
+  Value chunkOf(Value block, Value group) { return k.at(block, k.mul(k.div(group, 2), scheme.chunkBytes())); }
 
-  // Weight group `index` of a row block: parts += scale x dot.
-  Values group(Value block, Value index, const Tile &tile, Value t, ValueRange parts) {
-    auto &b = k.b;
-    GroupDot dot(k, scheme);
-    Value half = k.rem(index, 2);
-    Value chunk = k.at(block, k.mul(k.div(index, 2), scheme.chunkBytes()));
-    llvm::SmallVector<GroupDot::State> states;
-    for (Value corrected : splats(k.i32Type(), tile.corr, index, tile, t, parts.size()))
-      states.push_back(dot.begin(corrected));
-    Value quadBytes = k.mul(tile.rows, 4);
-    Value lines = k.at(chunk, k.add(k.mul(half, linesPerGroup() * 64), 64));
-    Value x = k.at(tile.q, k.add(k.mul(k.mul(index, scheme.group / 4), quadBytes), k.mul(t, 4)));
-    auto emitLines = [&](Value first, int64_t count) {
-      for (int64_t i = 0; i < count; ++i) {
-        Value number = k.add(first, i);
-        line(dot, states, k.at(lines, k.mul(number, 64)), k.at(x, k.mul(k.mul(number, quadsPerLine()), quadBytes)),
-             quadBytes);
-      }
-    };
-    int64_t unrolled = std::min<int64_t>(linesPerGroup(), dot.linesTogether());
-    if (linesPerGroup() == unrolled) {
-      emitLines(k.i64(0), linesPerGroup());
-    } else {
-      size_t width = states.front().size();
-      Values flat;
-      for (auto &state : states) llvm::append_range(flat, state);
-      flat = k.loop(k.i64(0), k.i64(linesPerGroup()), unrolled, flat, [&](Value first, ValueRange carried) {
-        for (auto [i, state] : llvm::enumerate(states))
-          state = GroupDot::State(carried.slice(i * width, width));
-        emitLines(first, unrolled);
-        Values next;
-        for (auto &state : states) llvm::append_range(next, state);
-        return next;
-      });
-      for (auto [i, state] : llvm::enumerate(states))
-        state = GroupDot::State(llvm::ArrayRef<Value>(flat).slice(i * width, width));
-    }
-    if (parts.size() > 2) k.prefetchL2(k.at(chunk, kPrefetchAhead));
-    Value scales = k.loadElements("f16", k.at(chunk, k.mul(half, 2 * kLanes)));
-    Values next;
-    for (auto [state, part] : llvm::zip(states, parts))
-      next.push_back(k.fma(arith::SIToFPOp::create(b, k.f32Vec(), dot.finish(state)), scales, part));
-    return next;
-  }
+  using States = llvm::SmallVector<Values>; // of some strips, alike in size
 
-  Values zeros(int64_t count) { return Values(count, k.splat(0)); }
-
-  // Where row `row`'s sums of the item's block `block` wait for the epilogue.
-  Value saved(Value row, int64_t block) {
-    return k.at(k.scratch(), k.add(k.mul(row, 64), block * 64 * kTileRows));
-  }
-
-  // The dot products of one row block with `count` rows of the tile.
-  Values dots(Value block, const Tile &tile, Value t, int64_t count) {
-    int64_t groupsPerScale = kScaleColumns / scheme.group;
-    Value groups = k.mul(d.chunks, 2);
-    return k.loop(k.i64(0), d.scales, 1, zeros(count), [&](Value a, ValueRange sums) {
-      Value first = k.mul(a, groupsPerScale), last = k.min(k.add(first, groupsPerScale), groups);
-      // One group an iteration: two side by side would need twice the registers.
-      Values parts = k.loop(first, last, 1, zeros(count), [&](Value g, ValueRange carried) {
-        return group(block, g, tile, t, carried);
-      });
-      Values factors = splats(k.f32Type(), tile.scale, a, tile, t, count), next;
-      for (auto [part, factor, sum] : llvm::zip(parts, factors, sums)) next.push_back(k.fma(part, factor, sum));
+  // Calls body(index, states) `count` times: a loop that carries the states, unless it is once.
+  void repeat(int64_t count, States &states, llvm::function_ref<void(Value, States &)> body) {
+    if (count == 1) return body(k.i64(0), states);
+    size_t width = states.front().size();
+    Values flat;
+    for (Values &state : states) llvm::append_range(flat, state);
+    flat = k.loop(k.i64(0), k.i64(count), 1, flat, [&](Value index, ValueRange carried) {
+      States inside;
+      for (size_t i = 0; i < states.size(); ++i) inside.push_back(Values(carried.slice(i * width, width)));
+      body(index, inside);
+      Values next;
+      for (Values &state : inside) llvm::append_range(next, state);
       return next;
     });
+    for (auto [i, state] : llvm::enumerate(states)) state = Values(llvm::ArrayRef(flat).slice(i * width, width));
   }
 
-  // Rows [t, t + count) of the tile for one item. The epilogue's code exists once, not once a row.
-  void rowsOf(Value item, const Tile &tile, Value t, int64_t count) {
-    for (int64_t i = 0; i < config.blocksPerItem(); ++i) {
-      Value block = k.add(k.mul(item, config.blocksPerItem()), i);
-      Values sums = dots(k.at(d.weight, k.mul(block, blockBytes)), tile, t, count);
-      for (auto [row, sum] : llvm::enumerate(sums)) k.store(sum, saved(k.i64(row), i), 64);
+  // As many columns of some strips as are unrolled together: the strips of eight columns one after the other, so that
+  // they share the inputs.
+  void addColumns(GroupDot &dot, States &states, Value lines, GroupDot::Inputs inputs, Strips which) {
+    for (int64_t step = 0; step < dot.columnsTogether() / GroupDot::kStepColumns; ++step) {
+      Value line = k.at(lines, step * linesPerStep() * 64);
+      if (dot.rowCount() > 2 && which.first == 0)
+        for (int64_t i = 0; i < linesPerStep(); ++i) k.prefetchL2(k.at(line, kPrefetchAhead + 64 * i));
+      for (auto [i, state] : llvm::enumerate(states))
+        dot.add(state, k.at(line, (which.first + int64_t(i)) * lanes * 4), inputs);
+      inputs.at = k.at(inputs.at, k.mul(inputs.step, 2));
     }
-    k.loop(k.i64(0), k.i64(count), 1, [&](Value row) {
-      Values own;
-      for (int64_t i = 0; i < config.blocksPerItem(); ++i) own.push_back(k.load(k.f32Vec(), saved(row, i), 64));
-      finishLinear(k, config, d, item, k.add(k.add(tile.first, t), row), own);
+  }
+
+  // The dots of weight group `group`, as f32: strip by strip, row by row.
+  Values groupDots(const Run &run, Value group, Strips which) {
+    auto dot = GroupDot::create(k, scheme, run.count);
+    Values corr = rowValues(k.i32Type(), run.tile.corr, group, run), result;
+    States states(which.count, dot->begin(corr));
+    Value quadBytes = k.mul(run.tile.rows, 4);
+    Value lines = k.at(chunkOf(run.block, group), k.add(k.mul(k.rem(group, 2), linesPerGroup() * 64), 64));
+    Value x = k.at(run.tile.inputs, k.add(k.mul(k.mul(group, scheme.group / 4), quadBytes), k.mul(run.t, 4)));
+    int64_t columns = dot->columnsTogether(), pieces = GroupDot::kNarrowColumns / columns;
+    repeat(scheme.group / GroupDot::kNarrowColumns, states, [&](Value index, States &states) {
+      for (Values &state : states) dot->narrow(state);
+      repeat(pieces, states, [&](Value piece, States &states) {
+        Value number = k.add(k.mul(index, pieces), piece), steps = k.mul(number, columns / GroupDot::kStepColumns);
+        GroupDot::Inputs inputs{k.at(x, k.mul(k.mul(steps, 2), quadBytes)), quadBytes};
+        addColumns(*dot, states, k.at(lines, k.mul(steps, linesPerStep() * 64)), inputs, which);
+      });
+      for (Values &state : states) dot->widen(state);
+    });
+    for (Values &state : states)
+      for (Value sum : dot->finish(state, corr)) result.push_back(arith::SIToFPOp::create(k.b, floats(), sum));
+    return result;
+  }
+
+  // Weight scales of a strip.
+  Value scalesOf(const Run &run, Value group, int64_t strip) {
+    Value at = k.at(chunkOf(run.block, group), k.add(k.mul(k.rem(group, 2), 2 * kLanes), strip * lanes * 2));
+    if (run.count > 2 && strip == 0) k.prefetchL2(k.at(chunkOf(run.block, group), kPrefetchAhead));
+    return arith::ExtFOp::create(k.b, floats(), k.load(k.vec(k.b.getF16Type(), lanes), at, 2));
+  }
+
+  // Calls body(activation scale's number, its first group, the group after its last) for each.
+  Values forScales(ValueRange initial, llvm::function_ref<Values(Value, Value, Value, ValueRange)> body) {
+    int64_t groupsPerScale = kScaleColumns / scheme.group;
+    Value groups = k.mul(d.chunks, 2);
+    return k.loop(k.i64(0), d.scales, 1, initial, [&](Value scale, ValueRange carried) {
+      Value first = k.mul(scale, groupsPerScale);
+      return body(scale, first, k.min(k.add(first, groupsPerScale), groups), carried);
     });
   }
 
-  // A tile's rows in runs of `width`, and the rest at once: each run reads all of the item's weights.
-  void tileOf(Value item, const Tile &tile, int64_t width) {
-    Value whole = k.mul(k.div(tile.rows, width), width), rest = k.sub(tile.rows, whole);
-    k.loop(k.i64(0), whole, width, [&](Value t) { rowsOf(item, tile, t, width); });
-    for (int64_t count = 1; count < width; ++count)
-      k.ifThen(arith::CmpIOp::create(k.b, arith::CmpIPredicate::eq, rest, k.i64(count)),
-               [&] { rowsOf(item, tile, whole, count); });
+  Value place(Value base, int64_t strip, int64_t row) { return k.at(base, 64 * row + strip * lanes * 4); }
+
+  void inRegisters(const Run &run, Value out) {
+    int64_t vectors = strips * run.count;
+    Values sums = forScales(zeros(vectors), [&](Value scale, Value first, Value last, ValueRange carried) {
+      // One group an iteration: two side by side would need twice the registers.
+      Values parts = k.loop(first, last, 1, zeros(vectors), [&](Value group, ValueRange carried) {
+        Values dots = groupDots(run, group, {0, strips}), next;
+        for (int64_t strip = 0; strip < strips; ++strip) {
+          Value scales = scalesOf(run, group, strip);
+          for (int64_t i = strip * run.count; i < (strip + 1) * run.count; ++i)
+            next.push_back(k.fma(dots[i], scales, carried[i]));
+        }
+        return next;
+      });
+      Values factors = rowValues(k.f32Type(), run.tile.scale, scale, run), next;
+      for (int64_t i = 0; i < vectors; ++i)
+        next.push_back(k.fma(parts[i], k.broadcast(factors[i % run.count], lanes), carried[i]));
+      return next;
+    });
+    for (int64_t i = 0; i < vectors; ++i) k.store(sums[i], place(out, i / run.count, i % run.count), 4 * lanes);
+  }
+
+  // Parts and sums lie in the scratch: the registers are for the dots alone, of one strip after the other.
+  void inMemory(const Run &run, Value out) {
+    Value parts = k.at(k.scratch(), kScratchBytes), zero = k.splat(0);
+    auto clear = [&](Value base) {
+      for (int64_t row = 0; row < run.count; ++row) k.store(zero, k.at(base, 64 * row), 64);
+    };
+    clear(out);
+    forScales({}, [&](Value scale, Value first, Value last, ValueRange) {
+      clear(parts);
+      k.loop(first, last, 1, [&](Value group) {
+        for (int64_t strip = 0; strip < strips; ++strip) {
+          Values dots = groupDots(run, group, {strip, 1});
+          Value scales = scalesOf(run, group, strip);
+          for (auto [row, dot] : llvm::enumerate(dots)) {
+            Value at = place(parts, strip, row);
+            k.store(k.fma(dot, scales, k.load(floats(), at, 4 * lanes)), at, 4 * lanes);
+          }
+        }
+      });
+      for (auto [row, factor] : llvm::enumerate(rowValues(k.f32Type(), run.tile.scale, scale, run))) {
+        Value at = k.at(out, 64 * int64_t(row)), part = k.load(k.f32Vec(), k.at(parts, 64 * int64_t(row)), 64);
+        k.store(k.fma(part, k.broadcast(factor), k.load(k.f32Vec(), at, 64)), at, 64);
+      }
+      return Values{};
+    });
+  }
+
+  void dots(Value block, const RowTile &tile, Value t, int64_t count, Value out) override {
+    Run run{block, tile, t, count};
+    strips * count > kRegisterSums ? inMemory(run, out) : inRegisters(run, out);
   }
 };
 
 } // namespace
 
+int64_t int8ScratchBytes() { return TiledLinear::kScratchBytes + kTileRows * 4 * kLanes; } // parts
+
 void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const VariantInfo &variant) {
   LinearDispatch d(k, config);
-  const Scheme &scheme = *config.scheme;
-  Int8Linear linear{k, config, d, scheme, k.mul(d.chunks, scheme.chunkBytes())};
-
-  if (variant.lastRows < kTileRows) { // one tile
-    bool known = variant.lastRows <= 1 || variant.firstRows == variant.lastRows;
-    k.loop(k.begin(), k.end(), 1, [&](Value item) {
-      if (!known) return linear.tileOf(item, linear.tileAt(k.i64(0), d.n), variant.width);
-      for (int64_t t = 0; t < variant.lastRows; t += variant.width)
-        linear.rowsOf(item, linear.tileAt(k.i64(0), k.i64(variant.lastRows)), k.i64(t),
-                      std::min<int64_t>(variant.width, variant.lastRows - t));
-    });
-    return;
-  }
-  Value itemBytes = k.max(k.mul(linear.blockBytes, config.blocksPerItem()), k.i64(1));
-  Value panel = k.max(k.div(k.i64(kPanelBytes), itemBytes), k.i64(1));
-  Value panels = k.div(k.sub(k.add(k.sub(k.end(), k.begin()), panel), k.i64(1)), panel);
-  Value whole = k.mul(k.div(d.n, kTileRows), kTileRows);
-  k.loop(k.i64(0), panels, 1, [&](Value p) {
-    Value first = k.add(k.begin(), k.mul(p, panel));
-    Value last = k.min(k.add(first, panel), k.end());
-    k.loop(k.i64(0), whole, kTileRows, [&](Value row) {
-      Int8Linear::Tile tile = linear.tileAt(row, k.i64(kTileRows));
-      k.loop(first, last, 1, [&](Value item) {
-        k.loop(k.i64(0), k.i64(kTileRows), variant.width,
-               [&](Value t) { linear.rowsOf(item, tile, t, variant.width); });
-      });
-    });
-    k.loop(whole, d.n, kTileRows, [&](Value row) {
-      Int8Linear::Tile tile = linear.tileAt(row, k.sub(d.n, row));
-      k.loop(first, last, 1, [&](Value item) { linear.tileOf(item, tile, variant.width); });
-    });
-  });
+  Int8Linear(k, config, d).emit(variant);
 }
 
 } // namespace llmc::cpu

@@ -1,5 +1,8 @@
-// norm: divides a row by its size, and writes it as f32 or rounded to int8 in the tiles that int8 linears read.
+// norm: divides a row by its size, and writes it as f32 or rounded to int8 or bf16 in the tiles that linears read.
 #include "codegen/cpu/kinds/Norm.h"
+
+#include "codegen/cpu/PairDot.h"
+#include "codegen/cpu/kinds/NormTiles.h"
 
 namespace llmc::cpu {
 
@@ -7,32 +10,36 @@ using namespace mlir;
 
 namespace {
 
-enum Scalars { kRows, kColumns, kVectors, kLdIn, kOut /* ldo, or C with int8 */, kTokens, kScales };
+enum Scalars { kRows, kColumns, kVectors, kLdIn, kOut /* ldo; C of tiles */, kTokens, kRuns };
 
-void describeInt8(const NormConfig &c, KernelInfo &info) {
-  int64_t perChunk = c.scheme->columnsPerChunk();
-  info.require(Expression(perChunk) * s(kOut) - s(kColumns));
-  info.requireCeil(Expression(perChunk) * s(kOut), s(kScales), 128);
-  info.writes(Expression(perChunk) * s(kRows) * s(kOut));
-  info.writes(Expression(4 * 2) * s(kRows) * s(kOut));
-  info.writes(Expression(4) * s(kRows) * s(kScales));
-  info.scratch = Expression(2 * 4 * 16); // mean and factor of a tile's rows
+void describeTiles(const NormConfig &c, const codegen::CpuTier &tier, KernelInfo &info) {
+  Expression padded = Expression(c.int8() ? c.scheme->columnsPerChunk() : kChainColumns) * s(kOut);
+  info.require(padded - s(kColumns));
+  info.requireCeil(padded, s(kRuns), kRunColumns);
+  if (c.int8()) {
+    info.writes(s(kRows) * padded);
+    info.writes(Expression(4 * 2) * s(kRows) * s(kOut));
+    info.writes(Expression(4) * s(kRows) * s(kRuns));
+  } else {
+    info.writes(Expression(PairDot::inputBytes(tier)) * s(kRows) * padded);
+  }
+  info.scratch = Expression(TiledNorm::kScratchBytes);
   // A piece measures all rows of its tile again before it writes its columns of them: it should be worth that.
-  info.items = s(kRows) * s(kScales);
+  info.items = s(kRows) * s(kRuns);
   info.grain = c.kind == "none" ? 16 : 64;
 }
 
-KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &) {
+KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   NormConfig c = readNormConfig(kernel);
   KernelInfo info;
-  info.scalarCount = c.int8 ? 7 : 6;
+  info.scalarCount = c.tiled() ? 7 : 6;
   info.readsRows(c.gather ? s(kTokens) : s(kRows), s(kColumns), s(kLdIn));
   if (c.gather) info.indices(s(kRows), s(kTokens));
   if (c.kind != "none") info.reads(Expression(4 * kLanes) * s(kVectors));
   if (c.bias) info.reads(Expression(4 * kLanes) * s(kVectors));
   info.requireCeil(s(kColumns), s(kVectors), kLanes);
-  if (c.int8) {
-    describeInt8(c, info);
+  if (c.tiled()) {
+    describeTiles(c, tier, info);
   } else {
     info.writesRows(s(kRows), s(kColumns), s(kOut));
     info.items = s(kRows);
@@ -55,15 +62,16 @@ void emitF32Norm(KernelBuilder &k, const NormConfig &config) {
 
 void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
   NormConfig config = readNormConfig(kernel);
-  config.int8 ? emitInt8Norm(k, config) : emitF32Norm(k, config);
+  if (!config.tiled()) return emitF32Norm(k, config);
+  config.int8() ? emitInt8Norm(k, config) : emitBf16Norm(k, config);
 }
 
 } // namespace
 
 NormConfig readNormConfig(exec::KernelOp kernel) {
-  bool int8 = configString(kernel, "out") == "int8";
+  llvm::StringRef out = configString(kernel, "out");
   return {configString(kernel, "kind"), configFloat(kernel, "epsilon"), configBool(kernel, "bias"),
-          configBool(kernel, "gather"), int8, int8 ? configScheme(kernel) : nullptr};
+          configBool(kernel, "gather"), out, out == "int8" ? configScheme(kernel) : nullptr};
 }
 
 Norm::Norm(KernelBuilder &k, const NormConfig &config) : k(k), config(config) {
@@ -73,11 +81,11 @@ Norm::Norm(KernelBuilder &k, const NormConfig &config) : k(k), config(config) {
   if (sized()) weight = k.operand(next++);
   if (config.bias) bias = k.operand(next++);
   out = k.operand(next++);
-  if (config.int8) {
+  if (config.int8()) {
     corr = k.operand(next++);
     scale = k.operand(next++);
-    scales = k.scalar(kScales);
   }
+  if (config.tiled()) runs = k.scalar(kRuns);
   n = k.scalar(kRows);
   columns = k.scalar(kColumns);
   vectors = k.scalar(kVectors);

@@ -1,4 +1,4 @@
-// Shared by the norm kernel's two results: f32 rows, and int8 rows for int8 linears.
+// Shared by the norm kernel's results: f32 rows, and rows rounded to int8 or bf16 for linears.
 #pragma once
 
 #include "codegen/cpu/kinds/Kinds.h"
@@ -8,8 +8,11 @@ namespace llmc::cpu {
 struct NormConfig {
   llvm::StringRef kind; // none, rms, layer
   double epsilon;
-  bool bias, gather, int8;
+  bool bias, gather;
+  llvm::StringRef out;  // f32, int8, bf16
   const Scheme *scheme; // of the linear that reads it, with int8
+  bool int8() const { return out == "int8"; }
+  bool tiled() const { return out != "f32"; }
 };
 
 NormConfig readNormConfig(exec::KernelOp kernel);
@@ -21,7 +24,7 @@ struct Norm {
   KernelBuilder &k;
   const NormConfig config;
   Value x, rows, weight, bias, out, corr, scale;
-  Value n, columns, vectors, ldIn, ldOut, scales;
+  Value n, columns, vectors, ldIn, ldOut, runs;
 
   // What a row is shifted and scaled by: f32; null where the kind does not.
   struct Size {
@@ -41,5 +44,6 @@ private:
 };
 
 void emitInt8Norm(KernelBuilder &k, const NormConfig &config);
+void emitBf16Norm(KernelBuilder &k, const NormConfig &config);
 
 } // namespace llmc::cpu

@@ -81,9 +81,10 @@ static const KindEmitter *findKind(llvm::StringRef kind) {
 std::string refusal(exec::KernelOp kernel) {
   llvm::StringRef kind = kernel.getKind();
   if (!findKind(kind)) return ("kernels of kind '" + kind + "'").str();
-  bool int8 = kind == "norm" ? cpu::configString(kernel, "out") == "int8"
-                             : kind == "linear" && cpu::configString(kernel, "activations") == "int8";
-  if (int8) return "int8 activations; compile with --activations float";
+  llvm::StringRef rounded = kind == "norm"     ? cpu::configString(kernel, "out")
+                            : kind == "linear" ? cpu::configString(kernel, "activations")
+                                               : "";
+  if (rounded == "int8" || rounded == "bf16") return (rounded + " activations; compile with --activations float").str();
   if ((kind == "attention" || kind == "cache_write") && cpu::configString(kernel, "element") == "int8")
     return "int8 keys and values; compile with --kv-cache-dtype f16";
   if (kind == "rope_table" && cpu::configString(kernel, "scaling") == "dynamic") return "rope scaling 'dynamic'";

@@ -31,6 +31,11 @@ exec.kernel @k "linear" {activations = "int8", element = "f32", gated = false, r
 
 // -----
 
+// expected-error @+1 {{bf16 activations need a quantized weight or one of bf16}}
+exec.kernel @k "linear" {activations = "bf16", element = "f16", gated = false, rows = 0 : i64, scheme = "none", vectors = 0 : i64}
+
+// -----
+
 // expected-error @+1 {{epilogue must take 2 f32 values, it takes 1}}
 exec.kernel @k "map" {rows = 2 : i64, vectors = 0 : i64} epilogue (%a: f32) {
   llm.yield %a

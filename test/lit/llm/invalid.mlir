@@ -147,6 +147,15 @@ func.func @linear(%x: tensor<?x32xf32>) {
 
 llm.weight @w : tensor<64x32xf32> {sources = [#llm.source<tensor = "w", count = 64>]}
 func.func @linear(%x: tensor<?x32xf32>) {
+  // expected-error @+1 {{bf16 activations need a quantized weight or one of bf16; @w is 'tensor<64x32xf32>'}}
+  %y = llm.linear %x, @w activations "bf16" : tensor<?x32xf32> -> tensor<?x64xf32>
+  return
+}
+
+// -----
+
+llm.weight @w : tensor<64x32xf32> {sources = [#llm.source<tensor = "w", count = 64>]}
+func.func @linear(%x: tensor<?x32xf32>) {
   // expected-error @+1 {{unknown activations "fp4"}}
   %y = llm.linear %x, @w activations "fp4" : tensor<?x32xf32> -> tensor<?x64xf32>
   return

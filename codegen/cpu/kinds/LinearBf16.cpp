@@ -1,0 +1,154 @@
+// The linear on inputs rounded to bf16: a chain of pairs over 32 columns, chains times their weight scale added in order.
+// Weights are exact in bf16: the integers of a scheme, or stored as bf16 and without a scale.
+#include "codegen/cpu/PairDot.h"
+#include "codegen/cpu/kinds/LinearTiles.h"
+
+namespace llmc::cpu {
+
+using namespace mlir;
+
+namespace {
+
+constexpr int64_t kPrefetchAhead = 8 << 10;
+constexpr int64_t kStepsPerChain = kChainColumns / kStepColumns;
+constexpr int64_t kTailBytes = 2 * kLanes * kChainColumns; // a chain of stored bf16
+
+class Bf16Linear : public TiledLinear {
+public:
+  Bf16Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d)
+      : TiledLinear(k, config, d,
+                    config.scheme ? k.mul(d.chunks, config.scheme->chunkBytes()) : k.mul(d.columns, 2 * kLanes)),
+        scheme(config.scheme), dot(k, config.scheme) {}
+
+private:
+  const Scheme *scheme;
+  PairDot dot;
+
+  Values zeros(int64_t count) { return Values(count, k.splat(0)); }
+  int64_t chainsPerChunk() const { return config.columnsPerChunk() / kChainColumns; }
+  int64_t chainBytes() const { return kStepsPerChain * dot.stepBytes(); }
+  int64_t pairBytes() const { return 2 * PairDot::inputBytes(k.tier); }
+
+  RowTile tileAt(Value first, Value rows) override {
+    Value rowBytes = k.mul(d.chunks, config.columnsPerChunk() * PairDot::inputBytes(k.tier));
+    return {first, rows, k.at(d.x, k.mul(first, rowBytes)), {}, {}};
+  }
+
+  // Chains side by side, so that there are sums enough to hide latency.
+  int64_t together(int64_t count) const {
+    int64_t most = k.tier.vectorBits == 512 ? 4 : 2;
+    return std::min(std::max<int64_t>(most / count, 1), scheme ? chainsPerChunk() : most);
+  }
+
+  struct Chain {
+    Value weights, scales; // scales: null where there are none
+  };
+  Chain chainAt(Value block, Value index, bool prefetch) {
+    if (!scheme) return {k.at(block, k.mul(index, chainBytes())), {}};
+    Value chunk = k.at(block, k.mul(k.div(index, chainsPerChunk()), scheme->chunkBytes()));
+    Value within = k.rem(index, chainsPerChunk());
+    if (prefetch) k.prefetchL2(k.at(chunk, kPrefetchAhead));
+    Value scaleAt = k.mul(k.div(within, scheme->group / kChainColumns), 2 * kLanes);
+    return {k.at(chunk, k.add(k.mul(within, chainBytes()), 64)), k.loadElements("f16", k.at(chunk, scaleAt))};
+  }
+
+  // One step of each chain: `parts` has `count` sums of each.
+  Values step(llvm::ArrayRef<Chain> chains, llvm::ArrayRef<Value> inputs, Value number, const RowTile &tile,
+              Values parts) {
+    int64_t count = parts.size() / chains.size();
+    Value pairStride = k.mul(tile.rows, pairBytes()), weightsAt = k.mul(number, dot.stepBytes());
+    std::vector<PairDot::Step> weights;
+    for (const Chain &chain : chains) {
+      Value pointer = k.at(chain.weights, weightsAt);
+      if (count > 2)
+        for (int64_t line = 0; line < dot.stepBytes(); line += 64) k.prefetchL2(k.at(pointer, kPrefetchAhead + line));
+      weights.push_back(dot.load(pointer));
+    }
+    for (int64_t pair = 0; pair < kStepPairs; ++pair)
+      for (auto [c, input] : llvm::enumerate(inputs)) {
+        Value at = k.at(input, k.mul(k.add(k.mul(number, kStepPairs), pair), pairStride));
+        for (int64_t i = 0; i < count; ++i) {
+          Value &part = parts[c * count + i];
+          part = dot.add(part, weights[c][pair], k.at(at, i * pairBytes()));
+        }
+      }
+    return parts;
+  }
+
+  // sums + the chains, one after the other; `first`: the number of the first.
+  Values fold(llvm::ArrayRef<Chain> chains, Value first, const RowTile &tile, Value t, ValueRange sums) {
+    int64_t count = sums.size();
+    Values inputs, parts = zeros(count * int64_t(chains.size())), next(sums);
+    for (size_t c = 0; c < chains.size(); ++c) {
+      Value pairs = k.mul(k.add(first, int64_t(c)), kChainColumns / 2);
+      inputs.push_back(k.at(tile.inputs, k.mul(k.add(k.mul(pairs, tile.rows), t), pairBytes())));
+    }
+    // Unrolled, several chains' weights would all be made ready first and fill the stack.
+    if (PairDot::isNative(k.tier) && chains.size() == 1) {
+      for (int64_t i = 0; i < kStepsPerChain; ++i) parts = step(chains, inputs, k.i64(i), tile, parts);
+    } else {
+      parts = k.loop(k.i64(0), k.i64(kStepsPerChain), 1, parts, [&](Value i, ValueRange carried) {
+        return step(chains, inputs, i, tile, Values(carried));
+      });
+    }
+    for (auto [c, chain] : llvm::enumerate(chains))
+      for (int64_t i = 0; i < count; ++i) {
+        Value part = parts[c * count + i];
+        next[i] = chain.scales ? k.fma(part, chain.scales, next[i]) : k.addf(next[i], part);
+      }
+    return next;
+  }
+
+  Values run(Value block, Value from, Value to, int64_t together, const RowTile &tile, Value t, ValueRange sums) {
+    return k.loop(from, to, together, sums, [&](Value first, ValueRange carried) {
+      llvm::SmallVector<Chain> chains;
+      for (int64_t c = 0; c < together; ++c)
+        chains.push_back(chainAt(block, k.add(first, c), c == 0 && carried.size() > 2));
+      return fold(chains, first, tile, t, carried);
+    });
+  }
+
+  // The last columns of stored bf16: they are copied, and what lies behind them is not touched.
+  Value copyOfTail(Value block, Value first) {
+    Value copy = k.at(k.scratch(), kScratchBytes), source = k.at(block, k.mul(first, 2 * kLanes));
+    Value left = k.sub(d.columns, first);
+    VectorType column = k.vec(k.b.getI16Type());
+    Value nothing = arith::ConstantOp::create(k.b, DenseElementsAttr::get(column, int16_t(0)));
+    auto at = [&](Value base, Value i) { return k.at(base, k.mul(i, 2 * kLanes)); };
+    k.loop(k.i64(0), left, 1, [&](Value i) { k.store(k.load(column, at(source, i), 2), at(copy, i), 2); });
+    k.loop(left, k.i64(kChainColumns), 1, [&](Value i) { k.store(nothing, at(copy, i), 2); });
+    return copy;
+  }
+
+  // Stored bf16 has whole chains and at most one that is not.
+  Values storedDots(Value block, const RowTile &tile, Value t, int64_t count) {
+    int64_t side = together(count);
+    Value whole = k.div(d.columns, kChainColumns), most = k.mul(k.div(whole, side), side);
+    Values sums = run(block, k.i64(0), most, side, tile, t, zeros(count));
+    if (side > 1) sums = run(block, most, whole, 1, tile, t, sums);
+    return k.loop(whole, d.chunks, 1, sums, [&](Value index, ValueRange carried) {
+      Chain last{copyOfTail(block, k.mul(index, kChainColumns)), {}};
+      return fold(last, index, tile, t, carried);
+    });
+  }
+
+  void dots(Value block, const RowTile &tile, Value t, int64_t count, Value out) override {
+    Value chains = k.mul(d.chunks, chainsPerChunk());
+    Values sums = scheme ? run(block, k.i64(0), chains, together(count), tile, t, zeros(count))
+                         : storedDots(block, tile, t, count);
+    for (auto [row, sum] : llvm::enumerate(sums)) k.store(sum, k.at(out, 64 * int64_t(row)), 64);
+  }
+};
+
+} // namespace
+
+int64_t bf16ScratchBytes(const LinearConfig &config) {
+  return TiledLinear::kScratchBytes + (config.scheme ? 0 : kTailBytes);
+}
+
+void emitBf16Linear(KernelBuilder &k, const LinearConfig &config, const VariantInfo &variant) {
+  LinearDispatch d(k, config);
+  Bf16Linear(k, config, d).emit(variant);
+}
+
+} // namespace llmc::cpu

@@ -1,0 +1,44 @@
+// What the linears on rounded inputs share. Inputs lie in tiles of 16 rows of the step (docs/kernels.md); one vector of
+// outputs by up to `width` rows of a tile is computed at a time. For many rows, items are taken in panels whose weights
+// stay in L2 while the tiles pass.
+#pragma once
+
+#include "codegen/cpu/kinds/Linear.h"
+
+namespace llmc::cpu {
+
+struct RowTile {
+  Value first;              // its first row of the step
+  Value rows;               // 1 to 16; a constant wherever it can be
+  Value inputs, corr, scale; // the last two of int8 inputs
+};
+
+class TiledLinear {
+public:
+  TiledLinear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, Value blockBytes)
+      : k(k), config(config), d(d), blockBytes_(blockBytes) {}
+  virtual ~TiledLinear() = default;
+  void emit(const VariantInfo &variant);
+
+  // Bytes of a thread's scratch: sums of a tile on their way to the epilogue. A linear may have more behind them.
+  static constexpr int64_t kScratchBytes = 2 * kTileRows * 4 * kLanes;
+
+protected:
+  virtual RowTile tileAt(Value first, Value rows) = 0;
+  // A row block's dot products with rows [t, t + count) of the tile, into out: 64 bytes a row.
+  virtual void dots(Value block, const RowTile &tile, Value t, int64_t count, Value out) = 0;
+
+  KernelBuilder &k;
+  const LinearConfig &config;
+  const LinearDispatch &d;
+
+private:
+  Value saved(Value row, int64_t block);
+  void rowsOf(Value item, const RowTile &tile, Value t, int64_t count);
+  void tileOf(Value item, const RowTile &tile, int64_t width);
+  void panel(Value first, Value last, int64_t width);
+
+  Value blockBytes_;
+};
+
+} // namespace llmc::cpu
