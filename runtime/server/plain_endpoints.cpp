@@ -46,10 +46,11 @@ void handle_page(ServerContext &, const HttpRequest &http, const ReplyPtr &reply
     if (http.path != file.path)
       continue;
     HttpResponse answer{200, file.content_type, std::string(file.text), {}};
-    // Nothing but its own two files and this server; no inline script or style.
+    // Nothing but its own files and this server; no inline script or style, and no text can become markup.
     answer.headers = {{"Content-Security-Policy",
                        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-                       "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+                       "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+                       "require-trusted-types-for 'script'; trusted-types 'none'"},
                       {"X-Content-Type-Options", "nosniff"},
                       {"Referrer-Policy", "no-referrer"},
                       {"Cache-Control", "no-cache"}};

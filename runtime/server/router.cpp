@@ -45,6 +45,8 @@ constexpr Route kRoutes[] = {
     {"/", "GET", nullptr, handle_page, false, nullptr, "The chat page"},
     {"/page.css", "GET", nullptr, handle_page, false, nullptr, "Its style"},
     {"/page.js", "GET", nullptr, handle_page, false, nullptr, "Its script"},
+    {"/markdown.js", "GET", nullptr, handle_page, false, nullptr, "Part of its script"},
+    {"/server.js", "GET", nullptr, handle_page, false, nullptr, "Part of its script"},
 };
 
 const Route *find_route(const std::string &path) {
@@ -148,7 +150,8 @@ void route(ServerContext &context, HttpRequest request, const ReplyPtr &reply) {
     HttpResponse answer{204, "", "", {{"Allow", std::string(found->method) + ", OPTIONS"}}};
     return reply->send(std::move(answer));
   }
-  if (request.method != found->method) {
+  bool is_head = request.method == "HEAD" && std::string_view(found->method) == "GET"; // the connection drops the body
+  if (request.method != found->method && !is_head) {
     HttpResponse answer = error_response({405, request.path + " takes " + found->method + " only", {}, 0});
     answer.headers.emplace_back("Allow", found->method);
     return reply->send(std::move(answer));

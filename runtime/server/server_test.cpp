@@ -349,6 +349,8 @@ TEST(Server, KnowsItsPathsAndMethods) {
   EXPECT_EQ(wrong.status, 405);
   EXPECT_EQ(wrong.headers["allow"], "POST");
   EXPECT_EQ(client.get("/version?x=1").status, 200);
+  client.send("HEAD /version HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(client.receive_until("\r\n\r\n"), HasSubstr("HTTP/1.1 200 OK"));
   EXPECT_EQ(client.post("/v1/completions", R"({"model":"other","prompt":"a"})").status, 404);
   EXPECT_EQ(json_of(client.get("/load"))["server_load"], 0);
 }
@@ -362,12 +364,15 @@ TEST(Server, HasAPageThatLoadsNothingFromElsewhere) {
   EXPECT_EQ(page.status, 200);
   EXPECT_EQ(page.headers["content-type"], "text/html; charset=utf-8");
   EXPECT_THAT(page.headers["content-security-policy"], HasSubstr("default-src 'none'; script-src 'self'"));
-  EXPECT_EQ(page.body.find("://"), page.body.npos);
+  for (const char *elsewhere : {"href=\"http", "src=\"http", "href=\"//", "src=\"//"})
+    EXPECT_EQ(page.body.find(elsewhere), page.body.npos);
   EXPECT_EQ(page.body.find("style="), page.body.npos) << "the policy forbids it";
-  for (const char *path : {"page.css", "page.js"}) {
-    EXPECT_THAT(page.body, HasSubstr(path));
+  std::string script = client.get("/page.js").body;
+  for (const char *path : {"page.css", "page.js", "markdown.js", "server.js"}) {
+    EXPECT_THAT(page.body + script, HasSubstr(path));
     EXPECT_EQ(client.get(std::string("/") + path).status, 200);
   }
+  EXPECT_EQ(page.body.find("<script>"), page.body.npos) << "the policy forbids it";
 }
 
 TEST(Server, KeepsAnAccessLog) {

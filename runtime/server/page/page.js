@@ -1,321 +1,430 @@
-// The chat page: one conversation, streamed from the server that it came from. No markup is ever made from the model's
-// text; nodes are.
-'use strict';
+// The chat page: one conversation, streamed from the server that it came from.
+import {element, highlight, showMarkdown} from './markdown.js';
+import {generate, kvUse, listModels, Speed} from './server.js';
 
 const $ = (id) => document.getElementById(id);
-let messages = [];     // {role, content}
-let running = null;    // AbortController of the answer that is coming
+const kNumbers = ['temperature', 'top_p', 'top_k', 'min_p', 'repetition_penalty', 'presence_penalty', 'frequency_penalty',
+  'seed', 'max_tokens'];
+const kKept = [...kNumbers, 'stop_text', 'system', 'mode', 'theme'];
+const kPollMs = 2000;
+const touch = matchMedia('(pointer: coarse)').matches;
 
-// ---- markdown ----------------------------------------------------------------------------------------------------
+let messages = [];        // {role, content, thoughts?, note?, error?}; each has its nodes in `views`
+const views = new Map();  // message -> {article, text, thoughts, note}
+let running = null;       // AbortController of the answer that is coming
+let models = [];          // as /v1/models lists them
+let nextPoll = 0;         // timer of loadGauges()
 
-function element(tag, ...children) {
-  const node = document.createElement(tag);
-  node.append(...children);
-  return node;
+// ---- what outlives the page ----------------------------------------------------------------------------------------
+
+// Settings stay with the browser, conversation and key with the tab. A browser may forbid both.
+function keep(store, name, value) {
+  try {
+    store().setItem('llmrt.' + name, JSON.stringify(value));
+  } catch { /* then they are forgotten */ }
 }
 
-// `code`, **bold**, *slanted*, [text](https://address)
-function inline(text) {
-  const nodes = [];
-  const pattern = /(`+)([^]*?)\1|\*\*([^*]+)\*\*|\*([^*\s][^*]*)\*|\[([^\]]+)\]\((https?:\/\/[^\s)]+)\)/g;
-  let at = 0;
-  for (const match of text.matchAll(pattern)) {
-    nodes.push(text.slice(at, match.index));
-    at = match.index + match[0].length;
-    if (match[2] !== undefined) nodes.push(element('code', match[2]));
-    else if (match[3] !== undefined) nodes.push(element('strong', match[3]));
-    else if (match[4] !== undefined) nodes.push(element('em', match[4]));
-    else {
-      const link = element('a', match[5]);
-      link.href = match[6];
-      link.rel = 'noreferrer noopener';
-      link.target = '_blank';
-      nodes.push(link);
-    }
+function kept(store, name) {
+  try {
+    return JSON.parse(store().getItem('llmrt.' + name));
+  } catch {
+    return null;
   }
-  nodes.push(text.slice(at));
-  return nodes;
+}
+const browser = () => localStorage, tab = () => sessionStorage;
+
+function keepSettings() {
+  keep(browser, 'settings', Object.fromEntries([...kKept, 'model'].map((name) => [name, $(name).value])));
+  keep(tab, 'key', $('key').value);
+  applySettings();
 }
 
-function codeBlock(lines, language) {
-  const code = element('code', lines.join('\n'));
-  const copy = element('button', 'Copy');
-  copy.type = 'button';
-  copy.addEventListener('click', () => navigator.clipboard.writeText(code.textContent).then(() => say('Copied')));
-  const block = element('pre', code);
-  block.setAttribute('aria-label', language ? language + ' code' : 'code');
-  block.tabIndex = 0;
-  return element('div', block, copy);
+function applySettings() {
+  document.documentElement.dataset.theme = $('theme').value;
+  const text = $('mode').value === 'text';
+  $('system').disabled = text;
+  $('input').placeholder = text ? 'The beginning of a text' : 'Message';
+  const model = models.find((m) => m.id === $('model').value);
+  $('empty-title').textContent = text ? 'Begin a text, the model goes on' : 'Say something to the model';
+  $('empty-model').textContent = model ? model.id + ', ' + model.max_model_len + ' tokens of context' : '';
 }
 
-function table(rows) {
-  const cells = (row) => row.replace(/^\s*\||\|\s*$/g, '').split('|');
-  const head = element('tr', ...cells(rows[0]).map((c) => element('th', ...inline(c.trim()))));
-  const rest = rows.slice(2).map((r) => element('tr', ...cells(r).map((c) => element('td', ...inline(c.trim())))));
-  return element('table', element('thead', head), element('tbody', ...rest));
-}
+// ---- messages -------------------------------------------------------------------------------------------------------
 
-function list(lines, ordered) {
-  const items = lines.map((l) => element('li', ...inline(l.replace(/^\s*([-*+]|\d+[.)])\s+/, ''))));
-  return element(ordered ? 'ol' : 'ul', ...items);
-}
-
-// Blocks, line by line; what begins none is a paragraph.
-function markdown(text) {
-  const out = [];
-  const lines = text.split('\n');
-  const take = (i, test) => {
-    let end = i;
-    while (end < lines.length && test(lines[end])) ++end;
-    return lines.slice(i, end);
-  };
-  const bullet = (l) => /^\s*[-*+]\s+/.test(l), number = (l) => /^\s*\d+[.)]\s+/.test(l);
-  const special = (l) => /^(```|#{1,6}\s|>)/.test(l) || bullet(l) || number(l) || !l.trim();
-  for (let i = 0; i < lines.length;) {
-    const line = lines[i];
-    if (line.startsWith('```')) {
-      const body = take(i + 1, (l) => !l.startsWith('```'));
-      out.push(codeBlock(body, line.slice(3).trim()));
-      i += body.length + 2;
-    } else if (/^#{1,6}\s/.test(line)) {
-      const level = Math.min(6, 2 + line.match(/^#+/)[0].length); // h1 and h2 are the page's
-      out.push(element('h' + level, ...inline(line.replace(/^#+\s*/, ''))));
-      ++i;
-    } else if (line.startsWith('>')) {
-      const body = take(i, (l) => l.startsWith('>'));
-      out.push(element('blockquote', ...inline(body.map((l) => l.replace(/^>\s?/, '')).join('\n'))));
-      i += body.length;
-    } else if (bullet(line) || number(line)) {
-      const body = take(i, bullet(line) ? bullet : number);
-      out.push(list(body, number(line)));
-      i += body.length;
-    } else if (line.includes('|') && /^\s*\|?[\s:|-]+\|[\s:|-]*$/.test(lines[i + 1] || '')) {
-      const body = take(i, (l) => l.includes('|'));
-      out.push(table(body));
-      i += body.length;
-    } else if (!line.trim()) {
-      ++i;
-    } else {
-      const body = take(i, (l) => !special(l));
-      out.push(element('p', ...inline(body.join('\n'))));
-      i += body.length;
-    }
-  }
-  return out;
-}
-
-// ---- the conversation ---------------------------------------------------------------------------------------------
-
-function say(text, bad) {
+function say(text, bad = false) {
   $('status').textContent = text;
-  $('status').classList.toggle('bad', !!bad);
+  $('status').classList.toggle('bad', bad);
 }
 
-function button(label, action) {
-  const node = element('button', label);
-  node.type = 'button';
+function button(label, action, properties) {
+  const node = element('button', {type: 'button', ...properties}, label);
   node.addEventListener('click', action);
   return node;
 }
 
-function showText(node, message) {
-  if (message.role === 'assistant') {
-    node.className = 'text';
-    node.replaceChildren(...markdown(message.content));
-  } else {
-    node.className = 'text plain';
-    node.textContent = message.content;
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch { // no clipboard for pages that came over plain HTTP from elsewhere
+    const box = element('textarea', {value: text, className: 'hidden'});
+    document.body.append(box);
+    box.select();
+    const done = document.execCommand('copy');
+    box.remove();
+    if (!done) return say('The browser does not let this page copy', true);
   }
+  say('Copied');
 }
 
-function edit(index, article) {
-  const box = element('textarea');
-  box.value = messages[index].content;
-  box.rows = Math.min(12, box.value.split('\n').length + 1);
-  box.setAttribute('aria-label', 'Edit the message');
-  const done = () => {
-    messages = messages.slice(0, index + 1);
-    messages[index].content = box.value;
-    render();
-    if (messages[index].role === 'user') answer();
+const codeBlocks = {
+  code(text, language) {
+    const code = element('code', {}, ...highlight(text, language));
+    const block = element('pre', {tabIndex: 0, role: 'group', 'aria-label': (language || 'plain') + ' code'}, code);
+    return element('div', {className: 'code'},
+      element('div', {className: 'bar'}, element('span', {}, language || 'text'), button('Copy', () => copy(text),
+        {'aria-label': 'Copy this code'})), block);
+  },
+};
+
+function show(message) {
+  const view = views.get(message);
+  if (message.role === 'assistant') showMarkdown(view.text, message.content, codeBlocks);
+  else view.text.textContent = message.content;
+  if (message.thoughts) {
+    view.thoughts.hidden = false;
+    view.thoughts.lastChild.textContent = message.thoughts;
+  }
+  view.note.textContent = message.error || message.note || '';
+  view.note.classList.toggle('bad', !!message.error);
+  view.note.hidden = !view.note.textContent;
+}
+
+function nameOf(message) {
+  if ($('mode').value === 'text') return message.role === 'user' ? 'Text' : 'Continued';
+  return message.role === 'user' ? 'You' : message.model || 'Model';
+}
+
+function append(message) {
+  const thoughts = element('details', {className: 'thoughts', hidden: true}, element('summary', {}, 'Thoughts'),
+    element('div', {className: 'plain'}));
+  const text = element('div', {className: message.role === 'user' ? 'text plain' : 'text'});
+  const note = element('p', {className: 'note', hidden: true});
+  const actions = element('div', {className: 'actions'},
+    button('Copy', () => copy(message.content), {'aria-label': 'Copy message'}),
+    button('Edit', () => edit(message), {className: 'change', 'aria-label': 'Edit message'}));
+  if (message.role === 'assistant')
+    actions.append(button('Retry', () => retry(message), {className: 'change', 'aria-label': 'Make this answer again'}));
+  const article = element('article', {className: 'message ' + message.role},
+    element('h2', {}, nameOf(message)), thoughts, text, note, actions);
+  views.set(message, {article, text, thoughts, note, actions});
+  $('log').append(article);
+  $('empty').hidden = true;
+  show(message);
+}
+
+function dropFrom(index) {
+  for (const message of messages.splice(index)) {
+    views.get(message).article.remove();
+    views.delete(message);
+  }
+  $('empty').hidden = messages.length > 0;
+}
+
+function keepChat() {
+  keep(tab, 'chat', messages);
+}
+
+// A message's text becomes a box. Saving what the user said asks again from there.
+function edit(message) {
+  if (running || !views.has(message)) return;
+  const {article, text, actions} = views.get(message);
+  const before = document.activeElement;
+  const box = element('textarea', {value: message.content, rows: 1, 'aria-label': 'Edit message'});
+  const close = () => {
+    form.replaceWith(text);
+    actions.hidden = false;
   };
-  article.replaceChildren(box, button('Save', done), button('Cancel', render));
+  const cancel = () => {
+    close();
+    before.focus();
+  };
+  const save = () => {
+    close();
+    focusInput();
+    message.content = box.value;
+    show(message);
+    dropFrom(messages.indexOf(message) + 1);
+    keepChat();
+    if (message.role === 'user') answer();
+  };
+  const form = element('div', {className: 'edit'}, box, element('div', {className: 'actions'},
+    button(message.role === 'user' ? 'Send again' : 'Save', save, {className: 'primary'}), button('Cancel', cancel)));
+  box.addEventListener('input', () => fit(box));
+  box.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') cancel();
+    else if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) save();
+    else return;
+    event.stopPropagation();
+    event.preventDefault();
+  });
+  actions.hidden = true;
+  text.replaceWith(form);
+  fit(box);
   box.focus();
+  article.scrollIntoView({block: 'nearest'});
 }
 
-function show(message, index) {
-  const text = element('div');
-  showText(text, message);
-  const actions = element('div');
-  actions.className = 'actions';
-  const article = element('article', element('h2', message.role), text, actions);
-  article.className = 'message ' + message.role;
-  actions.append(button('Edit', () => edit(index, article)));
-  actions.append(button('Copy', () => navigator.clipboard.writeText(message.content).then(() => say('Copied'))));
-  if (message.role === 'assistant') actions.append(button('Retry', () => retry(index)));
-  return {article, text};
-}
-
-function render() {
-  $('log').replaceChildren(...messages.map((m, i) => show(m, i).article));
-  $('log').scrollTop = $('log').scrollHeight;
-}
-
-function retry(index) {
+function retry(message) {
   if (running) return;
-  messages = messages.slice(0, index);
-  render();
+  dropFrom(messages.indexOf(message));
   answer();
 }
 
-// ---- asking --------------------------------------------------------------------------------------------------------
+// ---- asking ---------------------------------------------------------------------------------------------------------
 
-function headers() {
-  const out = {'Content-Type': 'application/json'};
-  if ($('key').value) out.Authorization = 'Bearer ' + $('key').value;
-  return out;
-}
-
-function body() {
-  const out = {model: $('model').value, stream: true, stream_options: {include_usage: true}};
-  for (const name of ['temperature', 'top_p', 'top_k', 'max_tokens', 'seed'])
-    if ($(name).value !== '') out[name] = Number($(name).value);
+function requestBody() {
+  const out = {model: $('model').value, stream: true, stream_options: {include_usage: true, continuous_usage_stats: true}};
+  for (const name of kNumbers) if ($(name).value !== '') out[name] = Number($(name).value);
+  if ($('stop_text').value) out.stop = [$('stop_text').value];
+  const said = messages.filter((m) => m.content);
   if ($('mode').value === 'text') {
-    out.prompt = messages.map((m) => m.content).join('');
-    if (out.max_tokens === undefined) out.max_tokens = 256;
-    return out;
+    out.prompt = said.map((m) => m.content).join('');
+    out.max_tokens ??= 256;
+    return ['v1/completions', out];
   }
   const system = $('system').value.trim();
-  out.messages = (system ? [{role: 'system', content: system}] : []).concat(messages);
-  return out;
-}
-
-async function* events(response) {
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let buffer = '';
-  for (;;) {
-    const {value, done} = await reader.read();
-    if (done) return;
-    buffer += value;
-    let end;
-    while ((end = buffer.indexOf('\n\n')) >= 0) {
-      const data = buffer.slice(0, end).replace(/^data: /, '');
-      buffer = buffer.slice(end + 2);
-      if (data !== '[DONE]') yield JSON.parse(data);
-    }
-  }
+  out.messages = (system ? [{role: 'system', content: system}] : [])
+    .concat(said.map(({role, content}) => ({role, content})));
+  return ['v1/chat/completions', out];
 }
 
 function busy(on) {
   $('send').hidden = on;
   $('stop').hidden = !on;
   $('log').setAttribute('aria-busy', String(on));
+  for (const node of document.querySelectorAll('.change')) node.disabled = on;
 }
 
-async function stream(message, text) {
-  const path = $('mode').value === 'text' ? 'v1/completions' : 'v1/chat/completions';
-  const response = await fetch(path,
-    {method: 'POST', headers: headers(), body: JSON.stringify(body()), signal: running.signal});
-  if (!response.ok) {
-    const error = await response.json().catch(() => null);
-    throw new Error(error && error.error ? error.error.message : 'The server answered ' + response.status);
-  }
-  messages.push(message);
-  let first = 0, chunks = 0;
-  for await (const event of events(response)) {
-    if (event.error) throw new Error(event.error.message);
+const atEnd = () => $('scroller').scrollHeight - $('scroller').scrollTop - $('scroller').clientHeight < 80;
+
+function toEnd() {
+  $('scroller').scrollTop = $('scroller').scrollHeight;
+}
+
+// Shows a message at most once a frame.
+function painter(message) {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      if (!views.has(message)) return;
+      const follow = atEnd();
+      show(message);
+      if (follow) toEnd();
+    });
+  };
+}
+
+function figures(usage, start, first) {
+  const parts = [usage.completion_tokens + (usage.completion_tokens === 1 ? ' token' : ' tokens')];
+  const seconds = (performance.now() - first) / 1000;
+  if (usage.completion_tokens > 1 && seconds > 0)
+    parts.push(((usage.completion_tokens - 1) / seconds).toFixed(1) + ' tokens/s');
+  parts.push('first after ' + ((first - start) / 1000).toFixed(2) + ' s');
+  const model = models.find((m) => m.id === $('model').value);
+  if (model) parts.push(usage.total_tokens + ' of ' + model.max_model_len + ' tokens of context');
+  return parts.join(' · ');
+}
+
+async function receive(message, path, body) {
+  const paint = painter(message), speed = new Speed(), start = performance.now();
+  let first = 0, usage = null, finish = null;
+  for await (const event of generate(path, body, $('key').value, running.signal)) {
+    usage = event.usage || usage;
     const choice = event.choices[0];
-    if (choice) {
-      message.content += (choice.delta ? choice.delta.content : choice.text) || '';
-      const now = performance.now();
-      if (!chunks++) first = now;
-      else $('speed').textContent = (1000 * (chunks - 1) / (now - first)).toFixed(1) + ' tokens/s';
-      const log = $('log'), atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
-      showText(text, message);
-      if (atEnd) log.scrollTop = log.scrollHeight;
-    }
-    if (event.usage) say(event.usage.prompt_tokens + ' tokens in, ' + event.usage.completion_tokens + ' out');
+    if (!choice) continue;
+    first ||= performance.now();
+    message.content += (choice.delta ? choice.delta.content : choice.text) || '';
+    message.thoughts += choice.delta?.reasoning_content || '';
+    finish = choice.finish_reason || finish;
+    if (usage) speed.add(usage.completion_tokens);
+    if (speed.get() > 0) $('speed').textContent = speed.get().toFixed(1);
+    paint();
   }
+  if (finish === 'length') message.note = 'Ended at the limit of tokens.';
+  else if (!message.content) message.note = 'The model had nothing to say.';
+  say(usage && first ? figures(usage, start, first) : 'Done');
+}
+
+function failed(message, error) {
+  if (error.name === 'AbortError') {
+    message.note = 'Stopped.';
+    return say('Stopped');
+  }
+  message.error = error instanceof TypeError ? 'The server cannot be reached.' : error.message;
+  say('No answer', true);
+  if (error.status === 401) openSettings('key');
+  if (/--chat-template/.test(error.message) && $('mode').value === 'chat')
+    views.get(message)?.actions.append(button('Complete texts instead', () => {
+      $('mode').value = 'text';
+      keepSettings();
+      retry(message);
+    }, {className: 'primary'}));
 }
 
 async function answer() {
-  if (running) return;
+  if (running || !checkFields()) return;
+  const [path, body] = requestBody();
+  const message = {role: 'assistant', content: '', thoughts: '', model: body.model};
   running = new AbortController();
+  messages.push(message);
+  append(message);
   busy(true);
-  say('…');
-  const message = {role: 'assistant', content: ''};
-  const shown = show(message, messages.length);
-  $('log').append(shown.article);
+  say('Answering…');
+  setTimeout(loadGauges, kPollMs / 10);
+  views.get(message).article.classList.add('coming');
+  toEnd();
   try {
-    await stream(message, shown.text);
+    await receive(message, path, body);
   } catch (error) {
-    if (error.name === 'AbortError') say('Stopped');
-    else say(error.message, true);
+    failed(message, error);
   }
+  const hadFocus = document.activeElement === document.body || document.activeElement === $('stop');
   running = null;
   busy(false);
-  render();
-  $('input').focus();
+  if (views.has(message)) { // else the chat was ended meanwhile
+    const follow = atEnd();
+    show(message);
+    views.get(message).article.classList.remove('coming');
+    if (follow) toEnd();
+    keepChat();
+  }
+  if (hadFocus) focusInput();
+}
+
+// A field that is no number or out of range is shown, not sent.
+function checkFields() {
+  const wrong = kNumbers.find((name) => !$(name).checkValidity());
+  if (!wrong) return true;
+  openSettings(wrong);
+  $(wrong).reportValidity();
+  return false;
 }
 
 function send(event) {
   event.preventDefault();
   const content = $('input').value;
-  if (running || !content.trim()) return;
-  messages.push({role: 'user', content});
+  if (running || !content.trim() || !checkFields()) return;
+  const message = {role: 'user', content};
+  messages.push(message);
+  append(message);
   $('input').value = '';
-  render();
+  fit($('input'));
   answer();
 }
 
-// ---- models and gauges ----------------------------------------------------------------------------------------------
+// ---- settings, models, gauges ---------------------------------------------------------------------------------------
+
+function openSettings(field) {
+  if (!$('settings').open) $('settings').showModal();
+  if (typeof field === 'string') $(field).focus();
+}
 
 async function loadModels() {
   try {
-    const response = await fetch('v1/models', {headers: headers()});
-    if (response.status === 401) {
-      $('settings').hidden = false;
-      return say('The server wants its API key: see Settings', true);
-    }
-    const list = (await response.json()).data;
-    $('model').replaceChildren(...list.map((m) => new Option(m.id, m.id)));
+    models = await listModels($('key').value);
+    const chosen = $('model').value || kept(browser, 'settings')?.model;
+    $('model').replaceChildren(...models.map((m) => new Option(m.id, m.id)));
+    if (models.some((m) => m.id === chosen)) $('model').value = chosen;
+    applySettings();
     say('');
   } catch (error) {
-    say('The server does not answer: ' + error.message, true);
+    if (error.status === 401) {
+      say('The server wants its API key', true);
+      return openSettings('key');
+    }
+    say(error instanceof TypeError ? 'The server cannot be reached' : error.message, true);
+    setTimeout(loadModels, kPollMs); // it may still be loading
   }
 }
 
 async function loadGauges() {
-  if (document.hidden) return;
-  try {
-    const text = await (await fetch('metrics')).text();
-    const values = [...text.matchAll(/^[^#\s]*:kv_cache_usage_perc\S* (\S+)$/gm)].map((m) => Number(m[1]));
-    if (values.length) $('cache').textContent = 'KV ' + (100 * Math.max(...values)).toFixed(1) + '%';
-  } catch (error) {
-    $('cache').textContent = 'KV –';
+  if (!document.hidden) {
+    try {
+      const use = await kvUse();
+      const value = use.get($('model').value) ?? Math.max(0, ...use.values());
+      $('kv-bar').value = value;
+      $('kv').textContent = use.size ? (100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0) + '%' : '–';
+    } catch {
+      $('kv').textContent = '–';
+    }
   }
+  clearTimeout(nextPoll);
+  nextPoll = setTimeout(loadGauges, running ? kPollMs / 4 : kPollMs);
 }
 
-$('form').addEventListener('submit', send);
-$('input').addEventListener('keydown', (event) => {
-  if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) send(event);
-});
-document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && running) running.abort();
-});
-$('stop').addEventListener('click', () => running && running.abort());
-$('clear').addEventListener('click', () => {
-  if (running) running.abort();
-  messages = [];
-  render();
+// ---- the page --------------------------------------------------------------------------------------------------------
+
+// A box is as high as its text, up to what the style allows.
+function fit(box) {
+  box.style.height = 'auto';
+  box.style.height = box.scrollHeight + 2 + 'px';
+}
+
+function focusInput() {
+  if (!touch) $('input').focus(); // else the keyboard would cover what was just said
+}
+
+function newChat() {
+  running?.abort();
+  dropFrom(0);
+  keepChat();
   say('');
   $('input').focus();
-});
-$('toggle-settings').addEventListener('click', () => {
-  $('settings').hidden = !$('settings').hidden;
-  $('toggle-settings').setAttribute('aria-expanded', String(!$('settings').hidden));
-});
-$('key').addEventListener('change', loadModels);
-loadModels();
-loadGauges();
-setInterval(loadGauges, 2000);
+}
+
+function setUp() {
+  const settings = kept(browser, 'settings') || {};
+  for (const name of kKept) if (typeof settings[name] === 'string') $(name).value = settings[name];
+  $('key').value = kept(tab, 'key') || '';
+  applySettings();
+  for (const message of kept(tab, 'chat') || []) {
+    messages.push(message);
+    append(message);
+  }
+  toEnd();
+  fit($('input'));
+
+  $('form').addEventListener('submit', send);
+  $('input').addEventListener('input', () => fit($('input')));
+  $('input').addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) send(event);
+    const last = messages.findLast((m) => m.role === 'user');
+    if (event.key === 'ArrowUp' && !$('input').value && last && !running) {
+      event.preventDefault();
+      edit(last);
+    }
+  });
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && !$('settings').open) running?.abort();
+  });
+  $('stop').addEventListener('click', () => running?.abort());
+  $('new').addEventListener('click', newChat);
+  $('latest').addEventListener('click', toEnd);
+  $('scroller').addEventListener('scroll', () => ($('latest').hidden = atEnd()));
+  $('open-settings').addEventListener('click', openSettings);
+  $('settings').addEventListener('click', (event) => event.target === $('settings') && $('settings').close());
+  $('settings').addEventListener('change', keepSettings);
+  $('reset').addEventListener('click', () => {
+    for (const name of kKept) $(name).value = name === 'mode' ? 'chat' : '';
+    keepSettings();
+  });
+  $('key').addEventListener('change', loadModels);
+  $('model').addEventListener('change', keepSettings);
+  loadModels();
+  loadGauges();
+}
+
+setUp();
