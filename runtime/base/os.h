@@ -147,6 +147,10 @@ private:
 void advise_sequential(std::span<const std::byte> mapped); // read ahead; advice only
 void advise_needed(std::span<const std::byte> mapped);
 
+// From now on blocks of a MiB and more go back to the system when they are freed: one large request does not stay in the
+// size of a process that serves many.
+void return_large_blocks();
+
 size_t page_size();
 uint64_t available_memory();  // bytes that can be taken without swapping; an estimate, 0 where nobody says
 uint64_t total_memory();      // of the machine or the container, whatever is less; 0 where nobody says

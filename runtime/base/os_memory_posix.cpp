@@ -14,6 +14,9 @@
 #ifdef __linux__
 #include <sys/sysinfo.h>
 #endif
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 namespace llmrt::os {
 
@@ -233,6 +236,12 @@ void raise_open_files_limit() {
     return;
   limit.rlim_cur = limit.rlim_max;
   (void)::setrlimit(RLIMIT_NOFILE, &limit); // refused: it stays as it was
+}
+
+void return_large_blocks() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_THRESHOLD, 1 << 20); // else glibc raises it with each large block that is freed, up to 32 MiB
+#endif
 }
 
 uint64_t data_bytes() {

@@ -219,7 +219,8 @@ TEST(OpenApi, HasWhatTheReadersAskFor) {
     return json["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"];
   };
   Json completions = fields("/v1/completions");
-  EXPECT_EQ(completions["temperature"]["type"], "number");
+  EXPECT_EQ(completions["temperature"]["type"], Json::array({"number", "null"}));
+  EXPECT_TRUE(json["paths"]["/v1/completions"]["post"]["responses"]["200"]["content"].contains("text/event-stream"));
   EXPECT_EQ(completions["n"]["maximum"], 128);
   EXPECT_TRUE(completions.contains("prompt") && completions.contains("echo"));
   EXPECT_FALSE(completions.contains("suffix"));
