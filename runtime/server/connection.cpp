@@ -14,8 +14,8 @@ namespace http = boost::beast::http;
 
 namespace {
 
-constexpr int kLingerSeconds = 2;
-constexpr size_t kLingerBytes = 4u << 20, kReadAheadBytes = 64u << 10, kMaxRequestId = 128;
+constexpr int kLingerSeconds = 5;
+constexpr size_t kReadAheadBytes = 64u << 10, kDiscardBytes = 64u << 10, kMaxRequestId = 128;
 
 std::string new_request_id() {
   std::random_device device;
@@ -32,20 +32,28 @@ std::string sane_request_id(boost::beast::string_view given) {
 
 } // namespace
 
-Connection::Connection(ServerContext &context, Socket socket, std::function<void(Connection *)> on_end)
-    : context_(context), socket_(std::move(socket)), timer_(socket_.get_executor()), on_end_(std::move(on_end)),
+Connection::Connection(ServerContext &context, Socket socket, TlsContext *tls,
+                       std::function<void(Connection *)> on_end)
+    : context_(context), stream_(std::move(socket), tls), timer_(stream_.get_executor()), on_end_(std::move(on_end)),
       buffer_(context.config.max_header_bytes + kReadAheadBytes) {}
 
 Connection::~Connection() = default;
 
 void Connection::start() {
-  ErrorCode ignored;
-  socket_.non_blocking(true, ignored);
-  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->read_head(); });
+  if (!stream_.is_tls()) {
+    ErrorCode ignored;
+    stream_.socket().non_blocking(true, ignored); // for write_now()
+  }
+  asio::post(stream_.get_executor(), [self = shared_from_this()] {
+    if (self->stream_.is_tls())
+      self->shake_hands();
+    else
+      self->read_head();
+  });
 }
 
 void Connection::close_if_idle(bool half_sent_too) {
-  asio::post(socket_.get_executor(), [self = shared_from_this(), half_sent_too] {
+  asio::post(stream_.get_executor(), [self = shared_from_this(), half_sent_too] {
     bool idle = half_sent_too || (!self->got_bytes_ && self->buffer_.size() == 0);
     if (self->phase_ == Phase::kReading && idle)
       self->close();
@@ -53,11 +61,11 @@ void Connection::close_if_idle(bool half_sent_too) {
 }
 
 void Connection::abort() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->lost(); });
+  asio::post(stream_.get_executor(), [self = shared_from_this()] { self->lost(); });
 }
 
 void Connection::post(std::function<void()> work) {
-  asio::post(socket_.get_executor(), [self = shared_from_this(), work = std::move(work)] {
+  asio::post(stream_.get_executor(), [self = shared_from_this(), work = std::move(work)] {
     try {
       work();
     } catch (const std::exception &) { // out of memory: this client loses its answer, the others do not
@@ -67,6 +75,20 @@ void Connection::post(std::function<void()> work) {
 }
 
 // ---- reading -----------------------------------------------------------------------------------------------------------
+void Connection::shake_hands() {
+  arm(context_.config.handshake_seconds);
+  stream_.async_handshake([self = shared_from_this()](ErrorCode error) {
+    if (self->phase_ == Phase::kClosed)
+      return;
+    if (error) { // plain HTTP, say: TLS has sent its alert
+      self->phase_ = Phase::kLingering;
+      self->arm(kLingerSeconds);
+      return self->discard();
+    }
+    self->read_head();
+  });
+}
+
 void Connection::read_head() {
   if (phase_ == Phase::kClosed)
     return;
@@ -78,7 +100,7 @@ void Connection::read_head() {
   parser_->header_limit(context_.config.max_header_bytes);
   parser_->body_limit(context_.config.max_body_bytes);
   arm(context_.config.head_seconds);
-  http::async_read_header(socket_, buffer_, *parser_,
+  http::async_read_header(stream_, buffer_, *parser_,
                           [self = shared_from_this()](ErrorCode error, size_t) { self->on_head(error); });
 }
 
@@ -104,7 +126,7 @@ void Connection::on_head(ErrorCode error) {
     // Small enough to fit any socket buffer; nothing else is being written now.
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     ErrorCode ignored;
-    socket_.write_some(asio::buffer(kContinue.data(), kContinue.size()), ignored);
+    stream_.write_some(asio::buffer(kContinue.data(), kContinue.size()), ignored);
   } else if (head.count(http::field::expect)) {
     return refuse(417, "only Expect: 100-continue is understood");
   }
@@ -113,7 +135,7 @@ void Connection::on_head(ErrorCode error) {
 
 void Connection::read_body() {
   arm(context_.config.body_seconds);
-  http::async_read(socket_, buffer_, *parser_,
+  http::async_read(stream_, buffer_, *parser_,
                    [self = shared_from_this()](ErrorCode error, size_t) { self->on_body(error); });
 }
 
@@ -188,7 +210,7 @@ void Connection::watch() {
   if (watching_ || client_ended_ || buffer_.size() >= kReadAheadBytes)
     return;
   watching_ = true;
-  socket_.async_read_some(buffer_.prepare(4096), [self = shared_from_this()](ErrorCode error, size_t bytes) {
+  stream_.async_read_some(buffer_.prepare(4096), [self = shared_from_this()](ErrorCode error, size_t bytes) {
     self->on_watch(error, bytes);
   });
 }
@@ -197,6 +219,8 @@ void Connection::on_watch(ErrorCode error, size_t bytes) {
   watching_ = false;
   if (phase_ == Phase::kClosed)
     return;
+  if (phase_ == Phase::kLingering)
+    return linger();
   buffer_.commit(bytes);
   if (phase_ == Phase::kReading) { // the answer was complete before this came: the next request's first bytes
     disarm();
@@ -233,22 +257,34 @@ void Connection::disarm() {
 // then read what still comes for a moment.
 void Connection::linger() {
   phase_ = Phase::kLingering;
+  arm(kLingerSeconds);
+  if (watching_ && stream_.is_tls()) { // one read at a time: on_watch() goes on
+    ErrorCode ignored;
+    stream_.socket().cancel(ignored);
+  } else if (stream_.is_tls()) {
+    stream_.async_goodbye([self = shared_from_this()](ErrorCode) { self->discard(); });
+  } else if (watching_) {
+    close(); // nothing was in flight but the watch, which has seen nothing
+  } else {
+    discard();
+  }
+}
+
+// Until the client ends too or linger()'s time is over. Of TLS too, these are the socket's own bytes.
+void Connection::discard() {
+  if (phase_ != Phase::kLingering)
+    return;
   ErrorCode ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
+  stream_.socket().shutdown(Socket::shutdown_send, ignored);
   if (client_ended_)
     return close();
-  arm(kLingerSeconds);
   buffer_.consume(buffer_.size());
-  if (watching_)
-    return close(); // nothing was in flight but the watch, which has seen nothing
-  auto read = [self = shared_from_this()](ErrorCode error, size_t bytes) {
-    self->discarded_ += bytes;
-    if (error || self->discarded_ > kLingerBytes)
-      return self->close();
-    if (self->phase_ == Phase::kLingering)
-      self->linger();
-  };
-  socket_.async_read_some(buffer_.prepare(4096), read);
+  stream_.socket().async_read_some(buffer_.prepare(kDiscardBytes), [self = shared_from_this()](ErrorCode error, size_t) {
+    if (error)
+      self->close();
+    else
+      self->discard();
+  });
 }
 
 void Connection::lost() {
@@ -268,8 +304,8 @@ void Connection::close() {
   phase_ = Phase::kClosed;
   disarm();
   ErrorCode ignored;
-  socket_.shutdown(Socket::shutdown_both, ignored);
-  socket_.close(ignored);
+  stream_.socket().shutdown(Socket::shutdown_both, ignored);
+  stream_.socket().close(ignored);
   disconnected_ = nullptr;
   if (on_end_)
     on_end_(this);

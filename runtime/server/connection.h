@@ -5,6 +5,7 @@
 #include "runtime/server/asio.h"
 #include "runtime/server/context.h"
 #include "runtime/server/http.h"
+#include "runtime/server/stream.h"
 
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -20,8 +21,8 @@ namespace llmrt::server {
 
 class Connection : public Reply, public std::enable_shared_from_this<Connection> {
 public:
-  // `on_end` is called once when the connection is gone.
-  Connection(ServerContext &context, Socket socket, std::function<void(Connection *)> on_end);
+  // `tls`: null for plain text. `on_end` is called once when the connection is gone.
+  Connection(ServerContext &context, Socket socket, TlsContext *tls, std::function<void(Connection *)> on_end);
   ~Connection() override;
 
   void start();
@@ -42,6 +43,7 @@ private:
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   enum class Phase { kReading, kAnswering, kLingering, kClosed };
 
+  void shake_hands(); // TLS's
   void read_head();
   void on_head(ErrorCode error);
   void read_body();
@@ -64,11 +66,12 @@ private:
   void arm(int seconds); // closes unless armed again or disarmed in time
   void disarm();
   void linger();
+  void discard();
   void lost(); // the client is gone: whoever answers is told
   void close();
 
   ServerContext &context_;
-  Socket socket_;
+  Stream stream_;
   Timer timer_;
   std::function<void(Connection *)> on_end_;
   boost::beast::flat_buffer buffer_;
@@ -80,7 +83,6 @@ private:
   bool got_bytes_ = false, client_ended_ = false;
   int version_ = 11;
   uint64_t deadline_ = 0; // number of the latest arm() or disarm()
-  size_t discarded_ = 0;
   std::string pending_, sending_;
   size_t sent_ = 0;
 

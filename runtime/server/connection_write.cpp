@@ -115,9 +115,9 @@ bool Connection::write_now() {
       sending_.swap(pending_);
       sent_ = 0;
     }
-    if (sending_.empty())
+    if (sending_.empty() || stream_.is_tls()) // of a record that was cut off TLS would not know the rest
       return true;
-    sent_ += socket_.write_some(asio::buffer(sending_.data() + sent_, sending_.size() - sent_), error);
+    sent_ += stream_.socket().write_some(asio::buffer(sending_.data() + sent_, sending_.size() - sent_), error);
   }
   if (error == asio::error::would_block || error == asio::error::try_again)
     return true;
@@ -135,7 +135,7 @@ void Connection::write_more() {
   }
   writing_ = true;
   arm(context_.config.write_seconds);
-  socket_.async_write_some(asio::buffer(sending_.data() + sent_, sending_.size() - sent_),
+  stream_.async_write_some(asio::buffer(sending_.data() + sent_, sending_.size() - sent_),
                            [self = shared_from_this()](ErrorCode error, size_t bytes) {
                              self->on_written(error, bytes);
                            });
@@ -161,7 +161,7 @@ void Connection::after_last_byte() {
     return read_head();
   if (buffer_.size() > 0) { // the next request, or its beginning, was read ahead: parse it now
     ErrorCode ignored;
-    socket_.cancel(ignored); // nothing but the watch is in progress
+    stream_.socket().cancel(ignored); // nothing but the watch is in progress
     return;                  // on_watch() goes on
   }
   if (context_.draining.load())

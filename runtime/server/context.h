@@ -32,11 +32,13 @@ struct ServerConfig {
   std::string tool_call_parser, reasoning_parser; // vLLM's names; empty: by the chat template
   bool auto_tool_choice = true;                   // tools with tool_choice auto
   std::optional<uint64_t> seed; // for requests that bring none; unset: a different one each
+  std::string ssl_certfile, ssl_keyfile; // PEM; empty: plain text
   size_t max_body_bytes = 32u << 20;
   uint32_t max_header_bytes = 64u << 10;
   size_t max_unsent_bytes = 8u << 20; // of one connection; a client that reads slower is cut off
   size_t max_connections = 16384;
   double request_seconds = 0; // a generation that takes longer ends with an error; 0: no limit
+  int handshake_seconds = 15; // TLS's, from its beginning
   int head_seconds = 75, body_seconds = 60, write_seconds = 30; // without progress
 };
 

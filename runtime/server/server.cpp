@@ -44,6 +44,7 @@ private:
   std::vector<std::shared_ptr<Connection>> connections();
 
   std::unique_ptr<TraceExporter> traces_;
+  std::unique_ptr<TlsContext> tls_; // null: plain text
   ServerContext context_;
   asio::io_context io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
@@ -71,6 +72,12 @@ Status BeastServer::open() {
       return exporter.status();
     traces_ = std::move(*exporter);
     context_.trace = [this](Span span) { traces_->add(std::move(span)); };
+  }
+  if (const ServerConfig &config = context_.config; !config.ssl_certfile.empty()) {
+    Result<std::unique_ptr<TlsContext>> tls = open_tls(config.ssl_certfile, config.ssl_keyfile);
+    if (!tls.ok())
+      return tls.status();
+    tls_ = std::move(*tls);
   }
   return context_.config.uds.empty() ? open_tcp() : open_unix();
 }
@@ -128,7 +135,7 @@ std::string BeastServer::address() const {
     return "unix:" + context_.config.uds;
   const std::string &host = context_.config.host;
   bool v6 = host.find(':') != host.npos;
-  return "http://" + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port_);
+  return std::string(tls_ ? "https://" : "http://") + (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port_);
 }
 
 Status BeastServer::start() {
@@ -167,7 +174,7 @@ void BeastServer::add(Socket socket) {
   if (context_.config.uds.empty())
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   auto connection =
-      std::make_shared<Connection>(context_, std::move(socket), [this](Connection *gone) { remove(gone); });
+      std::make_shared<Connection>(context_, std::move(socket), tls_.get(), [this](Connection *gone) { remove(gone); });
   {
     std::lock_guard lock(mutex_);
     if (stopped_ || connections_.size() >= context_.config.max_connections)

@@ -19,7 +19,7 @@ public:
 
   virtual ServerContext &context() = 0;
   virtual int port() const = 0; // 0 for a unix socket
-  // "http://HOST:PORT", or "unix:PATH"
+  // "http://HOST:PORT" (https with TLS), or "unix:PATH"
   virtual std::string address() const = 0;
 
   // A model that is run by the caller and outlives the server's threads.

@@ -88,6 +88,12 @@ class Serve(ArtifactTest):
             self.assertIn("DAMAGED", server.said)
         self.bad(1, "weights are damaged", "serve", damaged, "--port", 0, "--verify-weights")
 
+    def test_a_build_without_tls_refuses_its_flags(self):
+        if "libssl" in subprocess.run(["ldd", LLMRT], capture_output=True, text=True).stdout:
+            self.skipTest("this build has TLS: see tls_test.py")
+        for flag in ("--ssl-certfile", "--ssl-keyfile"):
+            self.bad(2, flag + ": this llmrt was built without TLS", "serve", self.artifact, flag, "a.pem")
+
     def test_sigint_is_130(self):
         with Server(self.artifact, "--port", 0) as server:
             self.assertEqual(server.end(signal.SIGINT), 130)

@@ -2,6 +2,7 @@
 #include "runtime/base/os.h"
 #include "runtime/server/json.h"
 #include "runtime/server/server.h"
+#include "runtime/server/tls.h"
 #include "runtime/server/tool_calls.h"
 #include "tools/llmrt/common.h"
 #include "tools/llmrt/serve_models.h"
@@ -17,6 +18,7 @@ namespace {
 struct ServeFlags {
   ServeModelFlags models;
   std::string host = "127.0.0.1", uds, allowed_origins, metrics_prefix = "vllm", access_log, otlp_endpoint;
+  std::string certfile, keyfile;
   int64_t port = 8000, threads_http = 2, seed = 0;
   std::vector<std::string> keys;
   std::string tool_call_parser, reasoning_parser, pooling = "last";
@@ -50,6 +52,18 @@ Status read_pooling(const std::string &name, Pooling &out) {
   return Status(StatusCode::kInvalidArgument, "--pooling is mean, cls or last, not " + name);
 }
 
+Status read_tls(const ServeFlags &flags, server::ServerConfig &config) {
+  const std::string &given = flags.certfile.empty() ? flags.keyfile : flags.certfile;
+  const std::string flag = flags.certfile.empty() ? "--ssl-keyfile" : "--ssl-certfile";
+  if (!given.empty() && !server::has_tls())
+    return Status(StatusCode::kUnsupported, flag + ": this llmrt was built without TLS (the preset tls has it)");
+  if (!flags.keyfile.empty() && flags.certfile.empty())
+    return Status(StatusCode::kInvalidArgument, "--ssl-keyfile needs --ssl-certfile");
+  config.ssl_certfile = flags.certfile;
+  config.ssl_keyfile = flags.keyfile;
+  return ok_status();
+}
+
 Result<server::ServerConfig> server_config(const ServeFlags &flags, const Flags &given) {
   auto wrong = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
   server::ServerConfig out;
@@ -67,6 +81,8 @@ Result<server::ServerConfig> server_config(const ServeFlags &flags, const Flags 
   if (!server::parse_reasoning_parser(flags.reasoning_parser, thoughts))
     return wrong("--reasoning-parser " + flags.reasoning_parser + ": there are qwen3, deepseek_r1 and none");
   if (Status status = read_pooling(flags.pooling, out.pooling); !status.ok())
+    return status;
+  if (Status status = read_tls(flags, out); !status.ok())
     return status;
   out.tool_call_parser = flags.tool_call_parser;
   out.reasoning_parser = flags.reasoning_parser;
@@ -143,6 +159,7 @@ int serve(const ServeFlags &flags, const Flags &given) {
   if (flags.models.model.print_memory) // the thread that loads models counts as one of the server's
     return print_memory_of(*options, flags.models.model.json, config->threads + 1);
   catch_interrupts(2);
+  os::return_large_blocks();
   Result<std::unique_ptr<server::Server>> server = server::Server::listen(*config);
   if (!server.ok())
     return fail(server.status());
@@ -171,6 +188,8 @@ std::function<int()> setup_serve(Flags &flags) {
   flags.switched("auto-tool-choice", to->auto_tool_choice, "tools with tool_choice auto; default on");
   flags.text("--access-log", to->access_log, "a line of JSON for each answer goes to this file; -: standard error");
   flags.text("--otlp-traces-endpoint", to->otlp_endpoint, "a span for each request goes there: OTLP over HTTP, in JSON");
+  flags.text("--ssl-certfile,--ssl-cert-file", to->certfile, "HTTPS: the certificate, its chain after it, in PEM");
+  flags.text("--ssl-keyfile,--ssl-key-file", to->keyfile, "its key in PEM; default: in the certificate's file");
   flags.flag("--metrics", to->metrics, "always on");
   flags.number("--request-timeout-seconds", to->request_seconds, "a generation that takes longer is ended; 0: none");
   flags.integer("--seed", to->seed, "for requests that bring none");
