@@ -46,7 +46,8 @@ function applySettings() {
   $('input').placeholder = text ? 'The beginning of a text' : 'Message';
   const model = models.find((m) => m.id === $('model').value);
   $('empty-title').textContent = text ? 'Begin a text, the model goes on' : 'Say something to the model';
-  $('empty-model').textContent = model ? model.id + ', ' + model.max_model_len + ' tokens of context' : '';
+  const context = model?.max_model_len ? model.max_model_len + ' tokens of context' : 'loaded when it is asked';
+  $('empty-model').textContent = model ? model.id + ', ' + context : '';
 }
 
 // ---- messages -------------------------------------------------------------------------------------------------------
@@ -234,7 +235,7 @@ function figures(usage, start, first) {
     parts.push(((usage.completion_tokens - 1) / seconds).toFixed(1) + ' tokens/s');
   parts.push('first after ' + ((first - start) / 1000).toFixed(2) + ' s');
   const model = models.find((m) => m.id === $('model').value);
-  if (model) parts.push(usage.total_tokens + ' of ' + model.max_model_len + ' tokens of context');
+  if (model?.max_model_len) parts.push(usage.total_tokens + ' of ' + model.max_model_len + ' tokens of context');
   return parts.join(' · ');
 }
 
@@ -301,6 +302,7 @@ async function answer() {
     if (follow) toEnd();
     keepChat();
   }
+  if (!models.find((m) => m.id === message.model)?.max_model_len) loadModels(); // it was not loaded before
   if (hadFocus) focusInput();
 }
 
@@ -339,7 +341,7 @@ async function loadModels() {
     $('model').replaceChildren(...models.map((m) => new Option(m.id, m.id)));
     if (models.some((m) => m.id === chosen)) $('model').value = chosen;
     applySettings();
-    say('');
+    if ($('status').classList.contains('bad')) say('');
   } catch (error) {
     if (error.status === 401) {
       say('The server wants its API key', true);
