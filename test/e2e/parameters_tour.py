@@ -288,7 +288,7 @@ class OtherServers(Parameters):
                      "request_success_total"):
             self.assertTrue(re.search("^vllm:" + re.escape(name), metrics, re.M), name)
         self.assertIn('finished_reason="length"', metrics)
-        for path in ("/v1/rerank", "/v1/score", "/v1/audio/transcriptions", "/v1/load_lora_adapter"):
+        for path in ("/v1/audio/transcriptions", "/v1/load_lora_adapter"):
             with self.assertRaises(urllib.error.HTTPError) as refused:
                 self.post(path, {})
             self.assertEqual(refused.exception.code, 501, path)
