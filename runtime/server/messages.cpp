@@ -50,7 +50,8 @@ public:
       : id_("msg_" + request_id), name_(std::move(model_name)), answer_(reading, request_id) {}
 
   Json whole(const std::vector<Delta> &choices, const Usage &usage, const Json &) override {
-    std::string unsaid = take(choices[0]) + close();
+    take(choices[0]); // their events are of no use here
+    close();
     Json out = message(usage);
     if (blocks_.empty())
       blocks_.push_back(Json{{"type", "text"}, {"text", ""}});
@@ -103,7 +104,8 @@ private:
       Json block{{"type", type}, {field, ""}};
       if (block["type"] == "thinking")
         block["signature"] = ""; // nothing is signed here
-      out = close() + open(std::move(block));
+      out = close(); // before open(): the operands of + have no order
+      out += open(std::move(block));
     }
     Json &said = blocks_.back()[field];
     said = said.get<std::string>() + text;

@@ -32,15 +32,17 @@ public:
         answer_(reading, request_id) {}
 
   Json whole(const std::vector<Delta> &choices, const Usage &usage, const Json &) override {
-    std::string unsaid = take(choices[0]) + finish();
+    take(choices[0]); // their events are of no use here
+    finish();
     Json out = response(status(true));
     out["output"] = items_;
     out["usage"] = usage_of(usage);
     return out;
   }
   std::string begin(int, const Usage &) override {
-    return event("response.created", {{"response", response("in_progress")}}) +
-           event("response.in_progress", {{"response", response("in_progress")}});
+    std::string out = event("response.created", {{"response", response("in_progress")}});
+    out += event("response.in_progress", {{"response", response("in_progress")}}); // events are numbered in order
+    return out;
   }
   std::string delta(const Delta &delta, const Usage &) override { return take(delta); }
   std::string end(const Usage &usage) override {
@@ -81,7 +83,8 @@ private:
       else
         item["role"] = "assistant";
       item["content"] = Json::array();
-      out = close(false) + open(std::move(item));
+      out = close(false);
+      out += open(std::move(item));
       items_.back()["content"].push_back(part(""));
       out += event("response.content_part.added", at_part({{"part", part("")}}));
     }
@@ -127,10 +130,13 @@ private:
       out = event(done, at_part(with_logprobs({{"text", part["text"]}})));
       out += event("response.content_part.done", at_part({{"part", std::move(part)}}));
     }
-    return out + event("response.output_item.done", {{"output_index", items_.size() - 1}, {"item", item}});
+    return out += event("response.output_item.done", {{"output_index", items_.size() - 1}, {"item", item}});
   }
   // An answer of nothing is a message without text.
-  std::string finish() { return (items_.empty() ? add_text("message", "") : std::string()) + close(true); }
+  std::string finish() {
+    std::string out = items_.empty() ? add_text("message", "") : std::string();
+    return out += close(true);
+  }
 
   std::string event(const char *type, Json fields) {
     Json out{{"type", type}, {"sequence_number", sequence_++}};
