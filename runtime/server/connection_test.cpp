@@ -140,6 +140,7 @@ TEST(Connection, AClientThatDoesNotReadIsCutOff) {
   config.max_unsent_bytes = 64 << 10;
   FakeEngineOptions options;
   options.max_model_len = 1 << 20;
+  options.step_time = std::chrono::microseconds(20); // else it is done before the connection has written what it has
   RunningServer running(config, options);
   HttpClient client(running.port());
   client.send(request_text("POST", "/v1/completions", R"({"prompt":"abc","max_tokens":1000000,"stream":true})", ""));

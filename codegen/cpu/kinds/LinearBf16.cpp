@@ -84,7 +84,7 @@ private:
       inputs.push_back(k.at(tile.inputs, k.mul(k.add(k.mul(pairs, tile.rows), t), pairBytes())));
     }
     // Unrolled, several chains' weights would all be made ready first and fill the stack.
-    if (PairDot::isNative(k.tier) && chains.size() == 1) {
+    if (PairDot::isNative(k.tier) && chains.size() == 1 && scheme) {
       for (int64_t i = 0; i < kStepsPerChain; ++i) parts = step(chains, inputs, k.i64(i), tile, parts);
     } else {
       parts = k.loop(k.i64(0), k.i64(kStepsPerChain), 1, parts, [&](Value i, ValueRange carried) {
