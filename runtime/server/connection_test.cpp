@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using namespace llmrt::testing;
 
 bool eventually(const std::function<bool()> &condition) {
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 3000; ++i) {
     if (condition())
       return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -140,10 +140,12 @@ TEST(Connection, AClientThatDoesNotReadIsCutOff) {
   config.max_unsent_bytes = 64 << 10;
   FakeEngineOptions options;
   options.max_model_len = 1 << 20;
-  options.step_time = std::chrono::microseconds(20); // else it is done before the connection has written what it has
+  options.step_time = std::chrono::microseconds(100); // else it is done before the connection has written what it has
   RunningServer running(config, options);
   HttpClient client(running.port());
-  client.send(request_text("POST", "/v1/completions", R"({"prompt":"abc","max_tokens":1000000,"stream":true})", ""));
+  // With logprobs, so that few tokens fill what the system buffers for a socket.
+  client.send(request_text("POST", "/v1/completions",
+                           R"({"prompt":"abc","max_tokens":1000000,"stream":true,"logprobs":5})", ""));
   EXPECT_TRUE(eventually([&] { return engine_of(*running.model).cancelled() == 1; }));
 }
 
