@@ -30,8 +30,8 @@ const CpuTier *findCpuTier(llvm::StringRef name);
 std::array<uint8_t, 16> kernelId(exec::KernelOp kernel);
 
 struct CodeSegment {
-  std::string target; // "cpu", "vulkan"
-  std::string tier;   // of the CPU; "spirv"
+  std::string target; // "cpu", "vulkan", "cuda"
+  std::string tier;   // of the CPU; "spirv"; of CUDA
   std::vector<char> bytes; // as runtime/abi/kernel.h lays it out
 };
 
@@ -82,10 +82,29 @@ llvm::Expected<ObjectFile> buildKernelRegistry(llvm::ArrayRef<LibraryKernel> ker
 // Loads what buildVulkanSegment() builds with, besides what loadCodegenDialects() does.
 void loadVulkanDialects(mlir::MLIRContext &context);
 
-// Why Vulkan cannot run this kernel yet, for people; empty if it can.
-std::string vulkanRefusal(exec::KernelOp kernel);
-
-// The same for Vulkan: a SPIR-V module for each variant, in place of instructions.
+// The same for Vulkan: a SPIR-V module for each variant, in place of instructions. An error names what GPUs do not have.
 llvm::Expected<CodeSegment> buildVulkanSegment(llvm::ArrayRef<exec::KernelOp> kernels);
+
+// What code for NVIDIA's GPUs may be made for. NVIDIA's names: compute_75 is PTX for chips from 7.5 on, sm_80 the
+// machine code of chips 8.x from 8.0 on, sm_90a of 9.0 alone.
+struct CudaTier {
+  const char *name;
+  const char *virtualChip; // that the PTX is made for, the cubin's too
+  const char *chip;        // of the cubin; empty: PTX
+  bool isPtx() const { return chip[0] == 0; }
+};
+
+const std::vector<CudaTier> &cudaTiers(); // PTX first
+const CudaTier *findCudaTier(llvm::StringRef name);
+
+// ptxas in PATH or in $CUDA_HOME/bin, which is /usr/local/cuda/bin where that is not set; empty if it is in neither.
+std::string findPtxas();
+
+// Loads what buildCudaSegment() builds with, besides what loadCodegenDialects() does.
+void loadCudaDialects(mlir::MLIRContext &context);
+
+// The same for CUDA: a module for each variant. `assembler`: the path of ptxas, for tiers that are not PTX.
+llvm::Expected<CodeSegment> buildCudaSegment(llvm::ArrayRef<exec::KernelOp> kernels, const CudaTier &tier,
+                                             llvm::StringRef assembler);
 
 } // namespace llmc::codegen

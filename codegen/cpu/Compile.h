@@ -10,7 +10,8 @@
 
 namespace llvm {
 class Module;
-}
+class TargetMachine;
+} // namespace llvm
 
 namespace llmc::cpu {
 
@@ -19,6 +20,10 @@ llvm::Error lowerToLlvm(mlir::ModuleOp module);
 
 // Translates, optimises and compiles it to an object. A function that needs over 4 KB of stack is an error.
 llvm::Expected<llvm::SmallVector<char, 0>> compileToObject(mlir::ModuleOp module, const codegen::CpuTier &tier);
+
+// What other targets share of it: the back ends of LLVM, once; passes by name, with what they need around them.
+void initializeTargets();
+llvm::Error optimize(llvm::Module &module, llvm::TargetMachine &machine, const char *pipeline);
 
 // The second half of it. Its context is of no use afterwards but to be destroyed.
 llvm::Expected<llvm::SmallVector<char, 0>> compileModule(llvm::Module &code, const codegen::CpuTier &tier);

@@ -18,16 +18,6 @@ namespace {
 
 constexpr const char *kStackLimit = "4096"; // bytes; runtime/abi/kernel.h
 
-void initializeTargets() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    llvm::InitializeAllTargetInfos();
-    llvm::InitializeAllTargets();
-    llvm::InitializeAllTargetMCs();
-    llvm::InitializeAllAsmPrinters();
-  });
-}
-
 llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine(const codegen::CpuTier &tier) {
   initializeTargets();
   std::string error;
@@ -65,23 +55,6 @@ constexpr const char *kPipeline =
     "function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg,loop-mssa(loop-rotate,licm),"
     "instcombine<no-verify-fixpoint>,gvn<no-pre;no-load-pre;no-split-backedge-load-pre>,adce,simplifycfg)";
 
-llvm::Error optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager sccs;
-  llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(sccs);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, sccs, modules);
-  llvm::ModulePassManager passes;
-  if (llvm::Error error = builder.parsePassPipeline(passes, kPipeline)) return error;
-  passes.run(module, modules);
-  return llvm::Error::success();
-}
-
 // Collects what the back end complains about; a frame over the limit is a complaint.
 struct Complaints : llvm::DiagnosticHandler {
   std::string &text;
@@ -98,6 +71,33 @@ struct Complaints : llvm::DiagnosticHandler {
 
 } // namespace
 
+void initializeTargets() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    llvm::InitializeAllTargetInfos();
+    llvm::InitializeAllTargets();
+    llvm::InitializeAllTargetMCs();
+    llvm::InitializeAllAsmPrinters();
+  });
+}
+
+llvm::Error optimize(llvm::Module &module, llvm::TargetMachine &machine, const char *pipeline) {
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager sccs;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder(&machine);
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(sccs);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, sccs, modules);
+  llvm::ModulePassManager passes;
+  if (llvm::Error error = builder.parsePassPipeline(passes, pipeline)) return error;
+  passes.run(module, modules);
+  return llvm::Error::success();
+}
+
 llvm::Expected<llvm::SmallVector<char, 0>> compileModule(llvm::Module &code, const codegen::CpuTier &tier) {
   auto machine = makeMachine(tier);
   if (!machine) return machine.takeError();
@@ -106,7 +106,7 @@ llvm::Expected<llvm::SmallVector<char, 0>> compileModule(llvm::Module &code, con
   code.setDataLayout((*machine)->createDataLayout());
   code.setTargetTriple(llvm::Triple(tier.triple));
   setAttributes(code, tier);
-  if (llvm::Error error = optimize(code, **machine)) return std::move(error);
+  if (llvm::Error error = optimize(code, **machine, kPipeline)) return std::move(error);
 
   llvm::SmallVector<char, 0> object;
   llvm::raw_svector_ostream stream(object);

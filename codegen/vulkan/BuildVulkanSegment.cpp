@@ -1,11 +1,13 @@
-// All kernels of a program as SPIR-V modules, with the table in front.
+// All kernels of a program as SPIR-V modules.
 #include "codegen/Codegen.h"
-#include "codegen/gpu/GpuKernel.h"
+#include "codegen/gpu/GpuSegment.h"
 #include "codegen/vulkan/Vulkan.h"
+#include "runtime/abi/kernel.h"
 
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SPIRV/IR/SPIRVDialect.h"
-
-#include <algorithm>
 
 namespace llmc::codegen {
 
@@ -16,41 +18,15 @@ void loadVulkanDialects(MLIRContext &context) {
                       scf::SCFDialect, spirv::SPIRVDialect>();
 }
 
-std::string vulkanRefusal(exec::KernelOp kernel) { return gpu::refusal(kernel); }
-
-static llvm::Error addModule(std::vector<char> &code, cpu::SegmentTable &table, const cpu::DescribedKernel &kernel,
-                             size_t variant, size_t entry) {
-  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(exec::KernelOp(kernel.op).getContext()));
-  std::string symbol = cpu::kernelSymbol(kernel, variant);
-  auto words = vulkan::lowerToSpirv(gpu::emitKernel(*module, kernel.op, kernel.info, variant, "main"));
-  if (!words)
-    return llvm::joinErrors(llvm::createStringError("kernel '" + exec::KernelOp(kernel.op).getSymName() + "'"),
-                            words.takeError());
-  table.entries[entry].entry = uint32_t(code.size());
-  table.entries[entry].code_bytes = uint32_t(words->size() * 4);
+static llvm::Expected<std::vector<char>> lower(mlir::gpu::GPUModuleOp module) {
+  auto words = vulkan::lowerToSpirv(module);
+  if (!words) return words.takeError();
   const char *bytes = reinterpret_cast<const char *>(words->data());
-  code.insert(code.end(), bytes, bytes + words->size() * 4);
-  return llvm::Error::success();
+  return std::vector<char>(bytes, bytes + words->size() * 4);
 }
 
 llvm::Expected<CodeSegment> buildVulkanSegment(llvm::ArrayRef<exec::KernelOp> kernels) {
-  std::vector<cpu::DescribedKernel> all;
-  for (exec::KernelOp op : kernels) {
-    if (std::string what = gpu::refusal(op); !what.empty())
-      return llvm::createStringError("--target vulkan does not have " + what + " yet (kernel '" + op.getSymName() +
-                                     "')");
-    all.push_back({op, kernelId(op), gpu::describe(op)});
-  }
-  // By id, so that the segment does not depend on the order of the program.
-  std::sort(all.begin(), all.end(), [](const auto &a, const auto &b) { return a.id < b.id; });
-  cpu::SegmentTable table;
-  for (const cpu::DescribedKernel &kernel : all) table.add(kernel);
-  std::vector<char> code;
-  size_t entry = 0;
-  for (const cpu::DescribedKernel &kernel : all)
-    for (size_t variant = 0; variant < kernel.info.variants.size(); ++variant)
-      if (llvm::Error error = addModule(code, table, kernel, variant, entry++)) return std::move(error);
-  return CodeSegment{"vulkan", "spirv", table.layOut(LLMRT_ARCH_SPIRV, 0, code)};
+  return gpu::buildSegment(kernels, {"vulkan", "spirv", LLMRT_ARCH_SPIRV}, lower);
 }
 
 } // namespace llmc::codegen

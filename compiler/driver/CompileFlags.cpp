@@ -15,16 +15,16 @@ namespace llmc {
 void addCompileFlags(CLI::App &app, CompileFlags &flags) {
   app.add_option("MODEL", flags.model, "a Hugging Face folder, a .safetensors file or a model.safetensors.index.json")
       ->required();
-  app.add_option("--target", flags.targets, "cpu, vulkan; default cpu (cuda is not built yet)")
+  app.add_option("--target", flags.targets, "cpu, cuda, vulkan; default cpu")
       ->delimiter(',')
       ->expected(1, -1);
   app.add_option("--cpu-tier", flags.tiers, "native or tiers by name; default x86-64-v3,x86-64-v4-vnni,arm64-dotprod")
       ->delimiter(',');
-  app.add_option("--gpu-arch", flags.gpuArchs, "not built yet")->delimiter(',');
+  app.add_option("--gpu-arch", flags.gpuArchs, "chips that --target cuda makes machine code for, e.g. sm_80,sm_90a")->delimiter(',');
   app.add_option("--quantization", flags.quantization, "auto, none, q8_g32, q4_g32, q4_g128, ...");
   app.add_option("--dtype", flags.dtype, "auto, float32, bfloat16 or float16: unquantized tensors");
   app.add_option("--activations", flags.activations,
-                 "of quantized linears: int8, bf16 or float; default int8, float with --target vulkan; "
+                 "of quantized linears: int8, bf16 or float; default int8, float with --target cuda or vulkan; "
                  "bf16 also of bf16 weights");
   app.add_option("--kv-cache-dtype", flags.kvCacheDtype, "auto, f32, bf16, f16 or int8");
   app.add_option("--max-model-len", flags.maxModelLen, "default of llmrt; the config's length");
@@ -90,15 +90,30 @@ llvm::Expected<std::string> nativeTier() {
 
 static llvm::Error checkTargets(const CompileFlags &flags) {
   for (llvm::StringRef target : flags.targets) {
-    if (target == "cpu" || target == "vulkan") continue;
-    if (target == "cuda") return usageError("--target cuda is not built yet; there are cpu, vulkan");
-    return usageError("--target " + target + " is not known; there are cpu, vulkan");
+    if (target == "cpu" || target == "cuda" || target == "vulkan") continue;
+    return usageError("--target " + target + " is not known; there are cpu, cuda, vulkan");
   }
   bool cpu = flags.targets.empty() || llvm::is_contained(flags.targets, "cpu");
   if (!cpu && (!flags.tiers.empty() || !flags.emitKernels.empty()))
     return usageError("--cpu-tier and --emit-kernels go with --target cpu");
-  if (!flags.gpuArchs.empty()) return usageError("--gpu-arch is not built yet: it is for --target cuda");
+  if (!flags.gpuArchs.empty() && !llvm::is_contained(flags.targets, "cuda"))
+    return usageError("--gpu-arch goes with --target cuda");
   return llvm::Error::success();
+}
+
+// PTX always, and machine code for the chips that are named.
+static llvm::Expected<std::vector<std::string>> resolveCudaTiers(const CompileFlags &flags) {
+  std::vector<std::string> tiers;
+  if (!llvm::is_contained(flags.targets, "cuda")) return tiers;
+  std::string known;
+  for (const codegen::CudaTier &tier : codegen::cudaTiers())
+    if (!tier.isPtx()) known += (known.empty() ? "" : ", ") + std::string(tier.name);
+  for (llvm::StringRef chip : flags.gpuArchs)
+    if (auto *tier = codegen::findCudaTier(chip); !tier || tier->isPtx())
+      return usageError("--gpu-arch " + chip + " is not known; there are " + known);
+  for (const codegen::CudaTier &tier : codegen::cudaTiers())
+    if (tier.isPtx() || llvm::is_contained(flags.gpuArchs, tier.name)) tiers.push_back(tier.name);
+  return tiers;
 }
 
 static llvm::Expected<std::vector<std::string>> resolveTiers(std::vector<std::string> names) {
@@ -139,11 +154,11 @@ static llvm::Expected<std::string> choose(llvm::StringRef flag, llvm::StringRef 
 }
 
 // One program serves all targets of an artifact, so they share the activations too.
-static llvm::Expected<std::string> resolveActivations(const CompileFlags &flags, bool vulkan) {
-  if (flags.activations.empty()) return std::string(vulkan ? "float" : "int8");
+static llvm::Expected<std::string> resolveActivations(const CompileFlags &flags, bool gpu) {
+  if (flags.activations.empty()) return std::string(gpu ? "float" : "int8");
   auto activations = choose("--activations", flags.activations, "", {"int8", "bf16", "float"}, {});
-  if (activations && *activations != "float" && vulkan)
-    return usageError("--activations " + *activations + " is not built yet for --target vulkan; there is float");
+  if (activations && *activations != "float" && gpu)
+    return usageError("--activations " + *activations + " is not built yet for --target cuda and vulkan; there is float");
   return activations;
 }
 
@@ -153,7 +168,10 @@ static llvm::Error resolveTypes(const CompileFlags &flags, CompileOptions &optio
   auto kv = choose("--kv-cache-dtype", flags.kvCacheDtype, "auto", {"f32", "bf16", "f16", "int8"}, {"fp8"});
   if (!kv) return kv.takeError();
   options.vulkan = llvm::is_contained(flags.targets, "vulkan");
-  auto activations = resolveActivations(flags, options.vulkan);
+  auto cuda = resolveCudaTiers(flags);
+  if (!cuda) return cuda.takeError();
+  options.cudaTiers = *cuda;
+  auto activations = resolveActivations(flags, options.vulkan || !options.cudaTiers.empty());
   if (!activations) return activations.takeError();
   options.dtype = *dtype;
   options.kvCacheDtype = *kv;

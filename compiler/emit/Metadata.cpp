@@ -118,11 +118,16 @@ private:
     return segment.Finish();
   }
 
+  static std::string segmentName(const codegen::CodeSegment &code) {
+    if (code.target == "cpu") return "code." + code.tier;
+    return "code." + code.target + (code.target == "cuda" ? "." + code.tier : "");
+  }
+
   Offset<flatbuffers::Vector<Offset<schema::Segment>>> buildSegments() {
     std::vector<Offset<schema::Segment>> segments;
     for (const auto &[code, place] : llvm::zip_equal(in.code, layout.code))
-      segments.push_back(buildSegment("code." + (code.target == "cpu" ? code.tier : code.target),
-                                      schema::SegmentKind::Code, place, code.target, code.tier, 0));
+      segments.push_back(
+          buildSegment(segmentName(code), schema::SegmentKind::Code, place, code.target, code.tier, 0));
     size_t chunks = (layout.weights.bytes + llmrt::kHashChunk - 1) / llmrt::kHashChunk;
     segments.push_back(buildSegment("weights", schema::SegmentKind::Weights, layout.weights, "", "packed", chunks));
     return fbb.CreateVector(segments);

@@ -89,6 +89,7 @@ private:
     std::vector<exec::KernelOp> kernels = kernelsOf(*module);
     for (size_t i = next++; i < tasks.size(); i = next++) {
       if (tasks[i].name == kVulkan) codegen::loadVulkanDialects(context);
+      if (codegen::findCudaTier(tasks[i].name)) codegen::loadCudaDialects(context);
       auto result = build(kernels, tasks[i]);
       if (!result) {
         fail(tasks[i].name + ": " + llvm::toString(result.takeError()));
@@ -123,10 +124,15 @@ struct SegmentPart {
   codegen::CodeSegment segment;
 };
 
-llvm::Expected<SegmentPart> buildPart(Kernels kernels, const Task &task) {
+llvm::Expected<codegen::CodeSegment> buildGpuSegment(Kernels kernels, llvm::StringRef name, llvm::StringRef assembler) {
+  if (name == kVulkan) return codegen::buildVulkanSegment(kernels);
+  return codegen::buildCudaSegment(kernels, *codegen::findCudaTier(name), assembler);
+}
+
+llvm::Expected<SegmentPart> buildPart(Kernels kernels, const Task &task, llvm::StringRef assembler) {
   SegmentPart part;
   if (!task.kernel) {
-    auto segment = codegen::buildVulkanSegment(kernels);
+    auto segment = buildGpuSegment(kernels, task.name, assembler);
     if (!segment) return segment.takeError();
     part.segment = std::move(*segment);
     return part;
@@ -137,13 +143,31 @@ llvm::Expected<SegmentPart> buildPart(Kernels kernels, const Task &task) {
   return part;
 }
 
+// Adds those that can be built here and returns the path of ptxas; without it there is only PTX, which a driver compiles
+// when it loads it.
+std::string addCudaTasks(const CompileOptions &options, std::vector<Task> &tasks, Progress &progress) {
+  bool wanted = false;
+  std::string assembler = options.cudaTiers.empty() ? "" : codegen::findPtxas();
+  for (const std::string &name : options.cudaTiers) {
+    bool ptx = codegen::findCudaTier(name)->isPtx();
+    wanted |= !ptx;
+    if (ptx || !assembler.empty()) tasks.push_back({name, std::nullopt});
+  }
+  if (wanted && assembler.empty())
+    progress.warn("there is no ptxas in PATH or in $CUDA_HOME/bin (/usr/local/cuda/bin if that is not set): --gpu-arch is left out, and "
+                  "the artifact has PTX only, which the driver compiles when it is loaded");
+  return assembler;
+}
+
 } // namespace
 
 llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp module, const CompileOptions &options,
                                                             Progress &progress) {
   std::vector<Task> tasks = cpuTasks(module, options);
   if (options.vulkan) tasks.push_back({kVulkan.str(), std::nullopt});
-  auto parts = Builder<SegmentPart>(module, tasks, options.threads, progress, buildPart).run();
+  std::string assembler = addCudaTasks(options, tasks, progress);
+  auto build = [&](Kernels kernels, const Task &task) { return buildPart(kernels, task, assembler); };
+  auto parts = Builder<SegmentPart>(module, tasks, options.threads, progress, build).run();
   if (!parts) return parts.takeError();
   std::vector<codegen::CodeSegment> segments;
   for (const std::string &tier : options.tiers) {
@@ -154,7 +178,8 @@ llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp modul
     if (!segment) return llvm::createStringError(tier + ": " + llvm::toString(segment.takeError()));
     segments.push_back(std::move(*segment));
   }
-  if (options.vulkan) segments.push_back(std::move(parts->back().segment));
+  for (auto [task, part] : llvm::zip(tasks, *parts))
+    if (!task.kernel) segments.push_back(std::move(part.segment));
   return segments;
 }
 
@@ -187,7 +212,8 @@ void printKernels(mlir::ModuleOp module, llvm::ArrayRef<codegen::CodeSegment> co
   for (const codegen::CodeSegment &segment : code) {
     llmrt_code_header header;
     std::memcpy(&header, segment.bytes.data(), sizeof header);
-    out << (segment.target == "cpu" ? segment.tier : segment.target) << ": " << header.kernel_count << " kernels, " << segment.bytes.size() << " bytes\n";
+    out << (segment.target == "vulkan" ? segment.target : segment.tier) << ": " << header.kernel_count << " kernels, "
+        << segment.bytes.size() << " bytes\n";
     for (uint32_t i = 0; i < header.kernel_count; ++i) {
       llmrt_kernel_entry entry;
       std::memcpy(&entry, segment.bytes.data() + sizeof header + i * sizeof entry, sizeof entry);

@@ -19,6 +19,7 @@ struct CompileOptions {
   std::string model;                 // a path, as CONVENTIONS.md says
   std::vector<std::string> tiers;    // of the CPU; known names, in the registry's order, none twice; none without it
   bool vulkan = false;               // code for Vulkan
+  std::vector<std::string> cudaTiers; // likewise, of codegen::cudaTiers(); none: no code for CUDA
   std::string quantization = "none"; // a scheme's name
   std::string activations = "int8";  // of quantized linears: int8, bf16 or float; of bf16 weights: bf16, else float
   std::string dtype;                 // "float32", "bfloat16", "float16"; empty: the config's

@@ -45,8 +45,17 @@ typedef struct llmrt_code_header {
 // SPIRV: a segment of the target "vulkan". Its "instructions" are SPIR-V modules, one a variant, with the entry point
 // "main". Binding 0 of set 0 describes the dispatch in int32 words: the scalars, then for each operand the word it
 // begins at in its binding, then the work items; binding 1 + i is operand i. `grain` is the work items of a workgroup,
-// scratch is none.
-typedef enum llmrt_architecture { LLMRT_ARCH_X86_64 = 1, LLMRT_ARCH_ARM64 = 2, LLMRT_ARCH_SPIRV = 3 } llmrt_architecture;
+// `scratch` its threads.
+//
+// PTX, CUBIN: segments of the target "cuda", with a module a variant likewise: PTX text that ends in a zero byte, or a
+// cubin. The kernel "main" takes a pointer for each of those bindings.
+typedef enum llmrt_architecture {
+  LLMRT_ARCH_X86_64 = 1,
+  LLMRT_ARCH_ARM64 = 2,
+  LLMRT_ARCH_SPIRV = 3,
+  LLMRT_ARCH_PTX = 4,
+  LLMRT_ARCH_CUBIN = 5
+} llmrt_architecture;
 
 // CPU features a tier may need. A bit is set at run time only if the operating system saves the registers too.
 #define LLMRT_FEATURE_AVX2 (1ull << 0) /* x86-64-v3 whole: AVX2, FMA, BMI1/2, F16C, LZCNT, MOVBE */

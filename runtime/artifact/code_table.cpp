@@ -1,5 +1,7 @@
 #include "runtime/artifact/code_table.h"
 
+#include "runtime/artifact/gpu_module.h"
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -48,7 +50,7 @@ Status CodeTable::check_layout() {
   if (head.abi_version != LLMRT_ABI_VERSION)
     return Status(StatusCode::kUnsupported, "kernel ABI version " + std::to_string(head.abi_version) +
                                                 ", this build runs version " + std::to_string(LLMRT_ABI_VERSION));
-  if (head.architecture < LLMRT_ARCH_X86_64 || head.architecture > LLMRT_ARCH_SPIRV)
+  if (head.architecture < LLMRT_ARCH_X86_64 || head.architecture > LLMRT_ARCH_CUBIN)
     return corrupt("unknown architecture " + std::to_string(head.architecture));
   if (head.kernel_count > kMaxKernels || head.operand_count > kMaxTableRows || head.constraint_count > kMaxTableRows ||
       head.term_count > kMaxTableRows)
@@ -99,8 +101,8 @@ Status CodeTable::check_entry(uint32_t index) const {
     return corrupt("its code does not lie in the segment's");
   if (header().architecture != LLMRT_ARCH_X86_64 && entry.entry % 4 != 0)
     return corrupt("its first instruction is not aligned");
-  if (header().architecture == LLMRT_ARCH_SPIRV && entry.code_bytes % 4 != 0)
-    return corrupt("its module is not whole words");
+  if (Status status = check_module(header().architecture, segment_.subspan(entry.entry, entry.code_bytes)); !status.ok())
+    return status;
   if (entry.scalar_count == 0 || entry.scalar_count > kMaxKernelScalars)
     return corrupt("it has " + std::to_string(entry.scalar_count) + " scalars");
   if (entry.grain == 0)

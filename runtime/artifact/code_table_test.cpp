@@ -73,6 +73,8 @@ TEST(CodeTable, RefusesWhatIsWrong) {
        "its code does not lie"},
       {"code bytes wrap", [](auto &c) { c.entry(1).code_bytes = UINT32_MAX; }, "its code does not lie"},
       {"no code", [](auto &c) { c.entry(1).code_bytes = 0; }, "its code does not lie"},
+      {"no PTX", [](auto &c) { c.header().architecture = LLMRT_ARCH_PTX; }, "zero byte"},
+      {"no cubin", [](auto &c) { c.header().architecture = LLMRT_ARCH_CUBIN; }, "not a cubin"},
       {"no scalars", [](auto &c) { c.entry(0).scalar_count = 0; }, "0 scalars"},
       {"many scalars", [](auto &c) { c.entry(0).scalar_count = 65; }, "65 scalars"},
       {"grain", [](auto &c) { c.entry(0).grain = 0; }, "grain"},

@@ -122,15 +122,21 @@ Status write_file(const std::string &path, std::span<const std::byte> bytes) {
 Result<int> dump_tier(const schema::Artifact &meta, const CodeTable &table, const std::string &tier,
                       const std::string &folder) {
   std::span<const std::byte> code = table.segment().subspan(table.header().code_offset, table.header().code_bytes);
+  uint32_t architecture = table.header().architecture;
   int count = 0;
   for (const llmrt_kernel_entry &entry : table.entries()) {
     std::string name = kernel_name(meta, entry) + ".r" + std::to_string(entry.first_rows) + "." +
                        to_hex({entry.id, sizeof entry.id});
+    std::span<const std::byte> module = table.segment().subspan(entry.entry, entry.code_bytes);
     Status status;
-    if (table.header().architecture == LLMRT_ARCH_SPIRV) {
-      status = write_file(folder + "/vulkan." + name + ".spv", table.segment().subspan(entry.entry, entry.code_bytes));
+    if (architecture == LLMRT_ARCH_SPIRV) {
+      status = write_file(folder + "/vulkan." + name + ".spv", module);
+    } else if (architecture == LLMRT_ARCH_PTX) {
+      status = write_file(folder + "/cuda." + tier + "." + name + ".ptx", module.first(module.size() - 1)); // less the zero
+    } else if (architecture == LLMRT_ARCH_CUBIN) {
+      status = write_file(folder + "/cuda." + tier + "." + name + ".cubin", module);
     } else {
-      std::string object = elf_object(table.header().architecture, code, name,
+      std::string object = elf_object(architecture, code, name,
                                       entry.entry - table.header().code_offset, entry.code_bytes);
       status = write_file(folder + "/cpu." + tier + "." + name + ".o", std::as_bytes(std::span(object)));
     }
@@ -150,7 +156,7 @@ Result<int> dump_kernels(const Artifact &artifact, const std::string &folder) {
   int count = 0;
   for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
     const schema::Segment &segment = *meta.segments()->Get(i);
-    if (!is_cpu_code(segment) && !is_code_of(segment, kVulkanTarget))
+    if (!is_known_code(segment))
       continue;
     Result<CodeTable> table = CodeTable::parse(artifact.segment(i));
     if (!table)

@@ -78,7 +78,7 @@ std::vector<KernelRow> kernel_rows(const Artifact &artifact) {
   std::vector<KernelRow> rows;
   for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
     const schema::Segment &segment = *meta.segments()->Get(i);
-    if (!is_cpu_code(segment) && !is_code_of(segment, kVulkanTarget))
+    if (!is_known_code(segment))
       continue;
     Result<CodeTable> table = CodeTable::parse(artifact.segment(i));
     if (!table)
@@ -153,7 +153,7 @@ Parts parts_of(const schema::Artifact &meta) {
     const schema::Segment &segment = *meta.segments()->Get(i);
     if (text_of(segment.target()).size() > 0)
       parts.targets.insert(std::string(text_of(segment.target())));
-    if (is_cpu_code(segment))
+    if (is_cpu_code(segment) || is_code_of(segment, kCudaTarget))
       parts.tiers.push_back(std::string(text_of(segment.layout())));
     (segment.kind() == schema::SegmentKind::Weights ? parts.weight_bytes : parts.code_bytes) += segment.bytes();
   }

@@ -37,7 +37,9 @@ TEST(Mutation, MetadataAsItIsIsRefused) {
 }
 
 TEST(Mutation, MetadataWithRightHashesIsVerified) {
-  const std::vector<std::byte> good = build_artifact(fake_model());
+  ArtifactSpec model = fake_model();
+  add_fake_cuda(model);
+  const std::vector<std::byte> good = build_artifact(model);
   size_t end = metadata_end(good);
   int opened = 0, refused = 0;
   for (uint64_t seed = 0; seed < 5000; ++seed) {

@@ -19,6 +19,10 @@ bool is_code_of(const schema::Segment &segment, std::string_view target) {
   return segment.kind() == schema::SegmentKind::Code && text_of(segment.target()) == target;
 }
 
+bool is_known_code(const schema::Segment &segment) {
+  return is_cpu_code(segment) || is_code_of(segment, kVulkanTarget) || is_code_of(segment, kCudaTarget);
+}
+
 const schema::Program *find_program(const schema::Artifact &meta, std::string_view name) {
   for (uint32_t i = 0; i < count_of(meta.programs()); ++i)
     if (text_of(meta.programs()->Get(i)->name()) == name)
@@ -118,15 +122,22 @@ Status check_segment(const schema::Segment &segment, const std::string &where, u
   return ok_status();
 }
 
-// Opens the tables of every tier of the CPU and of Vulkan; what is for other targets is not looked at.
+bool is_architecture_of(std::string_view target, uint32_t architecture) {
+  if (target == kVulkanTarget)
+    return architecture == LLMRT_ARCH_SPIRV;
+  if (target == kCudaTarget)
+    return architecture == LLMRT_ARCH_PTX || architecture == LLMRT_ARCH_CUBIN;
+  return architecture == LLMRT_ARCH_X86_64 || architecture == LLMRT_ARCH_ARM64;
+}
+
+// Opens the tables of every tier of every target that is known; what is for other targets is not looked at.
 Status read_tiers(Context &context) {
   const auto *segments = context.meta.segments();
   for (uint32_t i = 0; i < count_of(segments); ++i) {
     const schema::Segment &segment = *segments->Get(i);
-    bool vulkan = is_code_of(segment, kVulkanTarget);
-    if (!vulkan && !is_cpu_code(segment))
+    if (!is_known_code(segment))
       continue;
-    std::string name(text_of(vulkan ? segment.target() : segment.layout()));
+    std::string name(text_of(is_code_of(segment, kVulkanTarget) ? segment.target() : segment.layout()));
     std::string where = named("segment", i, segment.name());
     for (const Tier &tier : context.tiers)
       if (tier.name == name)
@@ -134,7 +145,7 @@ Status read_tiers(Context &context) {
     Result<CodeTable> table = CodeTable::parse(context.file.subspan(segment.offset(), segment.bytes()));
     if (!table)
       return Status(table.status().code(), where + ": " + table.status().message());
-    if ((table->header().architecture == LLMRT_ARCH_SPIRV) != vulkan)
+    if (!is_architecture_of(text_of(segment.target()), table->header().architecture))
       return corrupt(where, "holds the code of another target than it says");
     context.tiers.push_back({std::move(name), *std::move(table)});
   }

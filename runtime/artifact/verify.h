@@ -15,7 +15,7 @@
 namespace llmrt {
 
 inline constexpr int kMaxArtifactCacheGroups = 8;
-inline constexpr std::string_view kCpuTarget = "cpu", kVulkanTarget = "vulkan";
+inline constexpr std::string_view kCpuTarget = "cpu", kVulkanTarget = "vulkan", kCudaTarget = "cuda";
 
 // The metadata as a flatbuffer: every pointer in it stays inside, strings end, nesting is bounded. Null if not.
 const schema::Artifact *verify_flatbuffer(std::span<const std::byte> metadata);
@@ -35,6 +35,7 @@ std::string_view text_of(const flatbuffers::String *string); // empty for null
 // Its bytes are a code segment of runtime/abi/kernel.h, for that target.
 bool is_code_of(const schema::Segment &segment, std::string_view target);
 inline bool is_cpu_code(const schema::Segment &segment) { return is_code_of(segment, kCpuTarget); }
+bool is_known_code(const schema::Segment &segment); // of any target that this version knows
 template <typename T> uint32_t count_of(const flatbuffers::Vector<T> *vector) { return vector ? vector->size() : 0; }
 const schema::Program *find_program(const schema::Artifact &meta, std::string_view name); // null if there is none
 

@@ -47,6 +47,11 @@ TEST(Verify, Segments) {
       {"tier twice", [](auto &s) { s.segments.push_back(s.segments[1]); }, "a tier that is there twice"},
       {"not code", [](auto &s) { s.segments[1].bytes.assign(200, std::byte(0)); }, "first bytes"},
       {"no code", [](auto &s) { s.segments[1].bytes.clear(); }, "too small"},
+      {"a CPU's code for CUDA", [](auto &s) { s.segments[1].target = "cuda"; }, "code of another target"},
+      {"PTX for the CPU", [](auto &s) { add_fake_cuda(s), s.segments[2].target = "cpu"; }, "code of another target"},
+      {"PTX for Vulkan", [](auto &s) { add_fake_cuda(s), s.segments[2].target = "vulkan"; }, "code of another target"},
+      {"a chip twice", [](auto &s) { add_fake_cuda(s), s.segments[3].layout = "compute_75"; },
+       "a tier that is there twice"},
   };
   expect_refused(cases);
 }
@@ -135,7 +140,7 @@ TEST(Verify, TakesWhatIsRight) {
   spec.buffers.push_back({"same place", "f32", {{64}}, {{32, kRows}}});
   spec.buffers.push_back({"empty", "f32", {}, {}});
   // Code for a target that this reader does not know is skipped.
-  spec.segments.push_back({"other", 1, std::vector<std::byte>(10), "ptx", "cuda", {}, {}, true, 0});
+  spec.segments.push_back({"other", 1, std::vector<std::byte>(10), "air", "metal", {}, {}, true, 0});
   Status status = Artifact::open_bytes(build_artifact(spec), "x").status();
   EXPECT_TRUE(status.ok()) << status.message();
 }

@@ -4,6 +4,7 @@
 #include "runtime/base/os.h"
 #include "runtime/base/text.h"
 #include "runtime/device/cpu/cpu_device.h"
+#include "runtime/device/cuda/cuda_device.h"
 #include "runtime/device/vulkan/vulkan_device.h"
 
 #include <algorithm>
@@ -12,22 +13,49 @@ namespace llmrt {
 
 namespace {
 
-constexpr std::string_view kVulkan = "vulkan";
+constexpr std::string_view kCuda = "cuda", kVulkan = "vulkan";
 
 bool has_cpu_code(const Artifact &artifact) {
   const auto &segments = *artifact.meta().segments();
   return std::any_of(segments.begin(), segments.end(), [](const schema::Segment *one) { return is_cpu_code(*one); });
 }
 
+bool has_cuda_code(const Artifact &artifact) {
+  const auto &segments = *artifact.meta().segments();
+  return std::any_of(segments.begin(), segments.end(),
+                     [](const schema::Segment *one) { return is_code_of(*one, kCudaTarget); });
+}
+
+std::vector<std::string> cuda_devices() { return &llmrt_cuda ? llmrt_cuda.devices() : std::vector<std::string>(); }
+
+Result<std::unique_ptr<Device>> make_cuda_device(std::shared_ptr<const Artifact> artifact, int index) {
+  if (!&llmrt_cuda)
+    return Status(StatusCode::kUnsupported, "this program was linked without CUDA: link it with -Wl,-u,llmrt_cuda");
+  if (!has_cuda_code(*artifact))
+    return Status(StatusCode::kUnsupported,
+                  artifact->path() + " has no code for CUDA; compile it with `llmc compile --target cuda`");
+  return llmrt_cuda.make(std::move(artifact), index);
+}
+
 // "the artifact has code for cpu, vulkan; this machine has cpu, vulkan:0 llvmpipe (software)"
 std::string devices_text(const Artifact &artifact) {
   std::string text = "the artifact has code for";
-  text += has_cpu_code(artifact) ? " cpu" : "";
-  text += has_vulkan_code(artifact) ? (has_cpu_code(artifact) ? ", vulkan" : " vulkan") : "";
+  const char *comma = " ";
+  auto add_code = [&](bool has, const char *name) {
+    if (has)
+      text.append(comma).append(name);
+    comma = has ? ", " : comma;
+  };
+  add_code(has_cpu_code(artifact), "cpu");
+  add_code(has_cuda_code(artifact), "cuda");
+  add_code(has_vulkan_code(artifact), "vulkan");
   text += "; this machine has cpu";
-  std::vector<std::string> devices = vulkan_devices();
-  for (size_t i = 0; i < devices.size(); ++i)
-    text += ", vulkan:" + std::to_string(i) + " " + devices[i];
+  auto add_devices = [&](const char *kind, const std::vector<std::string> &devices) {
+    for (size_t i = 0; i < devices.size(); ++i)
+      text.append(kind).append(std::to_string(i)).append(" ").append(devices[i]);
+  };
+  add_devices(", cuda:", cuda_devices());
+  add_devices(", vulkan:", vulkan_devices());
   return text;
 }
 
@@ -61,14 +89,17 @@ Result<OpenDevice> open_cpu(const ModelOptions &options, std::shared_ptr<const A
   return OpenDevice{*std::move(device), "cpu", *tier, device_options.threads};
 }
 
-Result<OpenDevice> open_vulkan(std::string_view index, std::shared_ptr<const Artifact> artifact) {
+// `kind`: kCuda or kVulkan; `index`: which of several, or empty.
+Result<OpenDevice> open_gpu(std::string_view kind, std::string_view index, std::shared_ptr<const Artifact> artifact) {
+  std::string flag = "--device " + std::string(kind);
   VulkanDeviceOptions device_options;
   if (!index.empty() && (!parse_integer(index, device_options.index) || device_options.index < 0))
-    return Status(StatusCode::kInvalidArgument, "--device vulkan:N takes the number of a device, from 0 on");
-  Result<std::unique_ptr<Device>> device = make_vulkan_device(artifact, device_options);
+    return Status(StatusCode::kInvalidArgument, flag + ":N takes the number of a device, from 0 on");
+  Result<std::unique_ptr<Device>> device = kind == kCuda
+                                               ? make_cuda_device(artifact, std::max(device_options.index, 0))
+                                               : make_vulkan_device(artifact, device_options);
   if (!device.ok())
-    return Status(device.status().code(), "--device vulkan: " + device.status().message() + "; " +
-                                              devices_text(*artifact));
+    return Status(device.status().code(), flag + ": " + device.status().message() + "; " + devices_text(*artifact));
   std::string name = (*device)->description();
   return OpenDevice{*std::move(device), std::move(name), "", 1};
 }
@@ -76,12 +107,22 @@ Result<OpenDevice> open_vulkan(std::string_view index, std::shared_ptr<const Art
 } // namespace
 
 DevicePick pick_device(const Artifact &artifact) {
-  if (!has_vulkan_code(artifact))
-    return {"cpu", "the artifact has code for nothing else"};
-  if (!has_cpu_code(artifact))
-    return {"vulkan", "the artifact has code for nothing else"};
+  constexpr const char *kNothingElse = "the artifact has code for nothing else";
+  bool cpu = has_cpu_code(artifact), vulkan = has_vulkan_code(artifact);
+  if (has_cuda_code(artifact)) {
+    if (&llmrt_cuda && llmrt_cuda.can_run(artifact))
+      return {"cuda", "this machine has " + cuda_devices().front()};
+    if (!cpu && !vulkan)
+      return {"cuda", kNothingElse};
+  }
+  if (!vulkan)
+    return {"cpu", has_cuda_code(artifact) ? "this machine has no CUDA device for its code" : kNothingElse};
+  if (!cpu && !has_cuda_code(artifact))
+    return {"vulkan", kNothingElse};
   if (has_vulkan_hardware())
     return {"vulkan", "this machine has hardware for it"};
+  if (!cpu)
+    return {"vulkan", "this machine has no CUDA device for its code"};
   return {"cpu", vulkan_devices().empty() ? "this machine has no Vulkan device"
                                           : "this machine's only Vulkan devices are software"};
 }
@@ -94,13 +135,14 @@ Result<OpenDevice> open_device(const ModelOptions &options, std::shared_ptr<cons
     wanted = cpu_wanted ? "cpu" : pick_device(*artifact).device;
   if (wanted == "cpu")
     return open_cpu(options, std::move(artifact));
-  std::string_view rest = wanted;
-  if (!rest.starts_with(kVulkan) || (rest.size() > kVulkan.size() && rest[kVulkan.size()] != ':'))
-    return Status(StatusCode::kInvalidArgument,
-                  "--device " + wanted + " is not there in this version; there are auto, cpu, vulkan, vulkan:N");
+  std::string_view rest = wanted, kind = rest.substr(0, rest.find(':'));
+  if (kind != kCuda && kind != kVulkan)
+    return Status(StatusCode::kInvalidArgument, "--device " + wanted +
+                                                    " is not there in this version; there are auto, cpu, cuda, "
+                                                    "cuda:N, vulkan, vulkan:N");
   if (cpu_wanted)
     return Status(StatusCode::kInvalidArgument, "--cpu-tier, profiles and linked kernels go with --device cpu");
-  return open_vulkan(rest.substr(std::min(rest.size(), kVulkan.size() + 1)), std::move(artifact));
+  return open_gpu(kind, rest.substr(std::min(rest.size(), kind.size() + 1)), std::move(artifact));
 }
 
 } // namespace llmrt

@@ -10,13 +10,13 @@ struct DevicePick {
   std::string device; // as ModelOptions::device
   std::string why;    // for people
 };
-// What runs the artifact where nobody says: hardware with Vulkan before the CPU, and software Vulkan only where the
-// artifact has no code for the CPU.
+// What runs the artifact where nobody says: CUDA before hardware with Vulkan before the CPU, and software Vulkan only
+// where the artifact has no code for the CPU.
 DevicePick pick_device(const Artifact &artifact);
 
 struct OpenDevice {
   std::unique_ptr<Device> device;
-  std::string name;     // "cpu", "vulkan <the device's own name>"
+  std::string name;     // "cpu", "cuda <the device's own name>", "vulkan <...>"
   std::string cpu_tier; // in use; empty but on the CPU
   int threads = 1;
 };

@@ -181,7 +181,7 @@ class Usage(ArtifactTest):
         self.bad(2, "--url", "ps", "--url", "http://127.0.0.1:0")
         self.bad(2, "--enable-lora", "serve", self.artifact, "--enable-lora")
         self.bad(2, "--speculative-config", "serve", self.artifact, "--speculative_config={}")
-        self.bad(2, "--target", "run", self.artifact, "--ids", 1, "--target", "cuda")
+        self.bad(2, "--target", "run", self.artifact, "--ids", 1, "--target", "tpu")
         self.bad(2, "llmc compile --kv-cache-dtype fp8", "run", self.artifact, "--ids", 1, "--kv-cache-dtype", "fp8")
         self.bad(2, "give one of", "run", self.artifact)
         self.bad(2, "--port", "serve", self.artifact, "--port", 99999)

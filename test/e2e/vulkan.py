@@ -156,7 +156,10 @@ class Suite:
         code, said = failure(self.options.llmrt, "run", both, *ids, env=nowhere)
         self.tally.check(code == 0, f"no driver, any device: {code}: {said}")
         code, said = failure(self.options.llmrt, "run", both, *ids, "--device", "cuda")
-        self.tally.check(code == 2 and "auto, cpu and vulkan are" in said, f"--device cuda: {code}: {said}")
+        self.tally.check(code == 1 and "no code for CUDA" in said and "the artifact has code for cpu, vulkan" in said,
+                         f"--device cuda: {code}: {said}")
+        code, said = failure(self.options.llmrt, "run", both, *ids, "--device", "tpu")
+        self.tally.check(code == 2 and "auto, cpu, cuda and vulkan are" in said, f"--device tpu: {code}: {said}")
         text = programs.run(self.options.llmrt, "inspect", both)
         self.tally.check("would run on" in text, "inspect does not say what would run it")
         cpu = self.compile(MODELS / "stories260k", target="cpu")

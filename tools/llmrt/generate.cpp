@@ -134,7 +134,7 @@ int generate(Model &model, const Flags &flags, const GenerationFlags &options, s
   emit(stream.finish());
   out->first_token_ms = static_cast<double>(first - std::min(first, start)) / 1e6;
   out->decode_ms = static_cast<double>(last - first) / 1e6;
-  return error.empty() ? code : fail(error);
+  return code != kOk || error.empty() ? code : fail(error); // a step that failed has been said
 }
 
 } // namespace llmrt::tool

@@ -19,7 +19,7 @@ void add_model_flags(Flags &flags, ModelFlags &to) {
 void add_engine_flags(Flags &flags, ModelFlags &to) {
   flags.integer("-t,--threads", to.threads, "that compute; 0: all that this process may use");
   flags.texts("--cpu-tier", to.cpu_tiers, "force a tier, e.g. x86-64-v3; native: this machine's best");
-  flags.text("--device,--target", to.device, "auto, cpu, vulkan, or vulkan:N for the Nth of several");
+  flags.text("--device,--target", to.device, "auto, cpu, cuda or vulkan; cuda:N, vulkan:N for the Nth of several");
   flags.integer("-c,--ctx-size,--max-model-len", to.max_model_len, "tokens of a sequence, prompt and answer");
   flags.integer("--max-num-batched-tokens", to.max_num_batched_tokens, "tokens of a step");
   flags.integer("--max-num-seqs", to.max_num_seqs, "sequences of a step (-np)");
@@ -52,8 +52,10 @@ Result<ModelOptions> model_options(const ModelFlags &flags) {
 
 Result<ModelOptions> engine_options(const ModelFlags &flags) {
   auto wrong = [](std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); };
-  if (flags.device != "auto" && flags.device != "cpu" && flags.device.substr(0, 6) != "vulkan")
-    return wrong("--device (--target) " + flags.device + " is not there yet in this version; auto, cpu and vulkan are");
+  std::string_view device = std::string_view(flags.device).substr(0, flags.device.find(':'));
+  if (device != "auto" && device != "cpu" && device != "cuda" && device != "vulkan")
+    return wrong("--device (--target) " + flags.device +
+                 " is not there yet in this version; auto, cpu, cuda and vulkan are");
   if (flags.quiet)
     set_log_level(LogLevel::kError);
   ModelOptions out;

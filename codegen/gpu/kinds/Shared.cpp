@@ -92,10 +92,11 @@ std::string refusal(exec::KernelOp kernel) {
 }
 
 cpu::KernelInfo describe(exec::KernelOp kernel) {
+  const KindEmitter *kind = findKind(kernel.getKind());
   cpu::KernelInfo info = cpu::findKind(kernel.getKind())->describe(kernel, codegen::cpuTiers().front());
-  info.scratch = cpu::Expression();
+  info.scratch = cpu::Expression(kind->threads); // runtime/abi/kernel.h
   info.variants = {{0, INT64_MAX, 1}};
-  findKind(kernel.getKind())->describe(kernel, info);
+  kind->describe(kernel, info);
   return info;
 }
 

@@ -164,6 +164,35 @@ ArtifactSpec fake_model_with_hidden() {
   return spec;
 }
 
+std::vector<uint8_t> fake_ptx(std::string_view kernel) {
+  std::vector<uint8_t> bytes(kernel.begin(), kernel.end());
+  bytes.push_back(0);
+  return bytes;
+}
+
+std::vector<uint8_t> fake_cubin(std::string_view kernel) {
+  std::vector<uint8_t> bytes = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+  bytes.resize(64);
+  bytes[18] = 190; // the machine: CUDA
+  bytes.insert(bytes.end(), kernel.begin(), kernel.end());
+  bytes.push_back(0);
+  return bytes;
+}
+
+void add_fake_cuda(ArtifactSpec &spec) {
+  for (uint32_t architecture : {LLMRT_ARCH_PTX, LLMRT_ARCH_CUBIN}) {
+    bool ptx = architecture == LLMRT_ARCH_PTX;
+    CodeSpec code = fake_code(architecture);
+    for (VariantSpec &variant : code.variants) {
+      std::string_view kernel = variant.id == kStoreId ? "store" : "score";
+      variant.code = ptx ? fake_ptx(kernel) : fake_cubin(kernel);
+      variant.scratch = {term(64)}; // threads of a workgroup
+    }
+    const char *tier = ptx ? "compute_75" : "sm_90";
+    spec.segments.push_back({std::string("code.cuda.") + tier, 1, build_code(code), tier, "cuda", {}, {}, true, 0});
+  }
+}
+
 std::array<float, kFakeVocabulary> fake_logits(std::span<const int32_t> ids) {
   int64_t sum = 0;
   for (int32_t id : ids)

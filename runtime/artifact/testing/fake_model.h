@@ -8,6 +8,7 @@
 
 #include <array>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace llmrt::testing {
@@ -24,6 +25,11 @@ uint32_t this_architecture();
 ArtifactSpec fake_model();
 // The same with hidden states: those of a row are what its logits would be. Buffer 1.
 ArtifactSpec fake_model_with_hidden();
+
+// Adds segments for CUDA: PTX (compute_75) and cubins (sm_90) that test/fake_cuda knows the kernels of by name.
+void add_fake_cuda(ArtifactSpec &spec);
+std::vector<uint8_t> fake_ptx(std::string_view kernel);
+std::vector<uint8_t> fake_cubin(std::string_view kernel);
 
 // What the logits of a row must be, given the ids of its sequence up to it.
 std::array<float, kFakeVocabulary> fake_logits(std::span<const int32_t> ids);

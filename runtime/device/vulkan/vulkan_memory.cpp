@@ -87,13 +87,13 @@ void full_barrier(const Context &context, Dispatchable commands) {
                                    nullptr);
 }
 
-Status upload(Context &context, std::span<const std::byte> source, const Buffer &target, const Buffer &staging) {
+Status upload(Context &context, std::span<const std::byte> source, Handle target, const Buffer &staging) {
   for (size_t at = 0; at < source.size();) {
     size_t bytes = std::min(source.size() - at, size_t(staging.bytes()));
     std::memcpy(staging.data(), source.data() + at, bytes);
     Status status = context.run_once([&](Dispatchable commands) {
       BufferCopy copy{0, at, bytes};
-      context.api().CmdCopyBuffer(commands, staging.handle(), target.handle(), 1, &copy);
+      context.api().CmdCopyBuffer(commands, staging.handle(), target, 1, &copy);
       full_barrier(context, commands);
     });
     if (!status.ok())
@@ -103,9 +103,9 @@ Status upload(Context &context, std::span<const std::byte> source, const Buffer 
   return ok_status();
 }
 
-Status clear(Context &context, const Buffer &buffer) {
+Status clear(Context &context, Handle buffer) {
   return context.run_once([&](Dispatchable commands) {
-    context.api().CmdFillBuffer(commands, buffer.handle(), 0, kWholeSize, 0);
+    context.api().CmdFillBuffer(commands, buffer, 0, kWholeSize, 0);
     full_barrier(context, commands);
   });
 }

@@ -1,6 +1,7 @@
 // Buffers with memory of their own, and copies between them.
 #pragma once
 
+#include "runtime/device/gpu/backend.h"
 #include "runtime/device/vulkan/vulkan_context.h"
 
 #include <cstddef>
@@ -8,11 +9,7 @@
 
 namespace llmrt::vk {
 
-enum class Place {
-  kDevice,   // the device's own
-  kUpload,   // written by the host, read by copies
-  kDownload, // written by copies, read by the host
-};
+using gpu::Place;
 
 // Destroyed with its memory. The context must outlive it.
 class Buffer {
@@ -30,6 +27,7 @@ public:
   Handle handle() const { return buffer_; }
   int64_t bytes() const { return bytes_; }
   std::byte *data() const { return data_; } // null for the device's own
+  gpu::Memory memory() const { return {buffer_, bytes_, data_}; }
 
 private:
   void swap(Buffer &other);
@@ -45,9 +43,9 @@ private:
 void full_barrier(const Context &context, Dispatchable commands);
 
 // Copies `source` to `target`, `staging` (Place::kUpload) at a time.
-Status upload(Context &context, std::span<const std::byte> source, const Buffer &target, const Buffer &staging);
+Status upload(Context &context, std::span<const std::byte> source, Handle target, const Buffer &staging);
 
 // Zeroes the whole buffer.
-Status clear(Context &context, const Buffer &buffer);
+Status clear(Context &context, Handle buffer);
 
 } // namespace llmrt::vk

@@ -1,0 +1,26 @@
+// A GPU of NVIDIA as a device, through CUDA's driver: cubins for its chip, or PTX, run as graphs on one stream.
+#pragma once
+
+#include "runtime/device/device.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llmrt {
+
+struct CudaKind {
+  // kUnsupported: this machine has no device `index`, or its chip or driver cannot run the artifact's code; the message
+  // says which. Opens the device and loads the kernels; prepare() takes the memory and uploads the weights.
+  Result<std::unique_ptr<Device>> (*make)(std::shared_ptr<const Artifact> artifact, int index);
+  // The devices of this machine, for people: "NVIDIA H200 (sm_90)"; empty without CUDA.
+  std::vector<std::string> (*devices)();
+  // The first device of this machine can run the artifact.
+  bool (*can_run)(const Artifact &artifact);
+};
+
+// Null in a program that was linked statically without `-Wl,-u,llmrt_cuda`: a small program that embeds the runtime does
+// not pay for what it does not use. llmrt and libllmrt.so have it.
+extern "C" [[gnu::weak, gnu::visibility("hidden")]] const CudaKind llmrt_cuda;
+
+} // namespace llmrt

@@ -1,0 +1,433 @@
+#include "ptx.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <sstream>
+
+namespace ptx {
+
+// Special registers lie behind each other at the start of a thread's.
+enum : uint32_t { kTidX, kTidY, kTidZ, kGroupX, kGroupY, kGroupZ, kGroupsX, kGroupsY, kGroupsZ, kThreadsX, kThreadsY,
+                  kThreadsZ, kSpecials };
+
+constexpr uint64_t kSharedBase = uint64_t(1) << 60; // addresses of shared memory are above all others
+
+struct Thread {
+  std::vector<uint64_t> registers;
+  size_t at = 0; // instruction
+  bool done = false;
+  const char *fault = nullptr;
+  std::vector<uint8_t> *shared = nullptr;
+  const std::vector<uint64_t> *arguments = nullptr;
+  const Lives *lives = nullptr;
+
+  uint64_t value(const Operand &o) const {
+    return o.kind == Operand::kRegister ? registers[o.index] + o.value : o.value;
+  }
+  uint32_t word(const Operand &o) const { return uint32_t(value(o)); }
+  float number(const Operand &o) const { return std::bit_cast<float>(word(o)); }
+  void set(const Operand &o, uint64_t v) { registers[o.index] = v; }
+  void set_number(const Operand &o, float v) { registers[o.index] = std::bit_cast<uint32_t>(v); }
+  // Where an access of that many bytes goes; null, and a fault, where nothing lives.
+  uint8_t *place(uint64_t address, uint64_t bytes) {
+    static uint8_t nowhere[16];
+    if (address % bytes != 0)
+      fault = "an access that is not aligned";
+    else if (address >= kSharedBase && address - kSharedBase + bytes <= shared->size())
+      return shared->data() + (address - kSharedBase);
+    else if (address >= kSharedBase || !(*lives)(address, bytes))
+      fault = "an access outside of memory that lives";
+    else
+      return reinterpret_cast<uint8_t *>(address);
+    return nowhere;
+  }
+};
+
+namespace {
+
+// ---- what instructions do ------------------------------------------------------------------------------------------
+
+template <auto Function> void words2(const Instruction &i, Thread &t) {
+  t.set(i.to, uint32_t(Function(t.word(i.a), t.word(i.b))));
+}
+template <auto Function> void longs2(const Instruction &i, Thread &t) {
+  t.set(i.to, Function(t.value(i.a), t.value(i.b)));
+}
+template <auto Function> void floats1(const Instruction &i, Thread &t) { t.set_number(i.to, Function(t.number(i.a))); }
+template <auto Function> void floats2(const Instruction &i, Thread &t) {
+  t.set_number(i.to, Function(t.number(i.a), t.number(i.b)));
+}
+template <auto Function> void compare_words(const Instruction &i, Thread &t) {
+  t.set(i.to, Function(t.word(i.a), t.word(i.b)));
+}
+template <auto Function> void compare_floats(const Instruction &i, Thread &t) {
+  t.set(i.to, Function(t.number(i.a), t.number(i.b)));
+}
+template <auto Function> void convert(const Instruction &i, Thread &t) { t.set(i.to, Function(t.value(i.a))); }
+
+using U = uint32_t;
+using L = uint64_t;
+int32_t s(U x) { return int32_t(x); }
+U shift_left(U x, U n) { return n > 31 ? 0 : x << n; }
+L shift_left_long(L x, L n) { return n > 63 ? 0 : x << n; }
+U shift_right(U x, U n) { return n > 31 ? 0 : x >> n; }
+U shift_signed(U x, U n) { return U(s(x) >> (n > 31 ? 31 : n)); }
+// A division by zero gives all ones, as the hardware does.
+U divide(U x, U y) { return y ? x / y : ~U(0); }
+U remainder(U x, U y) { return y ? x % y : x; }
+U multiply_high(U x, U y) { return U((L(x) * y) >> 32); }
+// The number where one is none; +0 is above -0.
+float largest(float x, float y) {
+  if (x != x || y != y) return x != x ? y : x;
+  return x > y || (x == y && !std::signbit(x)) ? x : y;
+}
+float to_float(L x) { return float(int32_t(x)); }
+L bits(float x) { return std::bit_cast<U>(x); }
+float of(L x) { return std::bit_cast<float>(U(x)); }
+L truncate(L x) {
+  float value = of(x);
+  if (value != value) return 0;
+  if (value >= 2147483648.0f) return 0x7fffffff;
+  return U(value < -2147483648.0f ? INT32_MIN : int32_t(value));
+}
+
+void move(const Instruction &i, Thread &t) { t.set(i.to, t.value(i.a)); }
+void multiply_add(const Instruction &i, Thread &t) { t.set(i.to, U(t.word(i.a) * t.word(i.b) + t.word(i.c))); }
+void fuse(const Instruction &i, Thread &t) {
+  t.set_number(i.to, std::fma(t.number(i.a), t.number(i.b), t.number(i.c)));
+}
+void choose(const Instruction &i, Thread &t) { t.set(i.to, t.value(i.c) ? t.value(i.a) : t.value(i.b)); }
+void negate(const Instruction &i, Thread &t) { t.set(i.to, !t.value(i.a)); }
+void extract(const Instruction &i, Thread &t) { // bfe.u32
+  U from = t.word(i.b) & 255, count = t.word(i.c) & 255, value = shift_right(t.word(i.a), from);
+  t.set(i.to, count > 31 ? value : value & ((U(1) << count) - 1));
+}
+void parameter(const Instruction &i, Thread &t) { t.set(i.to, (*t.arguments)[i.a.value]); }
+void nothing(const Instruction &, Thread &) {}
+
+template <int Bytes> void load(const Instruction &i, Thread &t) {
+  for (size_t n = 0; n <= i.more.size(); ++n) {
+    uint64_t value = 0;
+    std::memcpy(&value, t.place(t.value(i.a) + n * Bytes, Bytes), Bytes);
+    t.set(n ? i.more[n - 1] : i.to, value);
+  }
+}
+template <int Bytes> void store(const Instruction &i, Thread &t) { // `a` is the address, `to` the value
+  for (size_t n = 0; n <= i.more.size(); ++n) {
+    uint64_t value = t.value(n ? i.more[n - 1] : i.to);
+    std::memcpy(t.place(t.value(i.a) + n * Bytes, Bytes), &value, Bytes);
+  }
+}
+template <auto Function> void atomic(const Instruction &i, Thread &t) {
+  uint8_t *place = t.place(t.value(i.a), 4);
+  U old, next;
+  std::memcpy(&old, place, 4);
+  next = Function(old, t.word(i.b));
+  std::memcpy(place, &next, 4);
+  if (i.to.kind == Operand::kRegister) t.set(i.to, old);
+}
+
+// Comparisons of the standard library as PTX has more of them.
+template <typename Compare> struct Signed {
+  bool operator()(U x, U y) const { return Compare{}(s(x), s(y)); }
+};
+template <typename Compare> struct Unless { // true for NaN too
+  bool operator()(float x, float y) const { return !Compare{}(x, y); }
+};
+struct Smaller {
+  U operator()(U x, U y) const { return x < y ? x : y; }
+};
+struct Larger {
+  U operator()(U x, U y) const { return x < y ? y : x; }
+};
+
+const std::map<std::string, Action> &actions() {
+  static const std::map<std::string, Action> table = {
+      {"mov.u32", move}, {"mov.b32", move}, {"mov.u64", move}, {"mov.b64", move}, {"mov.f32", move},
+      {"mov.pred", move}, {"cvta.to.global.u64", move}, {"cvt.u64.u32", move},
+      {"cvt.u32.u64", convert<[](L x) { return L(U(x)); }>},
+      {"cvt.s64.s32", convert<[](L x) { return L(int64_t(int32_t(x))); }>},
+      {"add.s32", words2<std::plus<U>{}>}, {"add.u32", words2<std::plus<U>{}>}, {"sub.s32", words2<std::minus<U>{}>},
+      {"mul.lo.s32", words2<std::multiplies<U>{}>}, {"mul.lo.u32", words2<std::multiplies<U>{}>},
+      {"mul.hi.u32", words2<multiply_high>}, {"mad.lo.s32", multiply_add}, {"div.u32", words2<divide>},
+      {"rem.u32", words2<remainder>}, {"and.b32", words2<std::bit_and<U>{}>}, {"or.b32", words2<std::bit_or<U>{}>},
+      {"xor.b32", words2<std::bit_xor<U>{}>}, {"not.b32", convert<[](L x) { return L(U(~x)); }>},
+      {"neg.s32", convert<[](L x) { return L(U(-x)); }>}, {"shl.b32", words2<shift_left>},
+      {"shr.u32", words2<shift_right>}, {"shr.s32", words2<shift_signed>}, {"bfe.u32", extract},
+      {"min.u32", words2<Smaller{}>}, {"max.u32", words2<Larger{}>},
+      {"add.s64", longs2<std::plus<L>{}>}, {"sub.s64", longs2<std::minus<L>{}>}, {"and.b64", longs2<std::bit_and<L>{}>},
+      {"or.b64", longs2<std::bit_or<L>{}>}, {"shl.b64", longs2<shift_left_long>},
+      {"mul.wide.u32", longs2<[](L x, L y) { return L(U(x)) * U(y); }>},
+      {"mul.wide.s32", longs2<[](L x, L y) { return L(int64_t(int32_t(x)) * int32_t(y)); }>},
+      {"and.pred", longs2<std::bit_and<L>{}>}, {"or.pred", longs2<std::bit_or<L>{}>},
+      {"xor.pred", longs2<std::bit_xor<L>{}>}, {"not.pred", negate},
+      {"selp.b32", choose}, {"selp.f32", choose}, {"selp.b64", choose}, {"selp.u32", choose}, {"selp.s32", choose},
+      {"setp.eq.b32", compare_words<std::equal_to<U>{}>}, {"setp.ne.b32", compare_words<std::not_equal_to<U>{}>},
+      {"setp.eq.s32", compare_words<std::equal_to<U>{}>}, {"setp.ne.s32", compare_words<std::not_equal_to<U>{}>},
+      {"setp.lt.u32", compare_words<std::less<U>{}>}, {"setp.le.u32", compare_words<std::less_equal<U>{}>},
+      {"setp.gt.u32", compare_words<std::greater<U>{}>}, {"setp.ge.u32", compare_words<std::greater_equal<U>{}>},
+      {"setp.lt.s32", compare_words<Signed<std::less<>>{}>},
+      {"setp.le.s32", compare_words<Signed<std::less_equal<>>{}>},
+      {"setp.gt.s32", compare_words<Signed<std::greater<>>{}>},
+      {"setp.ge.s32", compare_words<Signed<std::greater_equal<>>{}>},
+      {"setp.eq.f32", compare_floats<std::equal_to<float>{}>}, {"setp.lt.f32", compare_floats<std::less<float>{}>},
+      {"setp.le.f32", compare_floats<std::less_equal<float>{}>}, {"setp.gt.f32", compare_floats<std::greater<float>{}>},
+      {"setp.ge.f32", compare_floats<std::greater_equal<float>{}>},
+      {"setp.neu.f32", compare_floats<Unless<std::equal_to<>>{}>},
+      {"setp.ltu.f32", compare_floats<Unless<std::greater_equal<>>{}>},
+      {"setp.leu.f32", compare_floats<Unless<std::greater<>>{}>},
+      {"setp.gtu.f32", compare_floats<Unless<std::less_equal<>>{}>},
+      {"setp.geu.f32", compare_floats<Unless<std::less<>>{}>},
+      {"setp.nan.f32", compare_floats<[](float x, float y) { return x != x || y != y; }>},
+      {"setp.num.f32", compare_floats<[](float x, float y) { return x == x && y == y; }>},
+      {"add.rn.f32", floats2<std::plus<float>{}>}, {"sub.rn.f32", floats2<std::minus<float>{}>},
+      {"mul.rn.f32", floats2<std::multiplies<float>{}>}, {"div.rn.f32", floats2<std::divides<float>{}>},
+      {"fma.rn.f32", fuse}, {"sqrt.rn.f32", floats1<[](float x) { return std::sqrt(x); }>},
+      {"max.f32", floats2<largest>}, {"min.f32", floats2<[](float x, float y) { return -largest(-x, -y); }>},
+      {"rcp.rn.f32", floats1<[](float x) { return 1 / x; }>},
+      {"neg.f32", floats1<[](float x) { return -x; }>}, {"abs.f32", floats1<[](float x) { return std::fabs(x); }>},
+      {"copysign.f32", floats2<[](float x, float y) { return std::copysign(y, x); }>}, // PTX names the sign first
+      {"cvt.rni.f32.f32", floats1<[](float x) { return std::nearbyint(x); }>},
+      {"cvt.rzi.s32.f32", convert<truncate>}, {"cvt.rn.f32.s32", convert<[](L x) { return bits(to_float(x)); }>},
+      {"cvt.rn.f32.u32", convert<[](L x) { return bits(float(U(x))); }>},
+      {"ld.param.u64", parameter}, {"ld.param.b64", parameter},
+      {"ld.global.b32", load<4>}, {"ld.global.u32", load<4>}, {"ld.global.b64", load<8>}, {"ld.shared.b32", load<4>},
+      {"ld.shared.b64", load<8>}, {"st.global.b32", store<4>}, {"st.global.b64", store<8>}, {"st.shared.b32", store<4>},
+      {"st.shared.b64", store<8>},
+      {"atom.global.and.b32", atomic<std::bit_and<U>{}>},
+      {"atom.global.or.b32", atomic<std::bit_or<U>{}>},
+      {"bra", nothing}, {"bra.uni", nothing}, {"bar.sync", nothing}, {"barrier.sync", nothing}, {"ret", nothing},
+  };
+  return table;
+}
+
+} // namespace
+
+// ---- the text ------------------------------------------------------------------------------------------------------
+
+class Parser {
+public:
+  explicit Parser(std::string &problem) : problem_(problem) {
+    const char *names[] = {"%tid", "%ctaid", "%nctaid", "%ntid"};
+    for (uint32_t i = 0; i < kSpecials; ++i)
+      registers_[std::string(names[i / 3]) + "." + "xyz"[i % 3]] = i;
+  }
+
+  std::unique_ptr<Program> parse(const std::string &text) {
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line) && problem_.empty();) {
+      line = line.substr(0, line.find("//"));
+      statement(line);
+    }
+    for (auto [at, label] : branches_) {
+      if (!labels_.count(label)) return fail("there is no label " + label);
+      program_->code_[at].target = labels_[label];
+    }
+    program_->registers_ = uint32_t(registers_.size());
+    if (program_->code_.empty() || program_->code_.back().flow != Instruction::kReturn) fail("it does not end in ret");
+    return problem_.empty() ? std::move(program_) : nullptr;
+  }
+
+private:
+  std::unique_ptr<Program> fail(const std::string &what) {
+    if (problem_.empty()) problem_ = what;
+    return nullptr;
+  }
+
+  static std::vector<std::string> split(const std::string &line) {
+    std::vector<std::string> words;
+    std::string word;
+    for (char c : line + " ") {
+      bool bracket = std::strchr("[]{}", c) && c;
+      if (std::isspace(static_cast<unsigned char>(c)) || c == ',' || c == ';' || bracket) {
+        if (!word.empty()) words.push_back(word);
+        word.clear();
+        if (bracket) words.push_back(std::string(1, c));
+      } else {
+        word += c;
+      }
+    }
+    return words;
+  }
+
+  void statement(const std::string &line) {
+    std::vector<std::string> words = split(line);
+    if (words.empty() || words[0] == "{" || words[0] == "}" || words[0] == ")") return;
+    if (words[0].back() == ':') {
+      labels_[words[0].substr(0, words[0].size() - 1)] = uint32_t(program_->code_.size());
+      return;
+    }
+    if (words[0][0] == '.') directive(words);
+    else instruction(words);
+  }
+
+  void directive(const std::vector<std::string> &words) {
+    if (words[0] == ".param") parameters_[words.back()] = program_->parameters_++;
+    if (words[0] == ".maxntid" || words[0] == ".reqntid") program_->threads_ = uint32_t(std::stoul(words[1]));
+    if (words[0] == ".shared") { // .shared .align 4 .b8 name [ bytes ]
+      shared_[words[4]] = program_->shared_bytes_;
+      program_->shared_bytes_ += uint32_t((std::stoul(words[6]) + 15) / 16 * 16);
+    }
+  }
+
+  Operand operand(const std::string &text) {
+    Operand o;
+    size_t plus = text[0] == '%' ? text.find('+') : std::string::npos;
+    if (text[0] == '%') {
+      o.kind = Operand::kRegister;
+      o.index = registers_.emplace(text.substr(0, plus), uint32_t(registers_.size())).first->second;
+      if (plus != std::string::npos) o.value = uint64_t(std::stoll(text.substr(plus + 1)));
+      return o;
+    }
+    o.kind = Operand::kConstant;
+    size_t end = text.find('+');
+    std::string name = text.substr(0, end);
+    if (text.substr(0, 2) == "0f")
+      o.value = std::stoull(text.substr(2), nullptr, 16);
+    else if (parameters_.count(text))
+      o.value = parameters_[text];
+    else if (shared_.count(name))
+      o.value = kSharedBase + shared_[name] + (end == std::string::npos ? 0 : std::stoull(text.substr(end + 1)));
+    else if (std::isdigit(static_cast<unsigned char>(text[0])) || text[0] == '-')
+      o.value = uint64_t(std::stoll(text, nullptr, 0));
+    else
+      fail("'" + text + "' is not an operand");
+    return o;
+  }
+
+  void instruction(std::vector<std::string> words) {
+    Instruction one;
+    if (words[0][0] == '@') {
+      one.guard_not = words[0][1] == '!';
+      one.guard = int(operand(words[0].substr(one.guard_not ? 2 : 1)).index);
+      words.erase(words.begin());
+    }
+    std::string name = words[0];
+    bool vector = false;
+    for (const char *wide : {".v2", ".v4"})
+      if (size_t at = name.find(wide); at != std::string::npos) {
+        name.erase(at, 3);
+        vector = true;
+      }
+    auto found = actions().find(name);
+    if (found == actions().end()) {
+      fail("the interpreter has no " + name);
+      return;
+    }
+    one.action = found->second;
+    if (name.substr(0, 3) == "bra" && name.substr(0, 4) != "barr") {
+      one.flow = Instruction::kBranch;
+      branches_.push_back({program_->code_.size(), words[1]});
+    } else if (name.substr(0, 3) == "bar") {
+      one.flow = Instruction::kBarrier;
+    } else if (name == "ret") {
+      one.flow = Instruction::kReturn;
+    } else {
+      operands(one, words, name.substr(0, 3) == "st.", vector);
+    }
+    program_->code_.push_back(one);
+  }
+
+  void operands(Instruction &one, const std::vector<std::string> &words, bool is_store, bool vector) {
+    std::vector<Operand> all, inside;
+    bool in_vector = false;
+    for (size_t i = 1; i < words.size(); ++i) {
+      if (words[i] == "{" || words[i] == "}") in_vector = words[i] == "{";
+      else if (words[i] == "[" || words[i] == "]" || words[i] == "_") continue;
+      else (in_vector ? inside : all).push_back(operand(words[i]));
+    }
+    if (is_store || vector) { // `to` and `more` are the values, `a` the address
+      one.a = all[0];
+      if (!vector) inside = {is_store ? all[1] : all[0]};
+      one.to = inside[0];
+      one.more.assign(inside.begin() + 1, inside.end());
+      return;
+    }
+    Operand *const slots[] = {&one.to, &one.a, &one.b, &one.c};
+    for (size_t i = 0; i < all.size() && i < 4; ++i) *slots[i] = all[i];
+  }
+
+  std::string &problem_;
+  std::unique_ptr<Program> program_ = std::make_unique<Program>();
+  std::map<std::string, uint32_t> registers_, labels_, shared_;
+  std::map<std::string, size_t> parameters_;
+  std::vector<std::pair<size_t, std::string>> branches_;
+};
+
+std::unique_ptr<Program> Program::parse(const std::string &text, std::string &problem) {
+  problem.clear();
+  return Parser(problem).parse(text);
+}
+
+// ---- running -------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Until the next barrier, or the end. Returns whether it waits at a barrier.
+bool run_thread(const std::vector<Instruction> &code, Thread &thread) {
+  while (!thread.fault) {
+    const Instruction &one = code[thread.at++];
+    if (one.guard >= 0 && bool(thread.registers[size_t(one.guard)]) == one.guard_not) continue;
+    switch (one.flow) {
+    case Instruction::kNext: one.action(one, thread); break;
+    case Instruction::kBranch: thread.at = one.target; break;
+    case Instruction::kBarrier: return true;
+    case Instruction::kReturn: thread.done = true; return false;
+    }
+  }
+  return false;
+}
+
+} // namespace
+
+bool Program::run_group(Thread *threads, uint32_t count, std::string &problem) const {
+  for (uint32_t waiting = 1, done = 0; waiting > 0;) {
+    waiting = done = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      if (!threads[i].done) waiting += run_thread(code_, threads[i]);
+      done += threads[i].done;
+      if (threads[i].fault) problem = threads[i].fault;
+      if (threads[i].fault) return false;
+    }
+    if (waiting > 0 && done > 0) {
+      problem = "a barrier that not all threads of a workgroup reach";
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Program::run(const std::vector<uint64_t> &arguments, uint32_t groups, uint32_t threads, const Lives &lives,
+                  std::string &problem) const {
+  if (threads_ && threads > threads_) {
+    problem = "more threads than the kernel was made for";
+    return false;
+  }
+  std::vector<uint8_t> shared(shared_bytes_);
+  std::vector<Thread> all(threads);
+  for (uint32_t group = 0; group < groups; ++group) {
+    std::fill(shared.begin(), shared.end(), uint8_t(0xcd)); // nothing is zero at first
+    for (uint32_t i = 0; i < threads; ++i) {
+      Thread &thread = all[i];
+      thread.registers.assign(registers_, 0xcdcdcdcdcdcdcdcd);
+      std::fill_n(thread.registers.begin(), kSpecials, 0);
+      thread.registers[kTidX] = i;
+      thread.registers[kGroupX] = group;
+      thread.registers[kGroupsX] = groups;
+      thread.registers[kGroupsY] = thread.registers[kGroupsZ] = 1;
+      thread.registers[kThreadsX] = threads;
+      thread.registers[kThreadsY] = thread.registers[kThreadsZ] = 1;
+      thread.at = 0;
+      thread.done = false;
+      thread.shared = &shared;
+      thread.arguments = &arguments;
+      thread.lives = &lives;
+    }
+    if (!run_group(all.data(), threads, problem)) return false;
+  }
+  return true;
+}
+
+} // namespace ptx
