@@ -124,7 +124,7 @@ private:
 
   llvm::Error lower() {
     LoweringOptions lowering;
-    lowering.splitAttention = !options.vulkan; // whose attention is a workgroup a head
+    lowering.splitAttention = !options.vulkan && options.cudaTiers.empty(); // whose attention is a workgroup a head
     if (mlir::failed(lowerToExec(module(), lowering)) || mlir::failed(planMemory(module())) ||
         mlir::failed(mlir::verify(module())))
       return failed();
