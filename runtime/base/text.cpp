@@ -2,7 +2,6 @@
 
 #include <array>
 #include <charconv>
-#include <cmath>
 
 namespace llmrt {
 
@@ -15,12 +14,6 @@ template <typename T> bool parse_all(std::string_view text, T &value) {
     return false;
   value = parsed;
   return true;
-}
-
-template <typename T> std::string format_shortest(T value) {
-  std::array<char, 64> buffer;
-  auto [end, error] = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value);
-  return std::string(buffer.data(), end);
 }
 
 // Bytes of the UTF-8 sequence at the start of `text`, 0 if it is not one (Unicode 15, table 3-7).
@@ -64,33 +57,6 @@ void append_control(std::string &out, char c) {
 bool parse_integer(std::string_view text, int64_t &value) { return parse_all(text, value); }
 bool parse_integer(std::string_view text, uint64_t &value) { return parse_all(text, value); }
 bool parse_integer(std::string_view text, int32_t &value) { return parse_all(text, value); }
-
-bool parse_number(std::string_view text, double &value) {
-  double parsed;
-  if (!parse_all(text, parsed) || !std::isfinite(parsed))
-    return false;
-  value = parsed;
-  return true;
-}
-
-bool parse_number(std::string_view text, float &value) {
-  float parsed;
-  if (!parse_all(text, parsed) || !std::isfinite(parsed))
-    return false;
-  value = parsed;
-  return true;
-}
-
-std::string format_number(double value) { return format_shortest(value); }
-std::string format_number(float value) { return format_shortest(value); }
-
-std::string format_fixed(double value, int digits) {
-  // A double in fixed notation has at most 309 digits before the point.
-  std::array<char, 512> buffer;
-  auto [end, error] =
-      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed, digits);
-  return error == std::errc() ? std::string(buffer.data(), end) : std::string("?");
-}
 
 std::string format_bytes(uint64_t bytes) {
   constexpr std::array<const char *, 5> kUnits = {" B", " KiB", " MiB", " GiB", " TiB"};

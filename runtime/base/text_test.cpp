@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
 #include <limits>
+#include <random>
 
 namespace llmrt {
 namespace {
@@ -40,6 +44,59 @@ TEST(Text, NumbersReadBack) {
   EXPECT_EQ(format_fixed(2.0 / 3, 3), "0.667");
   EXPECT_EQ(format_bytes(512), "512 B");
   EXPECT_EQ(format_bytes(1536), "1.50 KiB");
+}
+
+// std::to_chars knows the shortest digits too.
+template <typename T> std::string scientific_by_to_chars(T value) {
+  std::array<char, 64> buffer;
+  auto [end, error] =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific);
+  return std::string(buffer.data(), end);
+}
+
+template <typename T, typename Bits> void expect_shortest(int count) {
+  std::mt19937_64 random(1);
+  for (int i = 0; i < count; ++i) {
+    T value = std::bit_cast<T>(Bits(random()));
+    if (!std::isfinite(value))
+      continue;
+    EXPECT_EQ(scientific_text(shortest_decimal(value)), scientific_by_to_chars(value));
+    T back;
+    EXPECT_TRUE(parse_number(fixed_text(shortest_decimal(value)), back));
+    EXPECT_EQ(back, value);
+  }
+}
+
+TEST(Text, DigitsAreTheFewest) {
+  expect_shortest<double, uint64_t>(20000);
+  expect_shortest<float, uint32_t>(20000);
+  for (double value : {1e22, 5e-324, 1.7976931348623157e308, 2.2250738585072014e-308, 9007199254740993.0, 0.1, 1e23})
+    EXPECT_EQ(scientific_text(shortest_decimal(value)), scientific_by_to_chars(value));
+}
+
+TEST(Text, NumbersAreFixedOrScientific) {
+  EXPECT_EQ(format_number(0.0), "0");
+  EXPECT_EQ(format_number(-0.0), "-0");
+  EXPECT_EQ(format_number(1500.0), "1500");
+  EXPECT_EQ(format_number(-1e22), "-1e+22");
+  EXPECT_EQ(format_number(1e-7), "1e-07");
+  EXPECT_EQ(format_number(0.00125), "0.00125");
+  EXPECT_EQ(format_number(std::numeric_limits<double>::infinity()), "inf");
+  EXPECT_EQ(format_fixed(-2.5, 0), "-2");
+  EXPECT_EQ(format_fixed(1e300, 1).size(), 303u);
+  EXPECT_EQ(format_printf("%+0*.*e", 12, 3, 1234.5), "+001.234e+03");
+}
+
+TEST(Text, DecimalsMayOverflow) {
+  double value = 0;
+  EXPECT_TRUE(parse_decimal("-1e999", value));
+  EXPECT_EQ(value, -std::numeric_limits<double>::infinity());
+  EXPECT_TRUE(parse_number("1e-999", value));
+  EXPECT_EQ(value, 0);
+  for (const char *bad : {"0x1p3", "infinity", ".", "1e", "e5", "--1", "+1", " 1"})
+    EXPECT_FALSE(parse_decimal(bad, value)) << bad;
+  EXPECT_TRUE(parse_decimal(".5", value));
+  EXPECT_TRUE(parse_decimal("5.", value));
 }
 
 TEST(Text, HexAndTrim) {

@@ -1,12 +1,11 @@
 #include "runtime/text/template/filters.h"
 
+#include "runtime/base/text.h"
 #include "runtime/text/template/python_text.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 
 namespace llmrt::chat {
 
@@ -59,9 +58,10 @@ bool parse_float(std::string_view text, double &out) {
   const bool negative = digits.starts_with('-');
   if (negative || digits.starts_with('+')) digits.remove_prefix(1);
   if (digits.empty() || digits[0] == '-' || digits[0] == '+') return false;
-  const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), out);
-  if (result.ptr != digits.data() + digits.size() || result.ec == std::errc::invalid_argument) return false;
-  if (result.ec == std::errc::result_out_of_range) out = std::strtod(std::string(digits).c_str(), nullptr);
+  const std::string name = to_lower(digits);
+  if (name == "inf" || name == "infinity") out = INFINITY;
+  else if (name == "nan") out = NAN;
+  else if (!parse_decimal(digits, out)) return false;
   if (negative) out = -out;
   return true;
 }
@@ -134,9 +134,9 @@ Value filter_round(Interpreter &, Call &call) {
   if (v.is_integral() && precision >= 0) return Value::integer(v.as_int());
   if (v.is_integral() || precision < 0) unsupported("rounding to tens");
   // The decimal digits of the exact value, to even on a tie: what printf gives.
-  char buffer[512];
-  std::snprintf(buffer, sizeof buffer, "%.*f", static_cast<int>(std::min<int64_t>(precision, 100)), v.as_double());
-  return Value::number(std::strtod(buffer, nullptr));
+  double rounded = v.as_double();
+  parse_number(format_fixed(rounded, static_cast<int>(std::min<int64_t>(precision, 100))), rounded);
+  return Value::number(rounded);
 }
 
 Value refuse_filter(Interpreter &, Call &) { unsupported("this filter"); }

@@ -1,4 +1,5 @@
 // Python's two ways of formatting strings, as far as templates use them.
+#include "runtime/base/text.h"
 #include "runtime/text/template/interpreter.h"
 #include "runtime/text/template/python_text.h"
 
@@ -44,8 +45,7 @@ std::string number_format(const Conversion &c, const Value &value) {
                   static_cast<unsigned long long>(value.as_int()));
   } else {
     if (!value.is_number()) refuse("must be real number, not " + type_name(value));
-    std::snprintf(buffer, sizeof buffer, (format + c.kind).c_str(), c.width, c.precision < 0 ? 6 : c.precision,
-                  value.as_double());
+    return format_printf((format + c.kind).c_str(), c.width, c.precision < 0 ? 6 : c.precision, value.as_double());
   }
   return buffer;
 }

@@ -1,5 +1,6 @@
 #include "runtime/text/template/lexer.h"
 
+#include "runtime/base/text.h"
 #include "runtime/text/normal/utf8.h"
 #include "runtime/text/template/python_text.h"
 
@@ -252,10 +253,8 @@ private:
 
   void add_number(const std::string &plain, size_t end, bool is_float) {
     Token &token = add(is_float ? TokenKind::Float : TokenKind::Integer, plain);
-    const char *last = plain.data() + plain.size();
-    const auto result = is_float ? std::from_chars(plain.data(), last, token.number)
-                                 : std::from_chars(plain.data(), last, token.integer);
-    if (result.ec != std::errc()) fail("a number that is too large");
+    const bool fits = is_float ? parse_number(plain, token.number) : llmrt::parse_integer(plain, token.integer);
+    if (!fits) fail("a number that is too large");
     at_ = end;
   }
 

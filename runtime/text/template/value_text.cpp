@@ -1,9 +1,9 @@
 // str() and repr() of values.
+#include "runtime/base/text.h"
 #include "runtime/text/normal/utf8.h"
 #include "runtime/text/template/python_text.h"
 #include "runtime/text/template/value.h"
 
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 
@@ -13,16 +13,11 @@ namespace llmrt::chat {
 std::string float_text(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-  char buffer[64];
+  const Decimal number = shortest_decimal(value);
   const double size = std::fabs(value);
-  if (size != 0 && (size < 1e-4 || size >= 1e16)) {
-    const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr;
-    return std::string(buffer, end); // Python also writes at least two digits of exponent
-  }
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::fixed).ptr;
-  std::string text(buffer, end);
-  if (text.find('.') == std::string::npos) text += ".0";
-  return text;
+  if (size != 0 && (size < 1e-4 || size >= 1e16)) return scientific_text(number);
+  const std::string text = fixed_text(number);
+  return text.find('.') == std::string::npos ? text + ".0" : text;
 }
 
 namespace {
