@@ -15,7 +15,7 @@ namespace llmc {
 void mergeEqualWeights(mlir::ModuleOp module);
 
 struct LoweringOptions {
-  // A row's attention may be split by segments, in steps of few rows: what a target of the program must know to do.
+  // In steps of few rows a row's attention is split by segments where there are few heads.
   bool splitAttention = true;
 };
 

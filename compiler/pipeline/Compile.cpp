@@ -123,9 +123,7 @@ private:
   }
 
   llvm::Error lower() {
-    LoweringOptions lowering;
-    lowering.splitAttention = !options.vulkan && options.cudaTiers.empty(); // whose attention is a workgroup a head
-    if (mlir::failed(lowerToExec(module(), lowering)) || mlir::failed(planMemory(module())) ||
+    if (mlir::failed(lowerToExec(module())) || mlir::failed(planMemory(module())) ||
         mlir::failed(mlir::verify(module())))
       return failed();
     return llvm::Error::success();

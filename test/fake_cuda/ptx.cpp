@@ -226,7 +226,7 @@ public:
       program_->code_[at].target = labels_[label];
     }
     program_->registers_ = uint32_t(registers_.size());
-    if (program_->code_.empty() || program_->code_.back().flow != Instruction::kReturn) fail("it does not end in ret");
+    if (program_->code_.empty() || !leaves(program_->code_.back())) fail("it does not end in ret or a branch");
     return problem_.empty() ? std::move(program_) : nullptr;
   }
 
@@ -234,6 +234,11 @@ private:
   std::unique_ptr<Program> fail(const std::string &what) {
     if (problem_.empty()) problem_ = what;
     return nullptr;
+  }
+
+  // Nothing behind it is reached by it.
+  static bool leaves(const Instruction &one) {
+    return one.guard < 0 && (one.flow == Instruction::kReturn || one.flow == Instruction::kBranch);
   }
 
   static std::vector<std::string> split(const std::string &line) {

@@ -1,7 +1,8 @@
 // attention: one row and one query head a workgroup. The order of additions is fixed: blocks of 16 keys with an online
 // softmax, segments of 256 keys at absolute positions, combined first to last. Four blocks are worked on at a time: a thread
-// has a key for the scores, and every 64th value column for the sums.
-#include "codegen/gpu/kinds/Kinds.h"
+// has a key for the scores, and every 64th value column for the sums. With `parts`, in steps of few rows an item is a part
+// of the segments of a row and head, whose results attention_combine puts together.
+#include "codegen/gpu/kinds/AttentionRecords.h"
 
 namespace llmc::gpu {
 
@@ -13,19 +14,22 @@ using cpu::VariantInfo;
 namespace {
 
 enum Scalars {
-  kRows, kHeads, kKvHeads, kGroup, kKeyDim, kValueDim, kValuePad, kLdQuery, kLdOut, kSequences, kBlocks, kPages
+  kRows, kHeads, kKvHeads, kGroup, kKeyDim, kValueDim, kValuePad, kLdQuery, kLdOut, kSequences, kBlocks, kPages,
+  kHeadBlocks // with parts
 };
 
 constexpr int64_t kThreads = 64;
 constexpr int64_t kRoundBlocks = kThreads / kPageTokens;
-constexpr int64_t kSegmentRounds = 4;   // of 64 keys: 256 keys
-constexpr int64_t kMaxValueDim = 512;   // value columns that shared memory has room for
-constexpr double kNoScore = -1e30;      // below every score; finite, so that differences are numbers
+constexpr int64_t kSegmentRounds = kSegmentKeys / kThreads;
 
-void describe(exec::KernelOp, KernelInfo &info) {
+void describe(exec::KernelOp kernel, KernelInfo &info) {
   info.items = s(kRows) * s(kHeads);
   info.grain = 1;
   info.require(Expression(kMaxValueDim) - s(kValuePad));
+  if (int64_t parts = kernel.getInteger("parts")) {
+    int64_t splitRows = kernel.getInteger("split_rows");
+    info.variants = {{0, splitRows, 1, Expression(parts) * info.items}, {splitRows + 1, INT64_MAX, 1}};
+  }
 }
 
 struct Attention {
@@ -34,14 +38,13 @@ struct Attention {
   PagedCache cache;
   llvm::StringRef element;
   int sinks, alibi, out; // operands; -1: none
-  Value scores, weights, sums; // shared: [64], [64], [2][kMaxValueDim]: the segment's, the total
+  int64_t parts;         // of a row and head in this variant; 0: it is whole
+  std::optional<SegmentRecords> records; // with parts
+  Value scores, weights; // shared: [64] each
+  SegmentSums sums;
 
   // The item at hand
-  Value row = {}, head = {}, kvHead = {}, position = {}, firstKey = {}, sequence = {}, firstBlock = {}, endBlock = {};
-
-  // Columns of the value that are this thread's.
-  void ownColumns(const GpuBuilder::Body &body) { k.loop(k.thread(), cache.valuePad, kThreads, body); }
-  Value total(Value column) { return k.add(column, kMaxValueDim); }
+  Value row = {}, head = {}, kvHead = {}, position = {}, firstSeen = {}, sequence = {}, firstBlock = {}, endBlock = {};
 
   // One score: an fma chain over key_dim.
   Value score(Value key) {
@@ -72,7 +75,7 @@ struct Attention {
   // Scores of 64 keys from `firstOfRound` on, then their weights e^(score - m), m the largest score up to their block.
   void weigh(Value firstOfRound, Value m) {
     Value key = k.add(firstOfRound, k.thread());
-    Value tooEarly = k.less(key, firstKey), tooLate = k.less(position, key);
+    Value tooEarly = k.less(key, firstSeen), tooLate = k.less(position, key);
     Value hidden = arith::OrIOp::create(k.b, tooEarly, tooLate);
     Value own = k.ifElse(hidden, [&] { return k.f32(kNoScore); }, [&] { return score(key); });
     k.barrier(); // the round before may still be read
@@ -93,13 +96,13 @@ struct Attention {
     Value seen = k.logicalAnd(k.less(block, endBlock), k.less(firstBlock, k.add(block, 1)));
     k.ifThen(seen, [&] {
       Value page = cache.page(sequence, block);
-      ownColumns([&](Value column) {
-        Value sum = k.mulf(k.loadShared(sums, column), shrink);
+      sums.ownColumns([&](Value column) {
+        Value sum = k.mulf(sums.segment(column), shrink);
         for (int64_t i = 0; i < kPageTokens; ++i) {
           Value x = k.loadElement(4, element, cache.value(page, kvHead, k.index(i), column));
           sum = k.fma(k.loadShared(weights, k.add(firstWeight, i)), x, sum);
         }
-        k.storeShared(sums, sum, column);
+        sums.setSegment(sum, column);
       });
     });
   }
@@ -115,70 +118,81 @@ struct Attention {
     });
   }
 
-  // total = total e^(M - M') + segment e^(m - M'), M' the larger of both maxima.
-  Values combine(ValueRange segment, ValueRange whole) {
-    Value now = k.maxf(segment[0], whole[0]);
-    Value ofTotal = codegen::emitExp(k, k.subf(whole[0], now));
-    Value ofSegment = codegen::emitExp(k, k.subf(segment[0], now));
-    ownColumns([&](Value column) {
-      Value old = k.mulf(k.loadShared(sums, total(column)), ofTotal);
-      k.storeShared(sums, k.fma(k.loadShared(sums, column), ofSegment, old), total(column));
-    });
-    return {now, k.fma(segment[1], ofSegment, k.mulf(whole[1], ofTotal))};
+  // The rounds of segment `index` that are before `endRound`.
+  Softmax segment(Value index, Value firstRound, Value endRound) {
+    sums.ownColumns([&](Value column) { sums.setSegment(k.f32(0), column); });
+    Value start = k.mul(index, kSegmentRounds), end = k.min(k.add(start, kSegmentRounds), endRound);
+    Values own = k.loop(k.max(start, firstRound), end, 1, {k.f32(kNoScore), k.f32(0)},
+                        [&](Value at, ValueRange carried) { return round(at, carried[0], carried[1]); });
+    return {own[0], own[1]};
   }
 
-  void finish(Value m, Value l) {
-    Value sum = l;
-    if (sinks >= 0) sum = k.addf(sum, codegen::emitExp(k, k.subf(k.loadF32(sinks, head), m)));
-    Value valueDim = k.scalar(kValueDim);
-    Value to = k.add(k.mul(row, k.scalar(kLdOut)), k.mul(head, valueDim));
-    k.loop(k.thread(), valueDim, kThreads, [&](Value column) {
-      k.storeF32(out, k.divf(k.loadShared(sums, total(column)), sum), k.add(to, column));
+  void wholeRow(Value firstSegment, Value endSegment, Value firstRound, Value endRound) {
+    sums.ownColumns([&](Value column) { sums.setTotal(k.f32(0), column); });
+    Values whole = k.loop(firstSegment, endSegment, 1, {k.f32(kNoScore), k.f32(0)}, [&](Value index, ValueRange old) {
+      Softmax now = sums.combine(segment(index, firstRound, endRound), {old[0], old[1]});
+      return Values{now.m, now.l};
+    });
+    Value valueDim = k.scalar(kValueDim), to = k.add(k.mul(row, k.scalar(kLdOut)), k.mul(head, valueDim));
+    sums.store(out, to, valueDim, {whole[0], whole[1]}, sinks >= 0 ? k.loadF32(sinks, head) : Value());
+  }
+
+  // Segments [first, end), each into its record.
+  void partOfRow(Value first, Value end, Value firstRound, Value endRound) {
+    Value lastSegment = k.div(position, kSegmentKeys);
+    k.loop(first, end, 1, [&](Value index) {
+      Softmax own = segment(index, firstRound, endRound);
+      SegmentRecords::Place place = records->place(index, lastSegment, row, head);
+      sums.ownColumns([&](Value column) { records->store(place, sums.segment(column), k.add(place.at, column)); });
+      k.ifThen(k.equal(k.thread(), k.index(0)), [&] {
+        records->store(place, own.m, place.maximum);
+        records->store(place, own.l, place.sum);
+      });
     });
   }
 
   void item(Value index) {
-    row = k.div(index, k.scalar(kHeads));
-    head = k.rem(index, k.scalar(kHeads));
+    Value rowAndHead = records ? k.div(index, parts) : index;
+    row = k.div(rowAndHead, k.scalar(kHeads));
+    head = k.rem(rowAndHead, k.scalar(kHeads));
     kvHead = k.div(head, k.scalar(kGroup));
     position = k.loadIndex(1, row);
     sequence = k.loadIndex(2, row);
-    int64_t window = cpu::configInt(kernel, "window");
-    firstKey = window ? k.sub(k.max(k.add(position, 1), k.index(window)), k.index(window)) : k.index(0);
-    firstBlock = k.div(firstKey, kPageTokens);
+    firstSeen = firstKey(k, cpu::configInt(kernel, "window"), position);
+    firstBlock = k.div(firstSeen, kPageTokens);
     endBlock = k.add(k.div(position, kPageTokens), 1);
-    Value firstRound = k.div(firstKey, kThreads), endRound = k.add(k.div(position, kThreads), 1);
-    Value endSegment = k.div(k.add(endRound, kSegmentRounds - 1), kSegmentRounds);
-    ownColumns([&](Value column) { k.storeShared(sums, k.f32(0), total(column)); });
-    Values nothing{k.f32(kNoScore), k.f32(0)};
+    Value firstRound = k.div(firstSeen, kThreads), endRound = k.add(k.div(position, kThreads), 1);
     Value firstSegment = k.div(firstRound, kSegmentRounds);
-    Values whole = k.loop(firstSegment, endSegment, 1, nothing, [&](Value segment, ValueRange old) {
-      ownColumns([&](Value column) { k.storeShared(sums, k.f32(0), column); });
-      Value start = k.mul(segment, kSegmentRounds), end = k.min(k.add(start, kSegmentRounds), endRound);
-      Values own = k.loop(k.max(start, firstRound), end, 1, nothing, [&](Value index, ValueRange carried) {
-        return round(index, carried[0], carried[1]);
-      });
-      return combine(own, old);
-    });
-    finish(whole[0], whole[1]);
+    Value endSegment = k.div(k.add(endRound, kSegmentRounds - 1), kSegmentRounds);
+    if (!records) return wholeRow(firstSegment, endSegment, firstRound, endRound);
+    Value part = k.rem(index, parts), count = k.sub(endSegment, firstSegment);
+    auto begin = [&](Value of) { return k.add(firstSegment, k.div(k.mul(count, of), parts)); };
+    partOfRow(begin(part), begin(k.add(part, 1)), firstRound, endRound);
   }
 };
 
-void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
+void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
   llvm::StringRef element = cpu::configString(kernel, "element");
   int next = 5;
   int sinks = cpu::configBool(kernel, "sinks") ? next++ : -1, alibi = cpu::configBool(kernel, "alibi") ? next++ : -1;
+  int out = next;
+  Value valuePad = k.scalar(kValuePad);
+  std::optional<SegmentRecords> records;
+  if (variant.items)
+    records.emplace(
+        SegmentRecords{k, out + 1, out + 2, k.scalar(kHeadBlocks), valuePad, kernel.getInteger("split_rows")});
   Attention attention{k,
                       kernel,
-                      PagedCache(k, element, 3, k.scalar(kBlocks), k.scalar(kKvHeads), k.scalar(kKeyDim),
-                                 k.scalar(kValuePad)),
+                      PagedCache(k, element, 3, k.scalar(kBlocks), k.scalar(kKvHeads), k.scalar(kKeyDim), valuePad),
                       element,
                       sinks,
                       alibi,
-                      next,
+                      out,
+                      kernel.getInteger("parts"),
+                      records,
                       k.shared(kThreads),
                       k.shared(kThreads),
-                      k.shared(2 * kMaxValueDim)};
+                      {k, SegmentSums::allocate(k), valuePad}};
   k.forGroupItem([&](Value index) { attention.item(index); });
 }
 

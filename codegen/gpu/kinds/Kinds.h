@@ -8,7 +8,7 @@
 
 namespace llmc::gpu {
 
-extern const KindEmitter kEmbed, kNorm, kLinear, kRopeTable, kRope, kCacheWrite, kAttention, kMap;
+extern const KindEmitter kEmbed, kNorm, kLinear, kRopeTable, kRope, kCacheWrite, kAttention, kAttentionCombine, kMap;
 
 inline constexpr int64_t kPageTokens = 16;
 

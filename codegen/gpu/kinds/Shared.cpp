@@ -71,8 +71,8 @@ Value PagedCache::value(Value page, Value head, Value slot, Value i) {
 // ---- the table of kinds ----------------------------------------------------------------------------------------------
 
 static const KindEmitter *findKind(llvm::StringRef kind) {
-  static const KindEmitter *const kinds[] = {&kEmbed, &kNorm,       &kLinear,    &kRopeTable,
-                                             &kRope,  &kCacheWrite, &kAttention, &kMap};
+  static const KindEmitter *const kinds[] = {&kEmbed,      &kNorm,      &kLinear,           &kRopeTable, &kRope,
+                                             &kCacheWrite, &kAttention, &kAttentionCombine, &kMap};
   for (const KindEmitter *emitter : kinds)
     if (kind == emitter->kind) return emitter;
   return nullptr;
