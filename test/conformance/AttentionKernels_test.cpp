@@ -26,6 +26,15 @@ std::string attentionText(const Case &c, bool sinks = false, int64_t parts = 0) 
          " : i64, sinks = " + (sinks ? "true" : "false") + ", alibi = false" + split + "}";
 }
 
+std::string cacheWriteText(const Case &c) {
+  return "exec.kernel @k \"cache_write\" {element = \"" + std::string(c.element) + "\"}";
+}
+
+std::string combineText(const Case &c) {
+  return "exec.kernel @k \"attention_combine\" {window = " + std::to_string(c.window) +
+         " : i64, sinks = true, split_rows = 4 : i64}";
+}
+
 // A sequence's keys and values in a pool of pages, every other page filled with NaN.
 struct Cache {
   int64_t blocks, pages, pad;
@@ -33,7 +42,7 @@ struct Cache {
 };
 
 Cache fillCache(const Case &c, const std::vector<float> &keys, const std::vector<float> &values,
-                const std::string &tier, uint32_t seed) {
+                const std::string &device, uint32_t seed) {
   Cache cache;
   cache.blocks = ceilDiv(c.length, 16);
   cache.pages = 2 * cache.blocks + 1;
@@ -49,7 +58,7 @@ Cache fillCache(const Case &c, const std::vector<float> &keys, const std::vector
   // A fresh page's padding is zero in the runtime; here what a kernel may read is made a number.
   for (int32_t page : pages) std::fill_n(cache.pool.begin() + page * size, size, 0);
   cache.table = bytesOf(pages);
-  const Kernel &write = cachedKernel("exec.kernel @k \"cache_write\" {element = \"" + std::string(c.element) + "\"}", tier);
+  const Kernel &write = cachedKernel(cacheWriteText(c), device);
   std::vector<int32_t> positions(c.length), sequence(c.length, 0);
   for (int64_t i = 0; i < c.length; ++i) positions[i] = int32_t(i);
   std::vector<char> k = bytesOf(keys), v = bytesOf(values), at = bytesOf(positions), s = bytesOf(sequence);
@@ -60,12 +69,12 @@ Cache fillCache(const Case &c, const std::vector<float> &keys, const std::vector
 }
 
 std::vector<float> attend(const Case &c, Cache &cache, const std::vector<float> &queries,
-                          const std::vector<int32_t> &positions, const std::string &tier, Guard guard = Guard::End,
+                          const std::vector<int32_t> &positions, const std::string &device, Guard guard = Guard::End,
                           int64_t piece = 3) {
   int64_t n = positions.size(), width = c.heads * c.dim;
   std::vector<char> q = bytesOf(queries), at = bytesOf(positions), s = bytesOf(std::vector<int32_t>(n, 0));
   std::vector<char> out(n * width * 4);
-  cachedKernel(attentionText(c), tier)
+  cachedKernel(attentionText(c), device)
       .run({&q, &at, &s, &cache.table, &cache.pool, &out},
            {n, c.heads, c.kvHeads, c.heads / c.kvHeads, c.dim, c.dim, cache.pad, width, width, 1, cache.blocks, cache.pages},
            guard, piece);
@@ -74,7 +83,7 @@ std::vector<float> attend(const Case &c, Cache &cache, const std::vector<float> 
 
 // With sinks, whole or in parts that attention_combine puts together.
 std::vector<float> attendWithSinks(const Case &c, Cache &cache, const std::vector<float> &queries,
-                                   const std::vector<int32_t> &positions, const std::string &tier, int64_t parts,
+                                   const std::vector<int32_t> &positions, const std::string &device, int64_t parts,
                                    Guard guard) {
   int64_t n = positions.size(), width = c.heads * c.dim, headBlocks = ceilDiv(c.heads, 16);
   int64_t record = 64 * cache.pad + 128;
@@ -89,11 +98,9 @@ std::vector<float> attendWithSinks(const Case &c, Cache &cache, const std::vecto
     operands.insert(operands.end(), {&segments, &last});
     out.assign(out.size(), char(0xff)); // attention_combine writes it
   }
-  cachedKernel(attentionText(c, true, parts), tier).run(operands, scalars, guard, 3);
+  cachedKernel(attentionText(c, true, parts), device).run(operands, scalars, guard, 3);
   if (!parts) return valuesOf<float>(out);
-  cachedKernel("exec.kernel @k \"attention_combine\" {window = " + std::to_string(c.window) +
-                   " : i64, sinks = true, split_rows = 4 : i64}",
-               tier)
+  cachedKernel(combineText(c), device)
       .run({&at, &segments, &last, &sinks, &out},
            {n, c.heads, headBlocks, c.dim, cache.pad, width, cache.blocks}, guard, 1);
   return valuesOf<float>(out);
@@ -107,13 +114,13 @@ const std::vector<Case> kCases = {
 };
 
 // With the bf16 dot, queries (times scale and log2 e) and p are rounded to bf16.
-bool usesBf16Dot(const Case &c, const std::string &tier) {
-  return c.element == std::string("bf16") && tier == "x86-64-v4-vnni-bf16";
+bool usesBf16Dot(const Case &c, const std::string &device) {
+  return c.element == std::string("bf16") && device == "x86-64-v4-vnni-bf16";
 }
 
-std::vector<double> asMultiplied(const Case &c, const std::string &tier, const std::vector<float> &queries) {
+std::vector<double> asMultiplied(const Case &c, const std::string &device, const std::vector<float> &queries) {
   std::vector<double> values = toDouble(queries);
-  if (!usesBf16Dot(c, tier)) return values;
+  if (!usesBf16Dot(c, device)) return values;
   const double factor = float(0.25 * 1.44269504088896340736);
   for (double &value : values) value *= factor;
   reference::roundAll(reference::Element::BF16, values);
@@ -129,14 +136,15 @@ void roundLikeCache(const Case &c, std::vector<double> &values) {
 }
 
 // Each p is off by at most 2^-9 of itself, and so is a mean of values that it weighs.
-double bound(const Case &c, const std::string &tier) { return usesBf16Dot(c, tier) ? 1.0 / 256 : 2e-6; }
+double bound(const Case &c, const std::string &device) { return usesBf16Dot(c, device) ? 1.0 / 256 : 2e-6; }
 
 TEST(AttentionKernels, AgreeWithTheOracle) {
-  for (const std::string &tier : runnableTiers())
+  for (const std::string &device : devices())
     for (const Case &c : kCases) {
+      if (!takes(device, {attentionText(c), cacheWriteText(c)})) continue;
       std::vector<float> keys = randomFloats(c.length * c.kvHeads * c.dim, 1);
       std::vector<float> values = randomFloats(c.length * c.kvHeads * c.dim, 2);
-      Cache cache = fillCache(c, keys, values, tier, 3);
+      Cache cache = fillCache(c, keys, values, device, 3);
       std::vector<int32_t> positions = {0, 15, 16, int32_t(c.length) - 1};
       std::vector<float> queries = randomFloats(positions.size() * c.heads * c.dim, 4, 3);
       std::vector<double> k = toDouble(keys), v = toDouble(values);
@@ -144,30 +152,33 @@ TEST(AttentionKernels, AgreeWithTheOracle) {
       roundLikeCache(c, v);
       reference::AttentionSpec spec{c.heads, c.kvHeads, c.dim, c.dim, 0.25, c.softCap, c.window};
       std::vector<int64_t> at(positions.begin(), positions.end());
-      auto expected = reference::attention(spec, asMultiplied(c, tier, queries), at, k, v);
-      EXPECT_LT(relativeError(attend(c, cache, queries, positions, tier, Guard::Start), expected), bound(c, tier))
-          << c.element << " length " << c.length << " window " << c.window << " on " << tier;
+      auto expected = reference::attention(spec, asMultiplied(c, device, queries), at, k, v);
+      EXPECT_LT(relativeError(attend(c, cache, queries, positions, device, Guard::Start), expected), bound(c, device))
+          << c.element << " length " << c.length << " window " << c.window << " on " << device;
     }
 }
 
+// The CPU's tiers have one order, and each GPU has its own.
 TEST(AttentionKernels, OneOrderWhateverTheBatchAndTheTier) {
   for (const Case &c : kCases) {
-    std::vector<float> keys = randomFloats(c.length * c.kvHeads * c.dim, 1), first;
+    std::vector<float> keys = randomFloats(c.length * c.kvHeads * c.dim, 1);
+    std::map<std::string, std::vector<float>> firsts; // by order
     std::vector<float> values = randomFloats(c.length * c.kvHeads * c.dim, 2);
     int32_t last = int32_t(c.length) - 1;
     std::vector<float> queries = randomFloats(2 * c.heads * c.dim, 4);
-    for (const std::string &tier : runnableTiers()) {
-      Cache cache = fillCache(c, keys, values, tier, 3);
-      std::vector<float> both = attend(c, cache, queries, {last / 2, last}, tier);
-      if (first.empty()) first = both;
-      if (!usesBf16Dot(c, tier)) {
-        EXPECT_EQ(both, first) << tier;
+    for (const std::string &device : devices()) {
+      if (!takes(device, {attentionText(c), cacheWriteText(c)})) continue;
+      Cache cache = fillCache(c, keys, values, device, 3);
+      std::vector<float> both = attend(c, cache, queries, {last / 2, last}, device);
+      const std::vector<float> &first = firsts.try_emplace(findDevice(device).order, both).first->second;
+      if (!usesBf16Dot(c, device)) {
+        EXPECT_EQ(both, first) << device;
       }
       std::vector<float> own(queries.begin() + c.heads * c.dim, queries.end());
-      std::vector<float> alone = attend(c, cache, own, {last}, tier);
-      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), both.begin() + c.heads * c.dim)) << tier;
-      Cache elsewhere = fillCache(c, keys, values, tier, 9);
-      EXPECT_EQ(attend(c, elsewhere, queries, {last / 2, last}, tier), both) << "in other pages, on " << tier;
+      std::vector<float> alone = attend(c, cache, own, {last}, device);
+      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), both.begin() + c.heads * c.dim)) << device;
+      Cache elsewhere = fillCache(c, keys, values, device, 9);
+      EXPECT_EQ(attend(c, elsewhere, queries, {last / 2, last}, device), both) << "in other pages, on " << device;
     }
   }
 }
@@ -176,21 +187,22 @@ TEST(AttentionKernels, OneOrderWhateverTheBatchAndTheTier) {
 TEST(AttentionKernels, ARowOfAPromptHasTheBitsOfTheRowAlone) {
   for (const Case &c : {Case{"f32", 6, 2, 24, 300, 0}, Case{"bf16", 8, 2, 64, 290, 100}, Case{"f16", 1, 1, 16, 280, 0},
                         Case{"int8", 8, 2, 32, 270, 0}})
-    for (const std::string &tier : runnableTiers()) {
+    for (const std::string &device : devices()) {
+      if (!takes(device, {attentionText(c), cacheWriteText(c)})) continue;
       std::vector<float> keys = randomFloats(c.length * c.kvHeads * c.dim, 1);
       std::vector<float> values = randomFloats(c.length * c.kvHeads * c.dim, 2);
-      Cache cache = fillCache(c, keys, values, tier, 3);
+      Cache cache = fillCache(c, keys, values, device, 3);
       std::vector<int32_t> positions;
       for (int64_t i = c.length - 150; i < c.length; ++i) positions.push_back(int32_t(i));
       int64_t width = c.heads * c.dim;
       std::vector<float> queries = randomFloats(positions.size() * width, 4);
       for (int64_t piece : {150, 7}) {
-        std::vector<float> together = attend(c, cache, queries, positions, tier, Guard::End, piece);
+        std::vector<float> together = attend(c, cache, queries, positions, device, Guard::End, piece);
         for (size_t row : {0, 1, 69, 149}) {
           std::vector<float> own(queries.begin() + row * width, queries.begin() + (row + 1) * width);
-          std::vector<float> alone = attend(c, cache, own, {positions[row]}, tier);
+          std::vector<float> alone = attend(c, cache, own, {positions[row]}, device);
           EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + row * width))
-              << c.element << " row " << row << " in pieces of " << piece << " on " << tier;
+              << c.element << " row " << row << " in pieces of " << piece << " on " << device;
         }
       }
     }
@@ -201,18 +213,19 @@ TEST(AttentionKernels, PartsHaveTheBitsOfTheWhole) {
                                             {{"f32", 2, 2, 16, 1100, 270}, 32},  {{"int8", 7, 1, 20, 800, 0}, 3},
                                             {{"f16", 140, 1, 16, 300, 0}, 32}};
   for (const auto &[c, parts] : cases)
-    for (const std::string &tier : runnableTiers()) {
+    for (const std::string &device : devices()) {
+      if (!takes(device, {attentionText(c, true, parts), combineText(c), cacheWriteText(c)})) continue;
       std::vector<float> keys = randomFloats(c.length * c.kvHeads * c.dim, 1);
       std::vector<float> values = randomFloats(c.length * c.kvHeads * c.dim, 2);
-      Cache cache = fillCache(c, keys, values, tier, 3);
+      Cache cache = fillCache(c, keys, values, device, 3);
       int32_t end = int32_t(c.length) - 1;
       for (const std::vector<int32_t> &positions :
            {std::vector<int32_t>{end}, {0, 255}, {256, end / 2, std::min(511, end), end}}) {
         std::vector<float> queries = randomFloats(positions.size() * c.heads * c.dim, 4);
-        std::vector<float> whole = attendWithSinks(c, cache, queries, positions, tier, 0, Guard::End);
+        std::vector<float> whole = attendWithSinks(c, cache, queries, positions, device, 0, Guard::End);
         for (Guard guard : {Guard::End, Guard::Start})
-          EXPECT_EQ(attendWithSinks(c, cache, queries, positions, tier, parts, guard), whole)
-              << c.element << " length " << c.length << " in " << parts << " parts on " << tier;
+          EXPECT_EQ(attendWithSinks(c, cache, queries, positions, device, parts, guard), whole)
+              << c.element << " length " << c.length << " in " << parts << " parts on " << device;
       }
     }
 }
@@ -220,14 +233,15 @@ TEST(AttentionKernels, PartsHaveTheBitsOfTheWhole) {
 // Steps of more rows are not split: attention writes its result itself, and attention_combine has nothing to do.
 TEST(AttentionKernels, ManyRowsAreNotSplit) {
   Case c{"f32", 4, 2, 16, 40, 0};
-  for (const std::string &tier : runnableTiers()) {
+  for (const std::string &device : devices()) {
+    if (!takes(device, {attentionText(c, true, 4), combineText(c), cacheWriteText(c)})) continue;
     std::vector<float> keys = randomFloats(c.length * c.kvHeads * c.dim, 1);
-    Cache cache = fillCache(c, keys, keys, tier, 3);
+    Cache cache = fillCache(c, keys, keys, device, 3);
     std::vector<int32_t> positions = {35, 36, 37, 38, 39};
     std::vector<float> queries = randomFloats(positions.size() * c.heads * c.dim, 4);
-    EXPECT_EQ(attendWithSinks(c, cache, queries, positions, tier, 4, Guard::End),
-              attendWithSinks(c, cache, queries, positions, tier, 0, Guard::End))
-        << tier;
+    EXPECT_EQ(attendWithSinks(c, cache, queries, positions, device, 4, Guard::End),
+              attendWithSinks(c, cache, queries, positions, device, 0, Guard::End))
+        << device;
   }
 }
 

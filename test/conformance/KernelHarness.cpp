@@ -3,98 +3,72 @@
 #include "codegen/schemes/Scheme.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
+#include "runtime/device/gpu/lone_run.h"
+#include "test/conformance/Tally.h"
 
 #include <cmath>
 #include <cstring>
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 #include <sys/mman.h>
 
 namespace llmc::conformance {
 
-#if defined(__x86_64__)
-static bool hasAvxVnni() {
-  uint32_t a, b, c, d;
-  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
-}
-static bool hasAvx512Vnni() { return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"); }
-#endif
+namespace {
 
-// The tier as this machine can run it. Where vpdpbusd of 256 bits exists in its AVX-512 form only, the same code is
-// encoded so.
-static codegen::CpuTier tierOf(const std::string &name) {
-  codegen::CpuTier tier = *codegen::findCpuTier(name);
-#if defined(__x86_64__)
-  if (name == "x86-64-v3-vnni" && !hasAvxVnni()) tier.llvmFeatures = "+avx512vl,+avx512vnni";
-#endif
-  return tier;
-}
-
-std::vector<std::string> runnableTiers() {
-  std::vector<std::string> tiers;
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) tiers.push_back("x86-64-v3");
-  if (__builtin_cpu_supports("avx2") && (hasAvxVnni() || hasAvx512Vnni())) tiers.push_back("x86-64-v3-vnni");
-  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-    tiers.push_back("x86-64-v4");
-    if (__builtin_cpu_supports("avx512vnni")) tiers.push_back("x86-64-v4-vnni");
-    if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16"))
-      tiers.push_back("x86-64-v4-vnni-bf16");
-  }
-#else
-  tiers.push_back("arm64-dotprod");
-#endif
-  return tiers;
-}
-
-Kernel::Kernel(const std::string &text, const std::string &tier) {
+// Calls `use` with the kernel that `text` is.
+template <typename Use> auto withKernel(const std::string &text, const Use &use) {
   mlir::DialectRegistry registry;
   exec::registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
-  codegen::loadCodegenDialects(context);
+  loadDialects(context);
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   if (!module) abort();
-  llvm::SmallVector<exec::KernelOp> kernels(module->getOps<exec::KernelOp>());
-  auto segment = codegen::buildCpuSegment(kernels, tierOf(tier));
-  if (!segment) llvm::report_fatal_error(segment.takeError());
-  bytes_ = segment->bytes.size();
+  return use(*module->getOps<exec::KernelOp>().begin());
+}
+
+} // namespace
+
+Kernel::Kernel(const std::string &text, const std::string &device) : device_(findDevice(device)) {
+  codegen::CodeSegment segment = withKernel(text, [&](exec::KernelOp kernel) {
+    auto built = device_.build(kernel);
+    if (!built) llvm::report_fatal_error(built.takeError());
+    return std::move(*built);
+  });
+  bytes_ = segment.bytes.size();
   image_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (image_ == MAP_FAILED) abort();
-  std::memcpy(image_, segment->bytes.data(), bytes_);
-  mprotect(image_, bytes_, PROT_READ | PROT_EXEC);
-  size_t offset = sizeof(llmrt_code_header);
-  entries_ = table<llmrt_kernel_entry>(offset);
-  offset += header().kernel_count * sizeof(llmrt_kernel_entry);
-  operands_ = table<llmrt_operand>(offset);
-  offset += header().operand_count * sizeof(llmrt_operand);
-  constraints_ = table<llmrt_constraint>(offset);
-  offset += header().constraint_count * sizeof(llmrt_constraint);
-  terms_ = table<llmrt_term>(offset);
+  std::memcpy(image_, segment.bytes.data(), bytes_);
+  mprotect(image_, bytes_, device_.backend ? PROT_READ : PROT_READ | PROT_EXEC);
+  auto table = llmrt::CodeTable::parse({static_cast<const std::byte *>(image_), bytes_});
+  if (!table) llvm::report_fatal_error(llvm::StringRef(table.status().message()));
+  table_ = *std::move(table);
+  for (const llmrt_kernel_entry &entry : table_.entries())
+    Tally::ofProcess().devices[device].built.insert({text, entry.first_rows});
+  text_ = text;
 }
 
 Kernel::~Kernel() { munmap(image_, bytes_); }
 
 const llmrt_kernel_entry &Kernel::variant(int64_t rows) const {
-  for (uint32_t i = 0; i < header().kernel_count; ++i)
-    if (entries_[i].first_rows <= rows && rows <= entries_[i].last_rows) return entries_[i];
+  for (const llmrt_kernel_entry &entry : table_.entries())
+    if (entry.first_rows <= rows && rows <= entry.last_rows) return entry;
   abort();
 }
 
+std::vector<int64_t> Kernel::rowsOfVariants(int64_t most) const {
+  std::vector<int64_t> rows;
+  for (const llmrt_kernel_entry &entry : table_.entries())
+    if (entry.first_rows <= most && entry.last_rows >= 1) rows.push_back(std::max<int64_t>(entry.first_rows, 1));
+  return rows;
+}
+
 int64_t Kernel::evaluate(const llmrt_expression &expression, const std::vector<int64_t> &scalars) const {
-  int64_t sum = 0;
-  for (uint32_t i = 0; i < expression.term_count; ++i) {
-    const llmrt_term &term = terms_[expression.first_term + i];
-    int64_t product = term.coefficient;
-    for (int16_t scalar : term.scalars)
-      if (scalar >= 0) product *= scalars[scalar];
-    sum += product;
-  }
-  return sum;
+  std::optional<int64_t> value = table_.evaluate(expression, scalars);
+  if (!value) abort();
+  return *value;
 }
 
 int64_t Kernel::extent(int index, const std::vector<int64_t> &scalars) const {
-  return evaluate(operands_[variant(scalars[0]).first_operand + index].extent, scalars);
+  return evaluate(table_.operands(variant(scalars[0]))[size_t(index)].extent, scalars);
 }
 
 llmrt_kernel Kernel::function(int64_t rows) const {
@@ -112,21 +86,27 @@ int64_t Kernel::scratchBytes(const std::vector<int64_t> &scalars) const {
 void Kernel::run(std::vector<std::vector<char> *> operands, const std::vector<int64_t> &scalars, Guard guard,
                  int64_t piece) const {
   const llmrt_kernel_entry &entry = variant(scalars[0]);
-  if (operands.size() != entry.operand_count || scalars.size() != entry.scalar_count) abort();
-  for (uint32_t i = 0; i < entry.constraint_count; ++i)
-    if (evaluate(constraints_[entry.first_constraint + i].value, scalars) < 0) {
-      fprintf(stderr, "constraint %u of the kernel does not hold\n", i);
-      abort();
-    }
+  std::vector<std::span<std::byte>> spans;
+  for (std::vector<char> *operand : operands)
+    spans.push_back(std::as_writable_bytes(std::span<char>(*operand)));
+  llmrt::LoneKernel kernel{&table_, &entry, scalars, spans};
+  llmrt::Status status = llmrt::check_lone_kernel(kernel);
+  if (status.ok() && device_.backend) status = llmrt::gpu::run_alone(*device_.backend(), kernel);
+  if (!status.ok()) fail(status.message());
+  if (!device_.backend) runOnCpu(operands, scalars, guard, piece);
+  Tally::ofProcess().devices[device_.name].run.insert({text_, entry.first_rows});
+}
+
+void Kernel::fail(const std::string &what) const {
+  llvm::report_fatal_error(llvm::Twine(device_.name) + ": " + what + ": " + text_);
+}
+
+void Kernel::runOnCpu(const std::vector<std::vector<char> *> &operands, const std::vector<int64_t> &scalars, Guard guard,
+                      int64_t piece) const {
   std::vector<GuardedBuffer> buffers;
   std::vector<void *> pointers;
   for (size_t i = 0; i < operands.size(); ++i) {
-    int64_t bytes = extent(int(i), scalars);
-    if (bytes > int64_t(operands[i]->size())) {
-      fprintf(stderr, "operand %zu: the kernel may touch %lld bytes of %zu\n", i, (long long)bytes, operands[i]->size());
-      abort();
-    }
-    buffers.emplace_back(bytes, guard);
+    buffers.emplace_back(size_t(extent(int(i), scalars)), guard);
     buffers.back().fill(*operands[i]);
     pointers.push_back(buffers.back().data());
   }
@@ -142,11 +122,27 @@ void Kernel::run(std::vector<std::vector<char> *> operands, const std::vector<in
     std::memcpy(operands[i]->data(), buffers[i].data(), buffers[i].size());
 }
 
-const Kernel &cachedKernel(const std::string &text, const std::string &tier) {
+const Kernel &cachedKernel(const std::string &text, const std::string &device) {
   static std::map<std::pair<std::string, std::string>, std::unique_ptr<Kernel>> built;
-  auto &kernel = built[{text, tier}];
-  if (!kernel) kernel = std::make_unique<Kernel>(text, tier);
+  auto &kernel = built[{text, device}];
+  if (!kernel) kernel = std::make_unique<Kernel>(text, device);
   return *kernel;
+}
+
+bool takes(const std::string &device, std::initializer_list<std::string> texts) {
+  static std::map<std::pair<std::string, std::string>, bool> known;
+  bool all = true;
+  for (const std::string &text : texts) {
+    auto [found, isNew] = known.try_emplace({device, text}, false);
+    if (isNew) found->second = withKernel(text, findDevice(device).refusal).empty();
+    if (!found->second) Tally::ofProcess().devices[device].refused.insert(text);
+    all &= found->second;
+  }
+  return all;
+}
+
+const Kernel *kernelIfTaken(const std::string &text, const std::string &device) {
+  return takes(device, {text}) ? &cachedKernel(text, device) : nullptr;
 }
 
 std::vector<float> randomFloats(size_t count, uint32_t seed, float scale) {

@@ -1,10 +1,11 @@
-// Builds a kernel from its exec.kernel text for a tier, loads it and runs it on guarded buffers, with every operand's
+// Builds a kernel from its exec.kernel text for a device, loads it and runs it on guarded operands, with every operand's
 // size taken from the kernel's own table: what the verifier lets through is what the kernel may touch.
 #pragma once
 
 #include "codegen/Codegen.h"
 #include "codegen/reference/Oracle.h"
-#include "runtime/abi/kernel.h"
+#include "runtime/artifact/code_table.h"
+#include "test/conformance/Devices.h"
 #include "test/conformance/GuardedBuffer.h"
 
 #include <cstdint>
@@ -14,46 +15,51 @@
 
 namespace llmc::conformance {
 
-// The tiers this machine can run.
-std::vector<std::string> runnableTiers();
-
 class Kernel {
 public:
-  // `text`: `exec.kernel @k "linear" {...} ...`. Aborts with the diagnostics if it does not build.
-  Kernel(const std::string &text, const std::string &tier);
+  // `text`: `exec.kernel @k "linear" {...} ...`, which the device does not refuse. Aborts with the diagnostics if it does
+  // not build.
+  Kernel(const std::string &text, const std::string &device);
   ~Kernel();
   Kernel(const Kernel &) = delete;
 
   // Bytes the kernel may touch of operand `index`.
   int64_t extent(int index, const std::vector<int64_t> &scalars) const;
-  // Runs all items, `piece` at a time. Each operand is copied into a guarded buffer of exactly its extent, and back.
+  // Runs all items. Each operand is copied into guarded memory of exactly its extent, and back. On a CPU `piece` items at
+  // a time, between pages that cannot be accessed; on a GPU at once, between bytes that must not change.
   void run(std::vector<std::vector<char> *> operands, const std::vector<int64_t> &scalars, Guard guard = Guard::End,
            int64_t piece = INT64_MAX) const;
 
-  // For measuring, on the caller's own buffers: the variant for scalars[0] rows, its items, a thread's scratch bytes.
-  llmrt_kernel function(int64_t rows) const;
   int64_t items(const std::vector<int64_t> &scalars) const;
+  // Up to `most` rows: a row count of each variant.
+  std::vector<int64_t> rowsOfVariants(int64_t most) const;
+
+  // For measuring on a CPU, on the caller's own buffers: the variant for scalars[0] rows, a thread's scratch bytes.
+  llmrt_kernel function(int64_t rows) const;
   int64_t scratchBytes(const std::vector<int64_t> &scalars) const;
   int64_t grain(int64_t rows) const { return variant(rows).grain; }
 
 private:
-  const llmrt_code_header &header() const { return *static_cast<const llmrt_code_header *>(image_); }
   const llmrt_kernel_entry &variant(int64_t rows) const;
   int64_t evaluate(const llmrt_expression &expression, const std::vector<int64_t> &scalars) const;
-  template <typename T> const T *table(size_t offset) const {
-    return reinterpret_cast<const T *>(static_cast<const char *>(image_) + offset);
-  }
+  void runOnCpu(const std::vector<std::vector<char> *> &operands, const std::vector<int64_t> &scalars, Guard guard,
+                int64_t piece) const;
+  [[noreturn]] void fail(const std::string &what) const; // with the kernel and the device
 
+  const TestDevice &device_;
+  std::string text_;
   void *image_ = nullptr;
   size_t bytes_ = 0;
-  const llmrt_kernel_entry *entries_;
-  const llmrt_operand *operands_;
-  const llmrt_constraint *constraints_;
-  const llmrt_term *terms_;
+  llmrt::CodeTable table_;
 };
 
-// The same, built once a process for each text and tier.
-const Kernel &cachedKernel(const std::string &text, const std::string &tier);
+// The same, built once a process for each text and device.
+const Kernel &cachedKernel(const std::string &text, const std::string &device);
+
+// The device has all of these kernels; those that it refuses are counted.
+bool takes(const std::string &device, std::initializer_list<std::string> texts);
+// The kernel, or null where the device refuses it.
+const Kernel *kernelIfTaken(const std::string &text, const std::string &device);
 
 // Bytes of a vector of numbers, and back.
 template <typename T> std::vector<char> bytesOf(const std::vector<T> &values) {

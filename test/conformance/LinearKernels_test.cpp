@@ -29,6 +29,18 @@ std::string linearText(const Case &c, bool epilogue) {
   return text;
 }
 
+// The norm kernel that rounds the input of such a linear.
+std::string roundingText(const Case &c) {
+  std::string scheme = c.activations == "int8" ? ", scheme = \"" + c.scheme + "\"" : "";
+  return "exec.kernel @k \"norm\" {kind = \"none\", epsilon = 0.0 : f64, bias = false, gather = false, out = \"" +
+         c.activations + "\"" + scheme + "}";
+}
+
+// The device has the linear, and the kernel that rounds its input.
+bool takesLinear(const Case &c, const std::string &device) {
+  return takes(device, {linearText(c, false)}) && (c.activations == "float" || takes(device, {roundingText(c)}));
+}
+
 // A weight [blocks x 16, K], packed and as the kernel understands it.
 struct PackedWeight {
   std::vector<char> bytes;
@@ -48,11 +60,10 @@ struct Int8Input {
   std::vector<char> q, corr, scale;
 };
 
-Int8Input quantize(const Case &c, const std::vector<float> &x, int64_t n, const std::string &tier, Guard guard,
+Int8Input quantize(const Case &c, const std::vector<float> &x, int64_t n, const std::string &device, Guard guard,
                    int64_t piece) {
   const Scheme &scheme = *findScheme(c.scheme);
-  const Kernel &kernel = cachedKernel("exec.kernel @k \"norm\" {kind = \"none\", epsilon = 0.0 : f64, bias = false, gather = false, out = "
-                "\"int8\", scheme = \"" + c.scheme + "\"}", tier);
+  const Kernel &kernel = cachedKernel(roundingText(c), device);
   int64_t chunks = scheme.chunks(c.K), kp = chunks * scheme.columnsPerChunk(), scales = ceilDiv(kp, 128);
   Int8Input out;
   out.q.resize(n * kp);
@@ -70,10 +81,9 @@ int64_t bf16Chunk(const Case &c) {
 }
 
 // The bf16 buffer of `x`, made by the norm kernel; f32 on tiers that multiply in f32.
-std::vector<char> roundToBf16(const Case &c, const std::vector<float> &x, int64_t n, const std::string &tier, Guard guard,
+std::vector<char> roundToBf16(const Case &c, const std::vector<float> &x, int64_t n, const std::string &device, Guard guard,
                               int64_t piece) {
-  const Kernel &kernel = cachedKernel("exec.kernel @k \"norm\" {kind = \"none\", epsilon = 0.0 : f64, bias = false, "
-                                      "gather = false, out = \"bf16\"}", tier);
+  const Kernel &kernel = cachedKernel(roundingText(c), device);
   int64_t kp = ceilDiv(c.K, bf16Chunk(c)) * bf16Chunk(c);
   std::vector<int64_t> scalars = {n, c.K, ceilDiv(c.K, 16), c.K, kp / 32, n, ceilDiv(kp, 128)};
   std::vector<char> input = bytesOf(x), out(kernel.extent(1, scalars));
@@ -82,19 +92,19 @@ std::vector<char> roundToBf16(const Case &c, const std::vector<float> &x, int64_
 }
 
 std::vector<float> runLinear(const Case &c, const PackedWeight &weight, const std::vector<float> &x, int64_t n,
-                             const std::string &tier, Guard guard = Guard::End, int64_t piece = INT64_MAX) {
-  const Kernel &kernel = cachedKernel(linearText(c, false), tier);
+                             const std::string &device, Guard guard = Guard::End, int64_t piece = INT64_MAX) {
+  const Kernel &kernel = cachedKernel(linearText(c, false), device);
   const Scheme *scheme = findScheme(c.scheme);
   int64_t chunks = scheme ? scheme->chunks(c.K) : c.K;
   std::vector<char> out(n * c.N * 4), bytes = weight.bytes, input = bytesOf(x);
   std::vector<int64_t> scalars = {n, c.K, c.N, ceilDiv(c.N, 16), chunks, c.K, c.N};
   if (c.activations == "int8") {
-    Int8Input rounded = quantize(c, x, n, tier, guard, piece);
+    Int8Input rounded = quantize(c, x, n, device, guard, piece);
     scalars[5] = 0;
     scalars.push_back(ceilDiv(chunks * scheme->columnsPerChunk(), 128));
     kernel.run({&rounded.q, &rounded.corr, &rounded.scale, &bytes, &out}, scalars, guard, piece);
   } else if (c.activations == "bf16") {
-    std::vector<char> rounded = roundToBf16(c, x, n, tier, guard, piece);
+    std::vector<char> rounded = roundToBf16(c, x, n, device, guard, piece);
     scalars[4] = ceilDiv(c.K, bf16Chunk(c)), scalars[5] = 0;
     kernel.run({&rounded, &bytes, &out}, scalars, guard, piece);
   } else {
@@ -133,14 +143,15 @@ const std::vector<Case> kCases = {
 };
 
 TEST(LinearKernels, AgreeWithTheOracle) {
-  for (const std::string &tier : runnableTiers())
+  for (const std::string &device : devices())
     for (const Case &c : kCases)
       for (int64_t n : {1, 3, 16, 37}) {
+        if (!takesLinear(c, device)) continue;
         PackedWeight weight = packWeight(c, c.N, 1);
         std::vector<float> x = randomFloats(n * c.K, 2);
-        std::vector<float> y = runLinear(c, weight, x, n, tier, n == 3 ? Guard::Start : Guard::End, n == 37 ? 1 : 100);
+        std::vector<float> y = runLinear(c, weight, x, n, device, n == 3 ? Guard::Start : Guard::End, n == 37 ? 1 : 100);
         EXPECT_LT(relativeError(y, expectedLinear(c, weight, x, n)), 1e-5)
-            << c.scheme << " " << c.element << " K " << c.K << " n " << n << " on " << tier;
+            << c.scheme << " " << c.element << " K " << c.K << " n " << n << " on " << device;
       }
 }
 
@@ -165,30 +176,35 @@ TEST(LinearKernels, InputsAreRoundedToBf16) {
   std::copy(special.begin(), special.end(), x.begin() + 5 * c.K);
   x[17 * c.K] = NAN;
   std::vector<double> expected = roundBf16(toDouble(x));
-  for (const std::string &tier : runnableTiers()) {
-    std::vector<char> tiles = roundToBf16(c, x, n, tier, Guard::End, 3);
+  for (const std::string &device : devices()) {
+    if (!takes(device, {roundingText(c)})) continue;
+    std::vector<char> tiles = roundToBf16(c, x, n, device, Guard::End, 3);
     for (int64_t row = 0; row < n; ++row)
       for (int64_t column = 0; column < kp; ++column) {
         float value = bf16At(tiles, n, kp, row, column), wanted = column < c.K ? float(expected[row * c.K + column]) : 0;
-        if (std::isnan(wanted)) EXPECT_TRUE(std::isnan(value)) << tier;
-        else EXPECT_EQ(value, wanted) << "row " << row << " column " << column << " on " << tier;
+        if (std::isnan(wanted)) EXPECT_TRUE(std::isnan(value)) << device;
+        else EXPECT_EQ(value, wanted) << "row " << row << " column " << column << " on " << device;
       }
   }
 }
 
+// Bit for bit: all variants of a linear on every device, and all tiers of the CPU.
 TEST(LinearKernels, OneOrderForEveryRowCountAndTier) {
   for (const Case &c : kCases) {
     PackedWeight weight = packWeight(c, c.N, 1);
     int64_t n = 37;
-    std::vector<float> x = randomFloats(n * c.K, 3), first;
-    for (const std::string &tier : runnableTiers()) {
-      std::vector<float> all = runLinear(c, weight, x, n, tier);
-      if (first.empty()) first = all;
-      EXPECT_EQ(all, first) << c.scheme << " differs on " << tier;
-      for (int64_t rows : {1, 2, 4, 5, 8, 9, 16}) {
+    std::vector<float> x = randomFloats(n * c.K, 3);
+    std::map<std::string, std::vector<float>> firsts; // by order
+    for (const std::string &device : devices()) {
+      if (!takesLinear(c, device)) continue;
+      std::vector<float> all = runLinear(c, weight, x, n, device);
+      EXPECT_EQ(all, firsts.try_emplace(findDevice(device).order, all).first->second) << c.scheme << " differs on " << device;
+      std::vector<int64_t> counts = cachedKernel(linearText(c, false), device).rowsOfVariants(n);
+      counts.insert(counts.end(), {4, 5, 8});
+      for (int64_t rows : counts) {
         std::vector<float> some(x.begin(), x.begin() + rows * c.K);
-        std::vector<float> y = runLinear(c, weight, some, rows, tier);
-        EXPECT_TRUE(std::equal(y.begin(), y.end(), all.begin())) << c.scheme << " with " << rows << " rows on " << tier;
+        std::vector<float> y = runLinear(c, weight, some, rows, device);
+        EXPECT_TRUE(std::equal(y.begin(), y.end(), all.begin())) << c.scheme << " with " << rows << " rows on " << device;
       }
     }
   }
@@ -196,17 +212,18 @@ TEST(LinearKernels, OneOrderForEveryRowCountAndTier) {
 
 // Every product as large as it gets, all of one sign: no sum on the way may be too narrow.
 TEST(LinearKernels, LargestSumsAreExact) {
-  for (const std::string &tier : runnableTiers())
+  for (const std::string &device : devices())
     for (const char *scheme : {"q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g128"}) {
       Case c{scheme, "f32", "int8", 512, 32};
+      if (!takesLinear(c, device)) continue;
       int64_t n = 18, group = findScheme(scheme)->group, bits = findScheme(scheme)->bits;
       std::vector<float> weight(c.N * c.K, bits == 4 ? 7 : 127), x(n * c.K, 1);
       // The scale is 1 for a group with the least of all integers; that and the others are exact.
       for (int64_t i = 0; i < c.N * c.K; i += group) weight[i] = bits == 4 ? -8 : -127;
       for (int64_t row = 1; row < n; row += 2) std::fill_n(x.begin() + row * c.K, c.K, -1);
       PackedWeight packed{packRows(scheme, "f32", weight, c.N, c.K), {weight.begin(), weight.end()}};
-      std::vector<float> y = runLinear(c, packed, x, n, tier);
-      EXPECT_LT(relativeError(y, expectedLinear(c, packed, x, n)), 1e-6) << scheme << " on " << tier;
+      std::vector<float> y = runLinear(c, packed, x, n, device);
+      EXPECT_LT(relativeError(y, expectedLinear(c, packed, x, n)), 1e-6) << scheme << " on " << device;
     }
 }
 
@@ -222,13 +239,14 @@ TEST(LinearKernels, EveryTierHasCode) {
 }
 
 TEST(LinearKernels, GatedProductsMatch) {
-  for (const std::string &tier : runnableTiers())
+  for (const std::string &device : devices())
     for (Case c : {Case{"q4_g32", "f32", "int8", 172, 40, true}, Case{"none", "f32", "float", 48, 36, true},
-                   Case{"q8_g128", "f32", "bf16", 172, 40, true}}) {
+                   Case{"q8_g128", "f32", "bf16", 172, 40, true}, Case{"q4_g32", "f32", "float", 172, 40, true}}) {
+      if (!takesLinear(c, device)) continue;
       int64_t n = 19, rows = 2 * ceilDiv(c.N, 16) * 16;
       PackedWeight weight = packWeight(c, rows, 5); // block 2i gate, block 2i + 1 up
       std::vector<float> x = randomFloats(n * c.K, 6);
-      std::vector<float> y = runLinear(c, weight, x, n, tier);
+      std::vector<float> y = runLinear(c, weight, x, n, device);
       Case plain = c;
       plain.N = rows;
       std::vector<double> both = expectedLinear(plain, weight, x, n), expected;
@@ -237,23 +255,23 @@ TEST(LinearKernels, GatedProductsMatch) {
           const double *at = both.data() + row * rows + i / 16 * 32 + i % 16;
           expected.push_back(reference::activation(reference::Activation::Silu, at[0]) * at[16]);
         }
-      EXPECT_LT(relativeError(y, expected), 1e-5) << c.scheme << " on " << tier;
+      EXPECT_LT(relativeError(y, expected), 1e-5) << c.scheme << " on " << device;
     }
 }
 
 TEST(LinearKernels, EpilogueAddsBiasThenResidual) {
-  for (const std::string &tier : runnableTiers()) {
+  for (const std::string &device : devices()) {
     Case c{"none", "f32", "float", 48, 40};
     int64_t n = 9, ld = 50;
     PackedWeight weight = packWeight(c, c.N, 1);
     std::vector<float> x = randomFloats(n * c.K, 2), residual = randomFloats(n * ld, 3), bias = randomFloats(48, 4);
-    Kernel kernel(linearText(c, true), tier);
+    const Kernel &kernel = cachedKernel(linearText(c, true), device);
     std::vector<char> out(n * c.N * 4), bytes = weight.bytes, input = bytesOf(x), r = bytesOf(residual), b = bytesOf(bias);
     kernel.run({&input, &bytes, &r, &b, &out}, {n, c.K, c.N, 3, c.K, c.K, c.N, ld});
     std::vector<double> expected = expectedLinear(c, weight, x, n);
     for (int64_t row = 0; row < n; ++row)
       for (int64_t i = 0; i < c.N; ++i) expected[row * c.N + i] += double(bias[i]) + residual[row * ld + i];
-    EXPECT_LT(relativeError(valuesOf<float>(out), expected), 1e-5) << tier;
+    EXPECT_LT(relativeError(valuesOf<float>(out), expected), 1e-5) << device;
   }
 }
 

@@ -42,11 +42,13 @@ public:
   Status copy(std::span<const gpu::Memory> memories, int64_t from, int64_t to, int64_t bytes) override;
   Status record(gpu::StepTable &table, const gpu::StepMemory &memory) override;
   Status run(int64_t tokens, std::span<const gpu::Output> outputs) override;
+  Status run_alone(const gpu::BoundKernel &kernel) override;
 
 private:
   const Api &api() const { return device_->api(); }
   Status launch_all(const gpu::StepTable &table, int64_t first_tokens, int64_t last_tokens);
   Status launch(const gpu::StepTable &table, const gpu::Launch &launch, uint32_t groups);
+  Status launch(const Kernels::Function &kernel, std::span<const Address> arguments, uint32_t groups);
   Status record_bucket(const gpu::StepTable &table, int64_t first_tokens, int64_t last_tokens);
 
   std::unique_ptr<OpenDevice> device_;
@@ -55,6 +57,7 @@ private:
   std::vector<void *> host_;  // pinned memory of the host
   std::vector<Bucket> buckets_;
   const gpu::StepMemory *memory_ = nullptr;
+  gpu::Memory lone_; // that kernels by themselves run in
 };
 
 CudaBackend::~CudaBackend() {
@@ -148,7 +151,6 @@ Status CudaBackend::copy(std::span<const gpu::Memory> memories, int64_t from, in
 // Operands begin where their pointers point, so the words that say where they begin stay 0.
 Status CudaBackend::launch(const gpu::StepTable &table, const gpu::Launch &launch, uint32_t groups) {
   std::array<Address, kMaxKernelOperands + 1> arguments;
-  std::array<void *, kMaxKernelOperands + 1> pointers;
   arguments[0] = memory_->block.handle + Address(launch.row);
   for (uint32_t i = 0; i < launch.operand_count; ++i) {
     Result<gpu::Region> region = table.operand(launch, i, kMaxOperand);
@@ -156,9 +158,16 @@ Status CudaBackend::launch(const gpu::StepTable &table, const gpu::Launch &launc
       return region.status();
     arguments[i + 1] = region->handle + Address(region->offset);
   }
-  for (uint32_t i = 0; i <= launch.operand_count; ++i)
-    pointers[i] = &arguments[i];
-  const Kernels::Function &kernel = kernels_.of(*launch.entry);
+  Result<Kernels::Function> kernel = kernels_.of(table.code(), *launch.entry);
+  if (!kernel)
+    return kernel.status();
+  return this->launch(*kernel, {arguments.data(), size_t(launch.operand_count) + 1}, groups);
+}
+
+Status CudaBackend::launch(const Kernels::Function &kernel, std::span<const Address> arguments, uint32_t groups) {
+  std::array<void *, kMaxKernelOperands + 1> pointers;
+  for (size_t i = 0; i < arguments.size(); ++i)
+    pointers[i] = const_cast<Address *>(&arguments[i]);
   return api().check(api().LaunchKernel(kernel.function, groups, 1, 1, kernel.threads, 1, 1, 0, device_->stream(),
                                         pointers.data(), nullptr),
                      "launching a kernel");
@@ -237,6 +246,35 @@ Status CudaBackend::run(int64_t tokens, std::span<const gpu::Output> outputs) {
   return device_->wait();
 }
 
+Status CudaBackend::run_alone(const gpu::BoundKernel &kernel) {
+  if (Status status = device_->enter(); !status.ok())
+    return status;
+  Result<Kernels::Function> function = kernels_.of(*kernel.code, *kernel.entry);
+  if (!function)
+    return function.status();
+  size_t bytes = kernel.block.size();
+  if (lone_.bytes < int64_t(bytes)) {
+    Result<gpu::Memory> memory =
+        take(std::max(int64_t(bytes), 2 * lone_.bytes), gpu::Place::kDevice, "memory to try a kernel in");
+    if (!memory)
+      return memory.status();
+    lone_ = *memory;
+  }
+  Stream stream = device_->stream();
+  if (Status status = api().check(api().MemcpyHtoDAsync(lone_.handle, kernel.block.data(), bytes, stream), "uploading");
+      !status.ok())
+    return status;
+  std::vector<Address> arguments;
+  for (const gpu::Region &region : kernel.bindings)
+    arguments.push_back(lone_.handle + Address(region.offset));
+  if (Status status = launch(*function, arguments, uint32_t(kernel.groups)); !status.ok())
+    return status;
+  Code code = api().MemcpyDtoHAsync(kernel.block.data(), lone_.handle, bytes, stream);
+  if (Status status = api().check(code, "fetching what a kernel made"); !status.ok())
+    return status;
+  return device_->wait();
+}
+
 // ---- opening -------------------------------------------------------------------------------------------------------
 
 // The best code first; where the driver does not take that, the next, and it is said.
@@ -281,10 +319,18 @@ Result<std::unique_ptr<llmrt::Device>> make(std::shared_ptr<const Artifact> arti
   return load(std::move(artifact), *std::move(device));
 }
 
+Result<std::unique_ptr<gpu::Backend>> open(int index) {
+  Result<std::unique_ptr<OpenDevice>> device = OpenDevice::open(index);
+  if (!device)
+    return device.status();
+  Kernels none(**device);
+  return std::unique_ptr<gpu::Backend>(std::make_unique<CudaBackend>(*std::move(device), std::move(none)));
+}
+
 } // namespace
 
 } // namespace cuda
 
-extern "C" const CudaKind llmrt_cuda = {cuda::make, cuda::devices, cuda::can_run};
+extern "C" const CudaKind llmrt_cuda = {cuda::make, cuda::devices, cuda::can_run, cuda::open};
 
 } // namespace llmrt

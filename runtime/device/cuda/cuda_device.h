@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/device/device.h"
+#include "runtime/device/gpu/backend.h"
 
 #include <memory>
 #include <string>
@@ -17,6 +18,8 @@ struct CudaKind {
   std::vector<std::string> (*devices)();
   // The first device of this machine can run the artifact.
   bool (*can_run)(const Artifact &artifact);
+  // The device alone, for running kernels by themselves.
+  Result<std::unique_ptr<gpu::Backend>> (*open)(int index);
 };
 
 // Null in a program that was linked statically without `-Wl,-u,llmrt_cuda`: a small program that embeds the runtime does

@@ -50,6 +50,14 @@ Status Kernels::load(const CodeTable &table) {
   return ok_status();
 }
 
+llmrt::Result<Kernels::Function> Kernels::of(const CodeTable &table, const llmrt_kernel_entry &entry) {
+  if (auto found = functions_.find(&entry); found != functions_.end())
+    return found->second;
+  if (Status status = load(table, entry); !status.ok())
+    return status;
+  return functions_.at(&entry);
+}
+
 std::vector<uint32_t> segments_for(const Artifact &artifact, Chip chip) {
   std::vector<std::pair<int, uint32_t>> found;
   for (uint32_t i = 0; i < count_of(artifact.meta().segments()); ++i) {

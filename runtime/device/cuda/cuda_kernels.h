@@ -23,7 +23,8 @@ public:
   };
   // Loads all variants of the table, whose segment must outlive them.
   Status load(const CodeTable &table);
-  const Function &of(const llmrt_kernel_entry &entry) const { return functions_.at(&entry); }
+  // A variant of a table, which is loaded when it is first asked for.
+  llmrt::Result<Function> of(const CodeTable &table, const llmrt_kernel_entry &entry);
 
 private:
   Status load(const CodeTable &table, const llmrt_kernel_entry &entry);

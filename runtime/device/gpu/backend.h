@@ -1,6 +1,7 @@
 // What GPU devices differ in: memory, modules, and how a step is submitted. Everything else is GpuDevice's.
 #pragma once
 
+#include "runtime/artifact/code_table.h"
 #include "runtime/base/status.h"
 
 #include <cstddef>
@@ -17,6 +18,8 @@ enum class Place {
   kUpload,   // the host's, written by it and read by copies
   kDownload, // the host's, written by copies and read by it
 };
+
+inline constexpr int64_t kMaxGroupDimension = 65535; // of workgroups: every device takes that many
 
 // Memory that a backend has taken; it gives it back when it is destroyed.
 struct Memory {
@@ -44,6 +47,17 @@ struct Output {
   int64_t bytes = 0;
 };
 
+// A kernel by itself (gpu/lone_run.h) in one block of memory: binding 0, which is the dispatch's row with the workgroups
+// behind, and the bindings of its operands.
+struct BoundKernel {
+  const CodeTable *code = nullptr;           // lives as long as the backend
+  const llmrt_kernel_entry *entry = nullptr; // of `code`
+  std::span<std::byte> block;                // in memory of the host
+  std::span<const Region> bindings;          // of the block, by offset; each begins at a multiple of row_alignment()
+  int64_t groups_at = 0;                     // byte of the block: how many workgroups in x, y and z, int32
+  int64_t groups = 0;                        // all of them
+};
+
 class Backend {
 public:
   virtual ~Backend() = default;
@@ -63,6 +77,9 @@ public:
   virtual Status record(StepTable &table, const StepMemory &memory) = 0;
   // A step of `tokens` tokens, whose upload is filled. Waits until it is done.
   virtual Status run(int64_t tokens, std::span<const Output> outputs) = 0;
+
+  // Copies the block to the device, runs the kernel and copies the block back. Between steps only.
+  virtual Status run_alone(const BoundKernel &kernel) = 0;
 };
 
 } // namespace llmrt::gpu

@@ -11,7 +11,6 @@ namespace llmrt::gpu {
 namespace {
 
 constexpr int64_t kMaxWord = INT32_MAX;
-constexpr int64_t kMaxGroupDimension = 65535; // of workgroups: every device takes that many
 
 Status too_large(const char *what) {
   return Status(StatusCode::kExhausted, std::string(what) + " of a step this large does not fit into 31 bits; lower "

@@ -2,7 +2,7 @@
 
 #include "runtime/artifact/verify.h"
 #include "runtime/device/gpu/gpu_device.h"
-#include "runtime/device/vulkan/vulkan_memory.h"
+#include "runtime/device/vulkan/vulkan_alone.h"
 #include "runtime/device/vulkan/vulkan_program.h"
 
 #include <algorithm>
@@ -18,7 +18,8 @@ constexpr int64_t kStaging = int64_t(16) << 20;
 
 class VulkanBackend final : public gpu::Backend {
 public:
-  explicit VulkanBackend(std::unique_ptr<Context> context) : context_(std::move(context)) {}
+  explicit VulkanBackend(std::unique_ptr<Context> context)
+      : context_(std::move(context)), pipelines_(*context_), lone_(*context_, pipelines_) {}
 
   std::string name() const override { return "vulkan " + context_->name(); }
   int64_t memory_bytes() const override { return context_->memory_bytes(); }
@@ -32,12 +33,15 @@ public:
   Status copy(std::span<const gpu::Memory> memories, int64_t from, int64_t to, int64_t bytes) override;
   Status record(gpu::StepTable &table, const gpu::StepMemory &memory) override;
   Status run(int64_t tokens, std::span<const gpu::Output> outputs) override;
+  Status run_alone(const gpu::BoundKernel &kernel) override { return lone_.run(kernel); }
 
 private:
   const PhysicalDeviceLimits &limits() const { return context_->properties().limits; }
   Status record_outputs(std::span<const gpu::Output> outputs);
 
   std::unique_ptr<Context> context_;
+  Pipelines pipelines_;
+  LoneRunner lone_;
   std::deque<Buffer> buffers_;
   const gpu::StepMemory *memory_ = nullptr;
   std::unique_ptr<Program> program_;
@@ -69,7 +73,7 @@ Status VulkanBackend::copy(std::span<const gpu::Memory> memories, int64_t from, 
 
 Status VulkanBackend::record(gpu::StepTable &table, const gpu::StepMemory &memory) {
   memory_ = &memory;
-  llmrt::Result<std::unique_ptr<Program>> program = Program::create(*context_, table, memory);
+  llmrt::Result<std::unique_ptr<Program>> program = Program::create(*context_, pipelines_, table, memory);
   if (!program)
     return program.status();
   program_ = *std::move(program);
@@ -140,6 +144,13 @@ bool has_vulkan_hardware() {
   });
 }
 
+Result<std::unique_ptr<gpu::Backend>> open_vulkan(int index) {
+  Result<std::unique_ptr<vk::Context>> context = vk::Context::open(index);
+  if (!context)
+    return context.status();
+  return std::unique_ptr<gpu::Backend>(std::make_unique<vk::VulkanBackend>(*std::move(context)));
+}
+
 Result<std::unique_ptr<Device>> make_vulkan_device(std::shared_ptr<const Artifact> artifact,
                                                    const VulkanDeviceOptions &options) {
   std::optional<uint32_t> segment = vulkan_segment(*artifact);
@@ -149,11 +160,10 @@ Result<std::unique_ptr<Device>> make_vulkan_device(std::shared_ptr<const Artifac
   Result<CodeTable> table = CodeTable::parse(artifact->segment(*segment));
   if (!table)
     return table.status();
-  Result<std::unique_ptr<vk::Context>> context = vk::Context::open(options.index);
-  if (!context)
-    return context.status();
-  return gpu::make_device(std::move(artifact), *std::move(table),
-                          std::make_unique<vk::VulkanBackend>(*std::move(context)));
+  Result<std::unique_ptr<gpu::Backend>> backend = open_vulkan(options.index);
+  if (!backend)
+    return backend.status();
+  return gpu::make_device(std::move(artifact), *std::move(table), *std::move(backend));
 }
 
 } // namespace llmrt

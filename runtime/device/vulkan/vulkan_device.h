@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/device/device.h"
+#include "runtime/device/gpu/backend.h"
 
 #include <memory>
 #include <string>
@@ -17,6 +18,9 @@ struct VulkanDeviceOptions {
 // Opens the device; prepare() takes the memory and uploads the weights.
 Result<std::unique_ptr<Device>> make_vulkan_device(std::shared_ptr<const Artifact> artifact,
                                                    const VulkanDeviceOptions &options);
+
+// The device alone, for running kernels by themselves; `index` as in the options.
+Result<std::unique_ptr<gpu::Backend>> open_vulkan(int index);
 
 // The devices of this machine, for people: "NVIDIA H200 (discrete)"; empty without Vulkan.
 std::vector<std::string> vulkan_devices();

@@ -7,103 +7,30 @@
 namespace llmrt::vk {
 
 Program::~Program() {
-  const Api &api = context_.api();
-  Dispatchable device = context_.device();
-  for (auto [entry, pipeline] : pipelines_)
-    api.DestroyPipeline(device, pipeline, nullptr);
   if (pool_)
-    api.DestroyDescriptorPool(device, pool_, nullptr);
-  for (auto &[count, layout] : layouts_) {
-    api.DestroyPipelineLayout(device, layout.pipeline, nullptr);
-    api.DestroyDescriptorSetLayout(device, layout.set, nullptr);
-  }
+    context_.api().DestroyDescriptorPool(context_.device(), pool_, nullptr);
 }
 
-llmrt::Result<std::unique_ptr<Program>> Program::create(Context &context, gpu::StepTable &table,
+llmrt::Result<std::unique_ptr<Program>> Program::create(Context &context, Pipelines &pipelines, gpu::StepTable &table,
                                                         const gpu::StepMemory &memory) {
   std::unique_ptr<Program> program(new Program(context, table, memory));
-  if (Status status = program->build(); !status.ok())
+  if (Status status = program->build(pipelines); !status.ok())
     return status;
   return program;
 }
 
-Status Program::build() {
-  for (const gpu::Launch &launch : table_.launches())
-    if (Status status = add(launch); !status.ok())
-      return table_.blame(launch, status);
+Status Program::build(Pipelines &pipelines) {
+  for (const gpu::Launch &launch : table_.launches()) {
+    llmrt::Result<Pipeline> pipeline = pipelines.of(table_.code(), *launch.entry);
+    if (!pipeline)
+      return table_.blame(launch, pipeline.status());
+    bound_.push_back({*pipeline, 0});
+  }
   if (Status status = make_sets(); !status.ok())
     return status;
   for (size_t i = 0; i < bound_.size(); ++i)
     if (Status status = bind(table_.launches()[i], bound_[i].set); !status.ok())
       return table_.blame(table_.launches()[i], status);
-  return ok_status();
-}
-
-// ---- pipelines -----------------------------------------------------------------------------------------------------
-
-llmrt::Result<Program::Layout> Program::layout_of(uint32_t operands) {
-  if (auto found = layouts_.find(operands); found != layouts_.end())
-    return found->second;
-  const PhysicalDeviceLimits &limits = context_.properties().limits;
-  if (operands + 1 > std::min(limits.max_per_stage_storage_buffers, limits.max_set_storage_buffers))
-    return Status(StatusCode::kUnsupported, context_.name() + " binds fewer buffers than the kernel's " +
-                                                std::to_string(operands + 1));
-  std::vector<DescriptorSetLayoutBinding> bindings(operands + 1);
-  for (uint32_t i = 0; i <= operands; ++i)
-    bindings[i].binding = i;
-  DescriptorSetLayoutCreateInfo info;
-  info.binding_count = operands + 1;
-  info.bindings = bindings.data();
-  Layout layout;
-  const Api &api = context_.api();
-  if (Status status = context_.check(api.CreateDescriptorSetLayout(context_.device(), &info, nullptr, &layout.set),
-                                     "a descriptor layout");
-      !status.ok())
-    return status;
-  PipelineLayoutCreateInfo pipeline;
-  pipeline.sets = &layout.set;
-  if (Status status = context_.check(api.CreatePipelineLayout(context_.device(), &pipeline, nullptr, &layout.pipeline),
-                                     "a pipeline layout");
-      !status.ok()) {
-    api.DestroyDescriptorSetLayout(context_.device(), layout.set, nullptr);
-    return status;
-  }
-  layouts_[operands] = layout;
-  return layout;
-}
-
-llmrt::Result<Handle> Program::pipeline_of(const llmrt_kernel_entry &entry, Handle layout) {
-  if (auto found = pipelines_.find(&entry); found != pipelines_.end())
-    return found->second;
-  // The module lies at a multiple of 4 bytes (the verifier), in a segment at a multiple of 64 KB.
-  ShaderModuleCreateInfo code;
-  code.bytes = entry.code_bytes;
-  code.words = reinterpret_cast<const uint32_t *>(table_.code().segment().data() + entry.entry);
-  const Api &api = context_.api();
-  ComputePipelineCreateInfo info;
-  if (Status status = context_.check(
-          api.CreateShaderModule(context_.device(), &code, nullptr, &info.stage.module), "a shader module");
-      !status.ok())
-    return status;
-  info.layout = layout;
-  Handle pipeline = 0;
-  Status status = context_.check(api.CreateComputePipelines(context_.device(), 0, 1, &info, nullptr, &pipeline),
-                                 "compiling a kernel");
-  api.DestroyShaderModule(context_.device(), info.stage.module, nullptr);
-  if (!status.ok())
-    return status;
-  pipelines_[&entry] = pipeline;
-  return pipeline;
-}
-
-Status Program::add(const gpu::Launch &launch) {
-  llmrt::Result<Layout> layout = layout_of(launch.operand_count);
-  if (!layout)
-    return layout.status();
-  llmrt::Result<Handle> pipeline = pipeline_of(*launch.entry, layout->pipeline);
-  if (!pipeline)
-    return pipeline.status();
-  bound_.push_back({*pipeline, layout->pipeline, layout->set, 0});
   return ok_status();
 }
 
@@ -115,7 +42,7 @@ Status Program::make_sets() {
   for (const gpu::Launch &launch : table_.launches())
     size.count += launch.operand_count + 1;
   for (const Bound &bound : bound_)
-    layouts.push_back(bound.set_layout);
+    layouts.push_back(bound.pipeline.set_layout);
   DescriptorPoolCreateInfo pool;
   pool.max_sets = uint32_t(std::max<size_t>(layouts.size(), 1));
   pool.sizes = &size;
@@ -184,8 +111,9 @@ void Program::record(Dispatchable commands) const {
   api.CmdCopyBuffer(commands, memory_.upload.handle, memory_.block.handle, 1, &copy);
   for (size_t i = 0; i < bound_.size(); ++i) {
     full_barrier(context_, commands); // of two variants one does nothing, which nobody else can know
-    api.CmdBindDescriptorSets(commands, kBindPointCompute, bound_[i].layout, 0, 1, &bound_[i].set, 0, nullptr);
-    api.CmdBindPipeline(commands, kBindPointCompute, bound_[i].pipeline);
+    api.CmdBindDescriptorSets(commands, kBindPointCompute, bound_[i].pipeline.layout, 0, 1, &bound_[i].set, 0,
+                              nullptr);
+    api.CmdBindPipeline(commands, kBindPointCompute, bound_[i].pipeline.pipeline);
     api.CmdDispatchIndirect(commands, memory_.block.handle, Size(table_.launches()[i].groups()));
   }
   full_barrier(context_, commands);

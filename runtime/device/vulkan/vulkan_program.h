@@ -1,11 +1,10 @@
-// The launches of a step as Vulkan runs them: pipelines and descriptor sets. Commands are recorded once: a launch's row
+// The launches of a step as Vulkan runs them: their pipelines with descriptor sets. Commands are recorded once: a launch's row
 // and its number of workgroups are read from the table on the device.
 #pragma once
 
 #include "runtime/device/gpu/step_table.h"
-#include "runtime/device/vulkan/vulkan_context.h"
+#include "runtime/device/vulkan/vulkan_pipelines.h"
 
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -13,9 +12,9 @@ namespace llmrt::vk {
 
 class Program {
 public:
-  // `table` and `memory` must outlive it. kExhausted where the limits make an operand larger than the device can bind,
+  // All arguments must outlive it. kExhausted where the limits make an operand larger than the device can bind,
   // kUnsupported where the device is less able than a kernel needs. Writes where the operands begin into the table.
-  static llmrt::Result<std::unique_ptr<Program>> create(Context &context, gpu::StepTable &table,
+  static llmrt::Result<std::unique_ptr<Program>> create(Context &context, Pipelines &pipelines, gpu::StepTable &table,
                                                         const gpu::StepMemory &memory);
   ~Program();
   Program(const Program &) = delete;
@@ -24,29 +23,22 @@ public:
   void record(Dispatchable commands) const;
 
 private:
-  struct Layout {
-    Handle set = 0, pipeline = 0;
-  };
   struct Bound {
-    Handle pipeline = 0, layout = 0, set_layout = 0, set = 0;
+    Pipeline pipeline;
+    Handle set = 0;
   };
 
   Program(Context &context, gpu::StepTable &table, const gpu::StepMemory &memory)
       : context_(context), table_(table), memory_(memory) {}
-  Status build();
-  Status add(const gpu::Launch &launch);
+  Status build(Pipelines &pipelines);
   Status make_sets();
   Status bind(const gpu::Launch &launch, Handle set);
   llmrt::Result<DescriptorBufferInfo> binding_of(const gpu::Launch &launch, uint32_t operand, int32_t *start) const;
-  llmrt::Result<Layout> layout_of(uint32_t operands);
-  llmrt::Result<Handle> pipeline_of(const llmrt_kernel_entry &entry, Handle layout);
 
   Context &context_;
   gpu::StepTable &table_;
   const gpu::StepMemory &memory_;
   std::vector<Bound> bound_; // one a launch
-  std::map<uint32_t, Layout> layouts_; // by number of operands
-  std::map<const llmrt_kernel_entry *, Handle> pipelines_;
   Handle pool_ = 0;
 };
 

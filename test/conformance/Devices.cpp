@@ -1,0 +1,142 @@
+#include "test/conformance/Devices.h"
+
+#include "codegen/gpu/GpuKernel.h"
+#include "runtime/device/cuda/cuda_device.h"
+#include "runtime/device/vulkan/vulkan_device.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#include <dlfcn.h>
+
+namespace llmc::conformance {
+
+namespace {
+
+using codegen::CpuTier;
+using Backend = llmrt::gpu::Backend;
+
+#if defined(__x86_64__)
+bool hasAvxVnni() {
+  uint32_t a, b, c, d;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
+}
+bool hasAvx512Vnni() { return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni"); }
+
+bool runsHere(llvm::StringRef tier) {
+  bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  bool v4 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  bool vnni = v4 && __builtin_cpu_supports("avx512vnni");
+  return llvm::StringSwitch<bool>(tier)
+      .Case("x86-64-v3", v3)
+      .Case("x86-64-v3-vnni", v3 && (hasAvxVnni() || hasAvx512Vnni()))
+      .Case("x86-64-v4", v4)
+      .Case("x86-64-v4-vnni", vnni)
+      .Case("x86-64-v4-vnni-bf16", vnni && __builtin_cpu_supports("avx512bf16"))
+      .Default(false);
+}
+#else
+bool runsHere(llvm::StringRef tier) { return tier == "arm64-dotprod"; }
+#endif
+
+// The tier as this machine can run it. Where vpdpbusd of 256 bits exists in its AVX-512 form only, the same code is
+// encoded so.
+CpuTier asRunHere(CpuTier tier) {
+#if defined(__x86_64__)
+  if (llvm::StringRef(tier.name) == "x86-64-v3-vnni" && !hasAvxVnni()) tier.llvmFeatures = "+avx512vl,+avx512vnni";
+#endif
+  return tier;
+}
+
+TestDevice cpuDevice(const CpuTier &tier) {
+  TestDevice device;
+  device.name = tier.name;
+  device.order = "cpu";
+  device.refusal = [](exec::KernelOp) { return std::string(); };
+  device.build = [tier = asRunHere(tier)](llvm::ArrayRef<exec::KernelOp> kernels) {
+    return codegen::buildCpuSegment(kernels, tier);
+  };
+  device.runs = [&tier] { return runsHere(tier.name); };
+  return device;
+}
+
+Backend *keep(llmrt::Result<std::unique_ptr<Backend>> opened, const char *name) {
+  if (opened) return (*opened).release();
+  llvm::errs() << name << " is not tried: " << opened.status().message() << "\n";
+  return nullptr;
+}
+
+// A libcuda that the machine has, or the one of the tests, which interprets PTX: what is loaded already is found by its
+// name.
+Backend *openCuda() {
+  if (!llmrt::llmrt_cuda.devices().empty()) return keep(llmrt::llmrt_cuda.open(0), "cuda");
+  if (!dlopen(LLMC_FAKE_CUDA, RTLD_NOW | RTLD_GLOBAL)) llvm::errs() << dlerror() << "\n";
+  return keep(llmrt::llmrt_cuda.open(0), "cuda");
+}
+
+Backend *vulkan() {
+  static Backend *const opened = keep(llmrt::open_vulkan(-1), "vulkan");
+  return opened;
+}
+Backend *cuda() {
+  static Backend *const opened = openCuda();
+  return opened;
+}
+
+TestDevice gpuDevice(const char *name, Backend *(*backend)(),
+                     llvm::Expected<codegen::CodeSegment> (*build)(llvm::ArrayRef<exec::KernelOp>)) {
+  TestDevice device;
+  device.name = device.order = name;
+  device.refusal = gpu::refusal;
+  device.build = build;
+  device.backend = backend;
+  device.runs = [backend] { return backend() != nullptr; };
+  return device;
+}
+
+llvm::Expected<codegen::CodeSegment> buildPtx(llvm::ArrayRef<exec::KernelOp> kernels) {
+  return codegen::buildCudaSegment(kernels, codegen::cudaTiers().front(), "");
+}
+
+std::vector<TestDevice> makeDevices() {
+  std::vector<TestDevice> all;
+  for (const CpuTier &tier : codegen::cpuTiers()) all.push_back(cpuDevice(tier));
+  all.push_back(gpuDevice("vulkan", vulkan, codegen::buildVulkanSegment));
+  all.push_back(gpuDevice("cuda", cuda, buildPtx));
+  return all;
+}
+
+} // namespace
+
+const std::vector<TestDevice> &allDevices() {
+  static const std::vector<TestDevice> all = makeDevices();
+  return all;
+}
+
+const TestDevice &findDevice(const std::string &name) {
+  for (const TestDevice &device : allDevices())
+    if (device.name == name) return device;
+  llvm::report_fatal_error(llvm::Twine("there is no device ") + name);
+}
+
+std::vector<std::string> devices() {
+  std::vector<std::string> names;
+  for (const TestDevice &device : allDevices())
+    if (device.runs()) names.push_back(device.name);
+  return names;
+}
+
+std::vector<std::string> runnableTiers() {
+  std::vector<std::string> names;
+  for (const TestDevice &device : allDevices())
+    if (!device.backend && device.runs()) names.push_back(device.name);
+  return names;
+}
+
+void loadDialects(mlir::MLIRContext &context) {
+  codegen::loadCodegenDialects(context);
+  codegen::loadVulkanDialects(context);
+  codegen::loadCudaDialects(context);
+}
+
+} // namespace llmc::conformance

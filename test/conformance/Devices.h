@@ -1,0 +1,36 @@
+// What kernels are tried on: one row a device in Devices.cpp.
+#pragma once
+
+#include "codegen/Codegen.h"
+#include "runtime/device/gpu/backend.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace llmc::conformance {
+
+struct TestDevice {
+  std::string name;  // "x86-64-v4-vnni", "vulkan", "cuda"
+  std::string order; // devices of one order give the same bits: "cpu", and of GPUs the name
+  // Why the device has no such kernel; empty if it has.
+  std::function<std::string(exec::KernelOp)> refusal;
+  std::function<llvm::Expected<codegen::CodeSegment>(llvm::ArrayRef<exec::KernelOp>)> build;
+  // Opens a GPU at the first call, for as long as the process lives; null if this machine has none. Empty: the kernels
+  // are functions of this process.
+  std::function<llmrt::gpu::Backend *()> backend;
+  std::function<bool()> runs; // on this machine
+};
+
+// All of them; those that this machine does not run can be built for.
+const std::vector<TestDevice> &allDevices();
+const TestDevice &findDevice(const std::string &name); // aborts if there is none
+
+// The names of those that this machine runs, all and the CPU's tiers alone.
+std::vector<std::string> devices();
+std::vector<std::string> runnableTiers();
+
+// Loads what kernels are built with for any of them.
+void loadDialects(mlir::MLIRContext &context);
+
+} // namespace llmc::conformance
