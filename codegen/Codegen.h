@@ -79,6 +79,12 @@ llvm::Expected<KernelObject> buildLibraryObject(exec::KernelOp kernel, const Cpu
 llvm::Expected<ObjectFile> buildKernelRegistry(llvm::ArrayRef<LibraryKernel> kernels, llvm::StringRef symbol,
                                                const CpuTier &tier, ObjectSystem system);
 
+// Of an operand, what a kernel reaches on every device with Vulkan: 128 MiB, the specification's floor of
+// maxStorageBufferRange, less what a binding may begin before its operand.
+inline constexpr int64_t kVulkanOperandBytes = (int64_t(128) << 20) - 256;
+// With CUDA: indices have 32 bits.
+inline constexpr int64_t kCudaOperandBytes = (int64_t(1) << 32) - 4096;
+
 // Loads what buildVulkanSegment() builds with, besides what loadCodegenDialects() does.
 void loadVulkanDialects(mlir::MLIRContext &context);
 

@@ -168,6 +168,27 @@ static std::string linearName(llvm::StringRef scheme, llvm::StringRef element, l
   return gated ? name + "_gated" : name;
 }
 
+// Each run of row blocks writes its own columns of the output, with the bits that the whole would have.
+void StepLowering::dispatchLinear(llm::LinearOp op, mlir::FlatSymbolRefAttr kernel, Operands operands, Scalars scalars) {
+  constexpr int64_t kBlockColumns = 16 * 4; // bytes of a block's outputs, and of a vector's values for it
+  constexpr size_t kOutputs = 2, kBlocks = 3;
+  llm::WeightOp matrix = llm::lookupWeight(op, op.getWeightAttr());
+  int64_t N = llm::getColumns(op.getResult()), parts = op.getGated() ? 2 : 1, blocks = ceilDiv(N, 16);
+  size_t vectors = op.getVectors().size(), rows = op.getRows().size(), weight = operands.size() - 2 - vectors - rows;
+  int64_t together = std::min(unitsTogether(matrix, parts), blocks);
+  for (int64_t first = 0; first < blocks; first += together) {
+    int64_t count = std::min(together, blocks - first);
+    Operands run = operands;
+    run[weight] = moved(run[weight], first * parts * blockBytes(matrix));
+    for (size_t i = 0; i < rows; ++i) run[weight + 1 + i] = moved(run[weight + 1 + i], first * kBlockColumns);
+    for (size_t i = weight + 1 + rows; i < operands.size() - 1; ++i) run[i] = moved(run[i], first * parts * kBlockColumns);
+    run.back() = moved(run.back(), first * kBlockColumns);
+    scalars[kOutputs] = number(std::min(N - first * 16, count * 16));
+    scalars[kBlocks] = number(count);
+    dispatch(kernel, run, scalars, op.getWeight());
+  }
+}
+
 llvm::LogicalResult StepLowering::lowerLinear(llm::LinearOp op) {
   if (op.getAdapter()) return op.emitOpError("has an adapter; adapters are not built yet");
   llvm::StringRef activations = op.getActivations();
@@ -223,7 +244,7 @@ llvm::LogicalResult StepLowering::lowerLinear(llm::LinearOp op) {
                                     {"rows", builder.getI64IntegerAttr(int64_t(rowOperands.size()))},
                                     {"vectors", builder.getI64IntegerAttr(int64_t(op.getVectors().size()))}}),
                             &op.getEpilogue());
-  dispatch(kernel, operands, scalars, op.getWeight());
+  dispatchLinear(op, kernel, operands, scalars);
   setView(op.getResult(), out);
   return success();
 }

@@ -7,6 +7,23 @@ using mlir::failed;
 using mlir::failure;
 using mlir::success;
 
+// A table that is too large for one dispatch is several, each of which writes the tokens whose ids are in its part.
+void StepLowering::dispatchEmbed(llm::EmbedOp op, mlir::FlatSymbolRefAttr kernel, Operands operands, Scalars scalars) {
+  constexpr size_t kTable = 1, kBlocks = 3;
+  llm::WeightOp table = llm::lookupWeight(op, op.getTableAttr());
+  int64_t rows = table.getRows(), blocks = ceilDiv(rows, 16), together = unitsTogether(table, 1);
+  if (together >= blocks) return dispatch(kernel, operands, scalars, op.getTable());
+  for (int64_t first = 0; first < blocks; first += together) {
+    int64_t count = std::min(together, blocks - first);
+    Operands part = operands;
+    Scalars sizes = scalars;
+    part[kTable] = moved(part[kTable], first * blockBytes(table));
+    sizes[kBlocks] = number(count);
+    sizes.append({number(first * 16), number(std::min(rows - first * 16, count * 16))});
+    dispatch(kernel, part, sizes, op.getTable());
+  }
+}
+
 llvm::LogicalResult StepLowering::lowerEmbed(llm::EmbedOp op) {
   llm::WeightOp table = llm::lookupWeight(op, op.getTableAttr());
   auto type = llvm::cast<mlir::RankedTensorType>(table.getType());
@@ -28,12 +45,15 @@ llvm::LogicalResult StepLowering::lowerEmbed(llm::EmbedOp op) {
   }
   operands.push_back(operand(out));
   llvm::StringRef element = parsed ? "f32" : elementName(type.getElementType());
-  auto kernel = kernels.get(("embed_" + (parsed ? table.getScheme() : element)).str(), "embed",
-                            config({{"scheme", builder.getStringAttr(table.getScheme())},
-                                    {"element", builder.getStringAttr(element)},
-                                    {"scale", builder.getF64FloatAttr(op.getScale().convertToDouble())},
-                                    {"positions", builder.getBoolAttr(bool(op.getPositionsAttr()))}}));
-  dispatch(kernel, operands, scalars, op.getTable());
+  llvm::SmallVector<std::pair<llvm::StringRef, mlir::Attribute>> entries{
+      {"scheme", builder.getStringAttr(table.getScheme())},
+      {"element", builder.getStringAttr(element)},
+      {"scale", builder.getF64FloatAttr(op.getScale().convertToDouble())},
+      {"positions", builder.getBoolAttr(bool(op.getPositionsAttr()))}};
+  bool parts = unitsTogether(table, 1) < ceilDiv(V, 16);
+  if (parts) entries.emplace_back("part", builder.getBoolAttr(true));
+  std::string name = ("embed_" + (parsed ? table.getScheme() : element) + (parts ? "_part" : "")).str();
+  dispatchEmbed(op, kernels.get(name, "embed", config(entries)), operands, scalars);
   setView(op.getResult(), out);
   return success();
 }

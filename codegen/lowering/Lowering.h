@@ -17,6 +17,9 @@ void mergeEqualWeights(mlir::ModuleOp module);
 struct LoweringOptions {
   // In steps of few rows a row's attention is split by segments where there are few heads.
   bool splitAttention = true;
+  // The most bytes of a weight that a kernel of every target can reach; 0: all of it. Of a larger one, a linear or an
+  // embed is several dispatches, each of a run of its row blocks.
+  int64_t maxOperandBytes = 0;
 };
 
 // Replaces func.func @step by exec.kernel, exec.buffer and exec.program ops (buffers without offsets). llm.weight and

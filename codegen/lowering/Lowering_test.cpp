@@ -312,6 +312,42 @@ TEST_F(Lowering, HeadNormsJoinTheRope) {
   EXPECT_EQ(lastOperand(d[2]), operand(d[2], 0));
 }
 
+// 105 rows are 7 blocks of 16 x 64 f32, 4 KiB each; the gated weight's 344 rows are 11 pairs of blocks.
+TEST_F(Lowering, WeightsThatNoKernelCanReachAreTakenInRuns) {
+  options.maxOperandBytes = 5 * 4096;
+  ASSERT_TRUE(lower(llama(1))) << errors;
+  EXPECT_THAT(kinds(), ElementsAre("rope_table", "embed", "embed", "norm", "linear", "linear", "rope", "rope",
+                                   "cache_write", "attention", "linear", "norm", "linear", "linear", "linear", "linear",
+                                   "linear", "linear", "linear", "linear", "linear", "linear", "norm", "linear",
+                                   "linear"));
+  auto d = dispatches();
+  for (int part : {0, 1}) {
+    EXPECT_EQ(kernelOf(d[1 + part]).getSymName(), "embed_f32_part");
+    EXPECT_EQ(operand(d[1 + part], 1), part ? "weight embed + 16384" : "weight embed");
+    EXPECT_EQ(lastOperand(d[1 + part]), lastOperand(d[1]));
+    EXPECT_EQ(scalar(d[1 + part], 2), 105);             // ids are below it
+    EXPECT_EQ(scalar(d[1 + part], 3), part ? 3 : 4);    // blocks
+    EXPECT_EQ(scalar(d[1 + part], 6), part ? 64 : 0);   // first row
+    EXPECT_EQ(scalar(d[1 + part], 7), part ? 41 : 64);  // rows
+  }
+  // Two pairs of blocks are 4 blocks: runs of 32 outputs, the last of 12.
+  std::string out = lastOperand(d[12]);
+  for (int run = 0; run < 6; ++run) {
+    exec::DispatchOp dispatch = d[12 + run];
+    EXPECT_EQ(kernelOf(dispatch), kernelOf(d[12]));
+    EXPECT_EQ(operand(dispatch, 1), "weight l0.gu" + (run ? " + " + std::to_string(run * 16384) : ""));
+    EXPECT_EQ(lastOperand(dispatch), run ? out + " + " + std::to_string(run * 128) : out);
+    EXPECT_EQ(scalar(dispatch, 2), run < 5 ? 32 : 12);
+    EXPECT_EQ(scalar(dispatch, 3), run < 5 ? 2 : 1);
+    EXPECT_EQ(scalar(dispatch, 6), 176); // rows lie where they did
+  }
+  // A block of down, of 172 columns, fits once; rows that are added move too.
+  EXPECT_EQ(operand(d[19], 1), "weight l0.down + 11008");
+  EXPECT_EQ(operand(d[19], 2), operand(d[18], 2) + " + 64");
+  EXPECT_EQ(operand(d[24], 1), "weight embed + 16384");
+  EXPECT_EQ(scalar(d[24], 2), 41);
+}
+
 TEST_F(Lowering, EqualWeightsBecomeOne) {
   std::string same = "llm.weight @copy : tensor<48x64xf32> {sources = [#llm.source<tensor = \"e\", count = 48>]}\n";
   std::string text = matrix("e", 48, 64) + same + matrix("unused", 16, 16) + vector("n", 64) +

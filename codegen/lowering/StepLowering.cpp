@@ -1,6 +1,7 @@
 #include "codegen/lowering/StepLowering.h"
 
 #include "codegen/lowering/Lowering.h"
+#include "codegen/schemes/Scheme.h"
 
 namespace llmc {
 
@@ -145,6 +146,19 @@ llvm::FailureOr<View> StepLowering::rowsOf(mlir::Value value, mlir::Operation *u
   return out;
 }
 
+int64_t blockBytes(llm::WeightOp weight) {
+  int64_t columns = weight.getColumns();
+  if (const Scheme *scheme = findScheme(weight.getScheme())) return scheme->chunks(columns) * scheme->chunkBytes();
+  return 16 * columns * (weight.getElement().isF32() ? 4 : 2);
+}
+
+int64_t StepLowering::unitsTogether(llm::WeightOp weight, int64_t blocks) {
+  if (options.maxOperandBytes == 0) return INT64_MAX;
+  int64_t units = options.maxOperandBytes / (blocks * blockBytes(weight));
+  // Two blocks of 16-bit elements are whole lines of 64 bytes, whatever the columns are: a run begins at one.
+  return units < 2 ? 1 : units / 2 * 2;
+}
+
 // ---- dispatches ------------------------------------------------------------------------------------------------------
 
 void StepLowering::dispatch(mlir::FlatSymbolRefAttr kernel, llvm::ArrayRef<mlir::Attribute> operands,
@@ -161,6 +175,11 @@ mlir::Attribute StepLowering::operand(unsigned buffer) {
 }
 mlir::Attribute StepLowering::weight(mlir::FlatSymbolRefAttr name) {
   return exec::weightOperand(context, name.getValue());
+}
+mlir::Attribute StepLowering::moved(mlir::Attribute operand, int64_t bytes) {
+  auto old = llvm::cast<exec::OperandAttr>(operand);
+  exec::Size offset = exec::Size::fromAttr(old.getOffset()) + exec::Size(bytes);
+  return exec::OperandAttr::get(context, old.getKind(), old.getName(), old.getGroup(), offset.toAttr(context));
 }
 mlir::Attribute StepLowering::input(llvm::StringRef name, int64_t group) {
   return exec::inputOperand(context, name, group);

@@ -68,6 +68,7 @@ private:
   // The ops. Each leaves the result's view in `views`.
   llvm::LogicalResult lower(mlir::Operation &op);
   llvm::LogicalResult lowerEmbed(llm::EmbedOp op);
+  void dispatchEmbed(llm::EmbedOp op, mlir::FlatSymbolRefAttr kernel, Operands operands, Scalars scalars);
   llvm::LogicalResult lowerSelectRows(llm::SelectRowsOp op);
   llvm::LogicalResult lowerNorm(llm::NormOp op);
   llvm::LogicalResult lowerSlice(llm::SliceOp op);
@@ -101,12 +102,16 @@ private:
   View makeRows(llvm::StringRef name, const View &input, int64_t width, exec::Symbol rows, const NormAttrs &norm,
                 mlir::Value value);
 
+  // Units of `blocks` row blocks of a weight that one dispatch may take (LoweringOptions::maxOperandBytes).
+  int64_t unitsTogether(llm::WeightOp weight, int64_t blocks);
+
   // Dispatches
   void dispatch(mlir::FlatSymbolRefAttr kernel, llvm::ArrayRef<mlir::Attribute> operands,
                 llvm::ArrayRef<mlir::Attribute> scalars, llvm::StringRef label = {});
   mlir::Attribute operand(const View &view);
   mlir::Attribute operand(unsigned buffer);
   mlir::Attribute weight(mlir::FlatSymbolRefAttr name);
+  mlir::Attribute moved(mlir::Attribute operand, int64_t bytes); // the same, `bytes` further on
   mlir::Attribute input(llvm::StringRef name, int64_t group = 0);
   mlir::Attribute number(int64_t value);
   mlir::Attribute symbol(exec::Symbol symbol);
@@ -119,6 +124,7 @@ private:
   llvm::FailureOr<RoundedRows> roundedInput(llm::LinearOp op, llvm::StringRef out, llvm::StringRef scheme,
                                             RoundedRows rows);
   llvm::FailureOr<View> normedInput(llm::LinearOp op);
+  void dispatchLinear(llm::LinearOp op, mlir::FlatSymbolRefAttr kernel, Operands operands, Scalars scalars);
   NormAttrs normOf(llm::LinearOp op);
   llvm::FailureOr<mlir::FlatSymbolRefAttr> vectorOf(mlir::Operation *op, mlir::FlatSymbolRefAttr name, int64_t size);
   void normHead(const View &input, const NormAttrs &norm, Operands &operands, Scalars &scalars);
@@ -159,6 +165,7 @@ private:
 
 // "f32", "bf16", "f16" of a weight's or page's element type; empty for others.
 llvm::StringRef elementName(mlir::Type type);
+int64_t blockBytes(llm::WeightOp matrix); // of a row block in the layout rows16
 inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t roundUp(int64_t a, int64_t b) { return ceilDiv(a, b) * b; }
 

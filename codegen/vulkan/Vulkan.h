@@ -9,9 +9,6 @@
 
 namespace llmc::vulkan {
 
-// A storage buffer is at least this large on every device (maxStorageBufferRange's floor in the specification).
-inline constexpr int64_t kMaxBindingBytes = int64_t(128) << 20;
-
 // Lowers the one kernel of `module` to a SPIR-V 1.3 module of the capability Shader alone, with an entry point of the
 // function's name; binding i of set 0 is the kernel's argument i. Floating-point arithmetic is never contracted.
 llvm::Expected<llvm::SmallVector<uint32_t, 0>> lowerToSpirv(mlir::gpu::GPUModuleOp module);

@@ -123,7 +123,10 @@ private:
   }
 
   llvm::Error lower() {
-    if (mlir::failed(lowerToExec(module())) || mlir::failed(planMemory(module())) ||
+    LoweringOptions lowering;
+    if (!options.cudaTiers.empty()) lowering.maxOperandBytes = codegen::kCudaOperandBytes;
+    if (options.vulkan) lowering.maxOperandBytes = codegen::kVulkanOperandBytes;
+    if (mlir::failed(lowerToExec(module(), lowering)) || mlir::failed(planMemory(module())) ||
         mlir::failed(mlir::verify(module())))
       return failed();
     return llvm::Error::success();

@@ -30,7 +30,8 @@ static constexpr const char *cacheElements = "f32|bf16|f16|int8";
 static const Kind *findKind(StringRef name) {
   using enum KeyType;
   static const Kind kinds[] = {
-      {"embed", false, {{"scheme", String}, {"element", String, elements}, {"scale", Real}, {"positions", Flag}}},
+      {"embed", false, {{"scheme", String}, {"element", String, elements}, {"scale", Real}, {"positions", Flag},
+        {"part", Flag, nullptr, false}}},
       {"norm", false,
        {{"kind", String, "none|rms|layer"}, {"epsilon", Real}, {"bias", Flag}, {"gather", Flag},
         {"out", String, "f32|int8|bf16"}, {"scheme", String, nullptr, false}}},
@@ -193,6 +194,8 @@ static void shapeEmbed(KernelOp op, KernelShape &shape) {
     append(shape.operands, {"positions", "position_table"});
     append(shape.scalars, {"P", "Pb"});
   }
+  if (op.getFlag("part"))
+    append(shape.scalars, {"F", "R"});
   append(shape.operands, {"out"});
 }
 

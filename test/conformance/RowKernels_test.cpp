@@ -3,6 +3,7 @@
 #include "codegen/schemes/Scheme.h"
 #include "test/conformance/KernelHarness.h"
 
+#include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
 
@@ -30,6 +31,29 @@ TEST(RowKernels, EmbedFindsRowsInEveryLayout) {
       for (int32_t id : ids)
         for (int64_t i = 0; i < K; ++i) expected.push_back(2 * rounded[id * K + i]);
       EXPECT_LT(relativeError(valuesOf<float>(out), expected), 1e-6) << scheme << " " << element << " on " << device;
+    }
+}
+
+// Parts of a table write the tokens that are theirs and no others: together they have the bits of the whole.
+TEST(RowKernels, EmbedByParts) {
+  for (const std::string &tier : runnableTiers())
+    for (const char *scheme : {"none", "q4_g32"}) {
+      int64_t n = 6, V = 70, K = 48, first = 32;
+      std::string text = std::string("exec.kernel @k \"embed\" {scheme = \"") + scheme +
+                         "\", element = \"f32\", scale = 2.0 : f64, positions = false";
+      const Kernel &whole = cachedKernel(text + "}", tier), &part = cachedKernel(text + ", part = true}", tier);
+      std::vector<char> packed = packRows(scheme, "f32", randomFloats(V * K, 1), V, K);
+      std::vector<char> ids = bytesOf(std::vector<int32_t>{0, 31, 32, 69, 33, 1});
+      const Scheme *s = findScheme(scheme);
+      int64_t chunks = s ? s->chunks(K) : K, blockBytes = int64_t(packed.size()) / ceilDiv(V, 16);
+      std::vector<char> expected(n * K * 4), out(n * K * 4);
+      whole.run({&ids, &packed, &expected}, {n, K, V, ceilDiv(V, 16), chunks, K});
+      std::vector<char> head(packed.begin(), packed.begin() + 2 * blockBytes), tail(packed.begin() + 2 * blockBytes, packed.end());
+      part.run({&ids, &head, &out}, {n, K, V, 2, chunks, K, 0, first}, Guard::Start, 2);
+      std::vector<float> half = valuesOf<float>(out);
+      EXPECT_TRUE(std::all_of(half.begin() + 2 * K, half.begin() + 5 * K, [](float x) { return x == 0; })) << tier;
+      part.run({&ids, &tail, &out}, {n, K, V, 3, chunks, K, first, V - first}, Guard::End, 2);
+      EXPECT_EQ(out, expected) << scheme << " on " << tier;
     }
 }
 

@@ -108,6 +108,25 @@ class Suite:
                        npy.read(folder / "logits.npy"), 1e-4)
         self.check_refusals()
 
+    def check_large_weights(self):
+        """An embedding (138 MB, the head too) and a gate (143 MB) over what a device with Vulkan must bind: dispatches
+        of 128 MiB at most, with the bits of the whole."""
+        folder = self.work / "large"
+        folder.mkdir(exist_ok=True)
+        (folder / "config.json").write_text(json.dumps({
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16",
+            "hidden_size": 256, "intermediate_size": 140000, "num_hidden_layers": 1, "num_attention_heads": 4,
+            "num_key_value_heads": 2, "vocab_size": 270000, "max_position_embeddings": 128, "hidden_act": "silu",
+            "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "initializer_range": 0.05, "tie_word_embeddings": True}))
+        made = ["--weights", "random:5", "--activations", "float", "--max-num-batched-tokens", 64]
+        text = ["--ids", "0,262111,262112,269999,131072,5"]
+        whole = self.compile(folder, *made, target="cpu")
+        expected = self.logits(whole, "cpu", *text)
+        artifact = self.compile(folder, *made)
+        self.tally.check(self.logits(artifact, "cpu", *text) == expected, "weights in parts: other bits on the CPU")
+        self.close("weights over 128 MiB", self.logits(artifact, "vulkan", *text), expected, 2e-3)
+        artifact.unlink()
+
     def check_refusals(self):
         for model, flags, what in ((GOLDEN / "models" / DYNAMIC[0], (), "rope scaling 'dynamic'"),
                                    (MODELS / "stories260k", ("--kv-cache-dtype", "int8"), "int8 keys and values")):
@@ -183,6 +202,7 @@ def main():
     suite.check_quantized(ids)
     suite.check_types(ids)
     suite.check_families()
+    suite.check_large_weights()
     hidden = [embeddings.GOLDEN / name for name in ("llama-base", "llama-head-dim", "gpt2-base")]
     embeddings.check_reference(options, work, tally, hidden, "--device", "vulkan",
                                compile_flags=("--target", "vulkan"))

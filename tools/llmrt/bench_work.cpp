@@ -20,6 +20,15 @@ bool is_of_hidden_states(const schema::KernelDispatch &dispatch) {
   return count_of(dispatch.scalars()) > 0 && dispatch.scalars()->Get(0)->symbol() == schema::Symbol::HiddenRows;
 }
 
+// A linear may be one of several that take a run of their weight's outputs each: scalar 2 is how many.
+double linear_share(const schema::KernelDispatch &dispatch, std::string_view kernel, const schema::Weight &weight) {
+  if (count_of(dispatch.scalars()) < 3 || weight.rows() == 0)
+    return 1;
+  double outputs = static_cast<double>(dispatch.scalars()->Get(2)->value());
+  bool gated = kernel.find("_gated") != kernel.npos;
+  return std::min(1.0, outputs * (gated ? 2 : 1) / static_cast<double>(weight.rows()));
+}
+
 } // namespace
 
 DispatchWork dispatch_work(const schema::Artifact &meta, const schema::KernelDispatch &dispatch) {
@@ -38,10 +47,12 @@ DispatchWork dispatch_work(const schema::Artifact &meta, const schema::KernelDis
     if (operand->kind() != schema::OperandKind::Weight || has_kind(name, "embed"))
       continue;
     const schema::Weight *weight = meta.weights()->Get(operand->index());
+    bool matrix = has_kind(name, "linear") && text_of(weight->layout()) != "vector";
+    double share = matrix ? linear_share(dispatch, name, *weight) : 1;
     work.weights.push_back(operand->index());
-    work.weight_bytes += static_cast<double>(weight->bytes());
-    if (has_kind(name, "linear") && text_of(weight->layout()) != "vector")
-      work.ops += 2 * static_cast<double>(weight->rows()) * static_cast<double>(weight->columns());
+    work.weight_bytes += share * static_cast<double>(weight->bytes());
+    if (matrix)
+      work.ops += share * 2 * static_cast<double>(weight->rows()) * static_cast<double>(weight->columns());
   }
   return work;
 }

@@ -9,14 +9,18 @@ namespace {
 
 enum Scalars { kRows, kColumns, kTableRows, kTableBlocks, kChunks, kLdOut, kPositionRows, kPositionBlocks };
 
+// A part of a table: two more scalars, its first row and its number of rows. Tokens of other rows are left alone.
+bool isPart(exec::KernelOp kernel) { return kernel.getFlag("part"); }
+int firstOfPart(exec::KernelOp kernel) { return configBool(kernel, "positions") ? 8 : 6; }
+
 KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &) {
   KernelInfo info;
-  bool positions = configBool(kernel, "positions");
-  info.scalarCount = positions ? 8 : 6;
+  bool positions = configBool(kernel, "positions"), part = isPart(kernel);
+  info.scalarCount = firstOfPart(kernel) + (part ? 2 : 0);
   info.items = s(kRows);
   info.indices(s(kRows), s(kTableRows));
   info.reads(matrixBytes(kernel, s(kTableBlocks), s(kChunks)), 64);
-  info.requireCeil(s(kTableRows), s(kTableBlocks), kLanes);
+  info.requireCeil(s(part ? firstOfPart(kernel) + 1 : int(kTableRows)), s(kTableBlocks), kLanes);
   if (const Scheme *scheme = configScheme(kernel)) {
     info.require(Expression(scheme->columnsPerChunk()) * s(kChunks) - s(kColumns));
   } else {
@@ -62,25 +66,27 @@ Value loadQuantized(KernelBuilder &k, const Scheme &scheme, Value block, Value l
   return k.mulf(w, scale);
 }
 
-void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
-  bool positions = configBool(kernel, "positions");
-  const Scheme *scheme = configScheme(kernel);
-  llvm::StringRef element = configString(kernel, "element");
-  int64_t bytes = scheme ? 0 : KernelBuilder::elementBytes(element);
-  Value factor = k.f32(configFloat(kernel, "scale"));
-  Value ids = k.operand(0), table = k.operand(1);
+// What a dispatch gives, read before the first loop.
+struct Embed {
+  KernelBuilder &k;
+  const Scheme *scheme;
+  llvm::StringRef element;
+  bool positions;
+  Value factor;
+  Value table = k.operand(1);
   Value positionIds = positions ? k.operand(2) : Value(), positionTable = positions ? k.operand(3) : Value();
   Value out = k.operand(positions ? 4 : 2);
   Value columns = k.scalar(kColumns), chunks = k.scalar(kChunks), ldOut = k.scalar(kLdOut);
-  Value blockBytes = scheme ? k.mul(chunks, scheme->chunkBytes()) : k.mul(columns, kLanes * bytes);
 
-  k.loop(k.begin(), k.end(), 1, [&](Value item) {
-    Value row = k.loadIndex(ids, item), lane = k.rem(row, kLanes);
-    Value block = k.at(table, k.mul(k.div(row, kLanes), blockBytes));
+  // Row `id` of the table to row `item` of the output.
+  void row(Value item, Value id) {
+    int64_t bytes = scheme ? 0 : KernelBuilder::elementBytes(element);
+    Value blockBytes = scheme ? k.mul(chunks, scheme->chunkBytes()) : k.mul(columns, kLanes * bytes);
+    Value lane = k.rem(id, kLanes), block = k.at(table, k.mul(k.div(id, kLanes), blockBytes));
     Value target = k.at(out, k.mul(k.mul(item, ldOut), 4));
-    Value position, positionLane, positionBlock;
+    Value positionLane, positionBlock;
     if (positions) {
-      position = k.loadIndex(positionIds, item);
+      Value position = k.loadIndex(positionIds, item);
       positionLane = k.rem(position, kLanes);
       positionBlock = k.at(positionTable, k.mul(k.div(position, kLanes), k.mul(columns, 4 * kLanes)));
     }
@@ -95,6 +101,20 @@ void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
       }
       k.store(value, k.at(target, k.mul(column, 4)));
     });
+  }
+};
+
+void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
+  Value ids = k.operand(0);
+  Embed embed{k, configScheme(kernel), configString(kernel, "element"), configBool(kernel, "positions"),
+              k.f32(configFloat(kernel, "scale"))};
+  Value first = isPart(kernel) ? k.scalar(firstOfPart(kernel)) : Value();
+  Value rows = isPart(kernel) ? k.scalar(firstOfPart(kernel) + 1) : Value();
+  k.loop(k.begin(), k.end(), 1, [&](Value item) {
+    Value id = k.loadIndex(ids, item);
+    if (!isPart(kernel)) return embed.row(item, id);
+    Value inPart = k.sub(id, first), notBefore = k.less(k.i64(-1), inPart);
+    k.ifThen(arith::AndIOp::create(k.b, notBefore, k.less(inPart, rows)), [&] { embed.row(item, inPart); });
   });
 }
 

@@ -22,23 +22,30 @@ void describe(exec::KernelOp, KernelInfo &info) {
   info.grain = kThreads;
 }
 
-void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
+// Column `column` of row `id` of the table, to row `row` of the output.
+void emitValue(GpuBuilder &k, exec::KernelOp kernel, Value row, Value column, Value id) {
   bool positions = cpu::configBool(kernel, "positions");
   const Scheme *scheme = configScheme(kernel);
   llvm::StringRef element = cpu::configString(kernel, "element");
-  Value columns = k.scalar(kColumns);
+  Value block = k.mul(k.div(id, kLanes), blockWords(k, scheme, element, k.scalar(kChunks)));
+  Value value = loadMatrix(k, 1, scheme, element, block, k.rem(id, kLanes), column);
+  value = k.mulf(value, k.f32(cpu::configFloat(kernel, "scale")));
+  if (positions) {
+    Value position = k.loadIndex(2, row);
+    Value there = k.mul(k.div(position, kLanes), blockWords(k, nullptr, "f32", k.scalar(kColumns)));
+    value = k.addf(value, loadMatrix(k, 3, nullptr, "f32", there, k.rem(position, kLanes), column));
+  }
+  k.storeF32(positions ? 4 : 2, value, k.add(k.mul(row, k.scalar(kLdOut)), column));
+}
+
+void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
+  int part = cpu::configBool(kernel, "positions") ? kPositionBlocks + 1 : kLdOut + 1; // scalars: first row, rows
   k.forEachItem([&](Value item) {
-    Value row = k.div(item, columns), column = k.rem(item, columns);
+    Value row = k.div(item, k.scalar(kColumns)), column = k.rem(item, k.scalar(kColumns));
     Value id = k.loadIndex(0, row);
-    Value block = k.mul(k.div(id, kLanes), blockWords(k, scheme, element, k.scalar(kChunks)));
-    Value value = loadMatrix(k, 1, scheme, element, block, k.rem(id, kLanes), column);
-    value = k.mulf(value, k.f32(cpu::configFloat(kernel, "scale")));
-    if (positions) {
-      Value position = k.loadIndex(2, row);
-      Value there = k.mul(k.div(position, kLanes), blockWords(k, nullptr, "f32", columns));
-      value = k.addf(value, loadMatrix(k, 3, nullptr, "f32", there, k.rem(position, kLanes), column));
-    }
-    k.storeF32(positions ? 4 : 2, value, k.add(k.mul(row, k.scalar(kLdOut)), column));
+    if (!kernel.getFlag("part")) return emitValue(k, kernel, row, column, id);
+    Value inPart = k.sub(id, k.scalar(part)); // of an id before the part it wraps around
+    k.ifThen(k.less(inPart, k.scalar(part + 1)), [&] { emitValue(k, kernel, row, column, inPart); });
   });
 }
 
