@@ -57,6 +57,22 @@ class Report(unittest.TestCase):
         self.assertFalse(met(43, 40))  # 86% next to 80%
         self.assertFalse(met(36, 35))  # the peer is at 70%, so 1.2 times is within reach
 
+    def test_a_changed_limit_is_none(self):
+        samples = [ours("main", "tg128", 40, gbps=50.0, read_changed=0.9), ours("main", "tg128", 60, gbps=60.0, round=1)]
+        found = report.figure(samples, row("decode 1b q4_g32, of the read"), NOWHERE)
+        self.assertAlmostEqual(found["value"], 0.8)
+
+    def test_more_than_half_of_the_rounds_count(self):
+        def met(rounds):
+            samples = []
+            for i, (mine, theirs, gbps) in enumerate(rounds):
+                samples += [ours("main", "tg128", mine, round=i, gbps=gbps),
+                            sample("main", "tg128", "llama Q4_0", theirs, i, gbps=gbps)]
+            return report.figure(samples, row("decode 1b, next to llama.cpp Q4_0"), NOWHERE)["bar"]
+        # Where the memory is slow both are at its limit, where it is fast the ratio is reached.
+        self.assertTrue(met([(45, 42, 40.0), (45, 42, 40.0), (70, 45, 70.0)]))
+        self.assertFalse(met([(42, 41, 40.0), (42, 41, 40.0), (70, 45, 70.0)]))
+
     def test_the_scheme_is_the_smallest_that_is_no_less_accurate(self):
         kl = {"q4_g32": 0.30, "q4a_g32": 0.24, "q8_g128": 0.01, "q4_0": 0.31, "q4_K": 0.25}
         bits = {"q4_g32": 4.5, "q4a_g32": 4.5, "q8_g128": 8.125, "q4_0": 4.5, "q4_K": 4.5}

@@ -58,7 +58,8 @@ def play(hall, match):
                 for test, value in rates.items():
                     sample = {"match": match.name, "shape": match.shape, "test": test, "contender": one.name,
                               "round": number, "value": value,
-                              **{k: (before[k] + after[k]) / 2 for k in ("read_gbps", "dot_gops")}}
+                              **{k: (before[k] + after[k]) / 2 for k in ("read_gbps", "dot_gops")},
+                              "read_changed": abs(before["read_gbps"] / after["read_gbps"] - 1)}
                     if test in getattr(one, "costs", {}):
                         sample["bytes_per_token"], sample["ops_per_token"] = one.costs[test]
                     samples.append(sample)
