@@ -484,15 +484,19 @@ TEST(Server, DeadlinesOfRequestsAndOfTheServer) {
 TEST(Server, MetricsCountRequests) {
   RunningServer running;
   post(running.port(), "/v1/completions", R"({"prompt":"abc","max_tokens":3})");
+  // An answer is counted when it has been written, which is a moment after the client has it.
+  const std::string counted = "http_requests_total{handler=\"/v1/completions\",method=\"POST\",status=\"200\"} 1";
   HttpAnswer answer = HttpClient(running.port()).get("/metrics");
+  for (int turn = 0; turn < 1000 && answer.body.find(counted) == std::string::npos; ++turn)
+    answer = HttpClient(running.port()).get("/metrics");
   EXPECT_THAT(answer.headers["content-type"], HasSubstr("text/plain"));
+  EXPECT_THAT(answer.body, HasSubstr(counted));
   EXPECT_THAT(answer.body, HasSubstr("request_success_total{engine=\"0\",model_name=\"fake\",finished_reason=\"length\"} 1"));
   EXPECT_THAT(answer.body, HasSubstr("time_to_first_token_seconds_count{engine=\"0\",model_name=\"fake\"} 1"));
   for (const char *part : {"queue", "inference", "prefill", "decode"})
     EXPECT_THAT(answer.body, HasSubstr("request_" + std::string(part) +
                                        "_time_seconds_count{engine=\"0\",model_name=\"fake\"} 1"));
   EXPECT_THAT(answer.body, HasSubstr("inter_token_latency_seconds_count{engine=\"0\",model_name=\"fake\"} 2"));
-  EXPECT_THAT(answer.body, HasSubstr("http_requests_total{handler=\"/v1/completions\",method=\"POST\",status=\"200\"} 1"));
 }
 
 } // namespace
