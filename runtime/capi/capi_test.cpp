@@ -209,7 +209,7 @@ TEST_F(CApi, EmbeddingsArePooledHiddenStates) {
     EXPECT_NEAR(length, 1, 1e-6);
     EXPECT_EQ(llmrt_embed(model, ids.data(), 3, LLMRT_POOL_LAST, 0, out, 7, &error), LLMRT_TOO_SMALL);
     EXPECT_EQ(llmrt_embed(model, ids.data(), 0, LLMRT_POOL_LAST, 0, out, 8, &error), LLMRT_INVALID_ARGUMENT);
-    EXPECT_EQ(llmrt_embed(model, ids.data(), 3, llmrt_pooling(9), 0, out, 8, &error), LLMRT_INVALID_ARGUMENT);
+    EXPECT_EQ(llmrt_embed(model, ids.data(), 3, 9, 0, out, 8, &error), LLMRT_INVALID_ARGUMENT);
     llmrt_close(model);
     model = nullptr;
   }

@@ -96,7 +96,7 @@ extern "C" llmrt_code llmrt_logits(llmrt_model *model, const int32_t *ids, size_
   });
 }
 
-extern "C" llmrt_code llmrt_embed(llmrt_model *model, const int32_t *ids, size_t count, llmrt_pooling pooling,
+extern "C" llmrt_code llmrt_embed(llmrt_model *model, const int32_t *ids, size_t count, int32_t pooling,
                                   int32_t normalized, float *embedding, size_t capacity, llmrt_error *error) {
   return guarded(error, [&] {
     if (!model || !ids || !embedding)

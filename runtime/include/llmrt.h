@@ -192,8 +192,8 @@ typedef enum llmrt_pooling {
 } llmrt_pooling;
 
 /* An embedding of a sequence: llmrt_model_info.embedding_size floats, of Euclidean length 1 if `normalize` is not 0.
- * Waits for it like llmrt_logits. */
-LLMRT_API llmrt_code llmrt_embed(llmrt_model *model, const int32_t *ids, size_t count, llmrt_pooling pooling,
+ * `pooling` is an llmrt_pooling. Waits for it like llmrt_logits. */
+LLMRT_API llmrt_code llmrt_embed(llmrt_model *model, const int32_t *ids, size_t count, int32_t pooling,
                                  int32_t normalize, float *embedding, size_t capacity, llmrt_error *error);
 
 LLMRT_API const char *llmrt_version(void); /* "0.1.0" */
