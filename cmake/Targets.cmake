@@ -7,6 +7,8 @@ endfunction()
 
 # libMLIR is not instrumented: what it allocates and we use, and the reverse, must not be checked for these two.
 set(LLMC_ASAN_OPTIONS "detect_container_overflow=0:allow_user_poisoning=0")
+# For tests that load GPU drivers: those that libvulkan loads leak a little at their end.
+set(LLMC_DRIVER_ASAN_OPTIONS "${LLMC_ASAN_OPTIONS}:detect_leaks=0")
 
 # llmc_test(name SOURCES a_test.cpp ... LINK lib ... [LABELS x]): a GoogleTest program, one ctest entry.
 function(llmc_test name)
