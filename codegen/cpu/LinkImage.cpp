@@ -1,5 +1,6 @@
 // lld, in process: objects become a shared object whose instructions and constants lie in one segment, and that
 // segment's bytes are the image.
+#include "codegen/common/TemporaryFile.h"
 #include "codegen/cpu/Compile.h"
 
 #include "lld/Common/Driver.h"
@@ -34,21 +35,6 @@ SECTIONS {
   /DISCARD/ : { *(.eh_frame) *(.comment) *(.note.*) *(.debug*) }
 }
 )";
-
-Expected<std::string> writeTemporary(StringRef suffix, StringRef content) {
-  int descriptor = -1;
-  SmallString<128> path;
-  if (auto error = sys::fs::createTemporaryFile("llmc", suffix, descriptor, path)) return errorCodeToError(error);
-  raw_fd_ostream stream(descriptor, /*shouldClose=*/true);
-  stream << content;
-  stream.close();
-  if (stream.has_error()) {
-    Error error = createStringError("cannot write " + path + ": " + stream.error().message());
-    stream.clear_error();
-    return error;
-  }
-  return std::string(path);
-}
 
 Error runLinker(ArrayRef<std::string> objects, StringRef script, StringRef output, const codegen::CpuTier &tier) {
   // lld keeps state between calls and does not allow two at once.
@@ -121,11 +107,11 @@ Expected<Image> linkImage(ArrayRef<codegen::ObjectFile> objects, const codegen::
     for (const std::string &path : paths) sys::fs::remove(path);
   });
   for (const codegen::ObjectFile &object : objects) {
-    auto path = writeTemporary("o", StringRef(object.bytes.data(), object.bytes.size()));
+    auto path = codegen::writeTemporary("o", StringRef(object.bytes.data(), object.bytes.size()));
     if (!path) return path.takeError();
     paths.push_back(std::move(*path));
   }
-  auto scriptPath = writeTemporary("ld", kScript);
+  auto scriptPath = codegen::writeTemporary("ld", kScript);
   if (!scriptPath) return scriptPath.takeError();
   scope_exit removeScript([&] { sys::fs::remove(*scriptPath); });
   std::string output = *scriptPath + ".so";

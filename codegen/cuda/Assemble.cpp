@@ -1,4 +1,5 @@
-// ptxas of the CUDA toolkit as a program beside us: PTX goes in through its standard input, a cubin comes out as a file.
+// ptxas of the CUDA toolkit as a program beside us: PTX goes in and a cubin comes out as a file.
+#include "codegen/common/TemporaryFile.h"
 #include "codegen/cuda/Cuda.h"
 
 #include "llvm/ADT/ScopeExit.h"
@@ -25,21 +26,6 @@ std::string findPtxas() {
 
 namespace cuda {
 
-static Expected<std::string> temporary(StringRef suffix, StringRef content) {
-  int descriptor = -1;
-  SmallString<128> path;
-  if (auto error = sys::fs::createTemporaryFile("llmc", suffix, descriptor, path)) return errorCodeToError(error);
-  raw_fd_ostream stream(descriptor, /*shouldClose=*/true);
-  stream << content;
-  stream.close();
-  if (stream.has_error()) {
-    Error error = createStringError("cannot write " + path + ": " + stream.error().message());
-    stream.clear_error();
-    return error;
-  }
-  return std::string(path);
-}
-
 static std::string contents(StringRef path) {
   auto buffer = MemoryBuffer::getFile(path);
   return buffer ? (*buffer)->getBuffer().str() : std::string();
@@ -52,7 +38,7 @@ Expected<std::vector<char>> assemble(StringRef assembler, StringRef ptx, StringR
   });
   const std::pair<StringRef, StringRef> files[] = {{"ptx", ptx}, {"cubin", ""}, {"txt", ""}};
   for (auto [suffix, content] : files) {
-    auto path = temporary(suffix, content);
+    auto path = codegen::writeTemporary(suffix, content);
     if (!path) return path.takeError();
     paths.push_back(*path);
   }

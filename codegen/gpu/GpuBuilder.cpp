@@ -189,10 +189,14 @@ Values GpuBuilder::ifElse(Value condition, TypeRange types, const std::function<
                           const std::function<Values()> &no) {
   auto branch = scf::IfOp::create(b, types, condition, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(branch.thenBlock());
-  scf::YieldOp::create(b, yes());
-  b.setInsertionPointToStart(branch.elseBlock());
-  scf::YieldOp::create(b, no());
+  // A branch without results has its yields already.
+  auto fill = [&](Block *block, const std::function<Values()> &body) {
+    b.setInsertionPointToStart(block);
+    Values results = body();
+    if (!types.empty()) scf::YieldOp::create(b, results);
+  };
+  fill(branch.thenBlock(), yes);
+  fill(branch.elseBlock(), no);
   return Values(branch.getResults());
 }
 

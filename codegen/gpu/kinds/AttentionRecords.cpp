@@ -30,7 +30,7 @@ SegmentRecords::Place SegmentRecords::place(Value segment, Value lastSegment, Va
   Value index = k.add(k.mul(k.add(before, row), headBlocks), k.div(head, kLanes)), lane = k.rem(head, kLanes);
   Value record = k.mul(index, k.mul(k.add(valuePad, 2), kLanes));
   Value maxima = k.add(record, k.mul(valuePad, kLanes));
-  return {isLast, k.less(segment, lastSegment), k.add(record, k.mul(lane, valuePad)), k.add(maxima, lane), k.add(k.add(maxima, kLanes), lane)};
+  return {isLast, k.add(record, k.mul(lane, valuePad)), k.add(maxima, lane), k.add(k.add(maxima, kLanes), lane)};
 }
 
 Value SegmentRecords::load(const Place &place, Value word) {
@@ -38,8 +38,13 @@ Value SegmentRecords::load(const Place &place, Value word) {
 }
 
 void SegmentRecords::store(const Place &place, Value value, Value word) {
-  k.ifThen(place.isLast, [&] { k.storeF32(last, value, word); });
-  k.ifThen(place.isBefore, [&] { k.storeF32(segments, value, word); });
+  auto to = [&](int operand) {
+    return [=, this] {
+      k.storeF32(operand, value, word);
+      return Values();
+    };
+  };
+  k.ifElse(place.isLast, TypeRange(), to(last), to(segments));
 }
 
 } // namespace llmc::gpu

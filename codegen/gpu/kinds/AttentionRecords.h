@@ -44,7 +44,7 @@ struct SegmentRecords {
 
   // A row's segment, with the head's place in it: words of `last` or, of a segment before the last, of `segments`.
   struct Place {
-    Value isLast, isBefore;
+    Value isLast;
     Value at, maximum, sum; // of the head's first column, of m, of l
   };
   Place place(Value segment, Value lastSegment, Value row, Value head);

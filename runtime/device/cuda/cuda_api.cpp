@@ -51,7 +51,7 @@ llmrt::Result<Api> Api::open() {
   if (!library)
     return Status(StatusCode::kUnsupported, "there is no CUDA: " + library.status().message());
   Api api;
-  api.library_ = *std::move(library);
+  api.driver_ = *std::move(library);
   const struct {
     const char *name;
     void *slot; // of a function pointer
@@ -92,7 +92,7 @@ llmrt::Result<Api> Api::open() {
   };
   const char *missing = nullptr;
   for (const auto &one : wanted) {
-    void *function = api.library_.symbol(one.name);
+    void *function = api.driver_.symbol(one.name);
     if (!function && !missing)
       missing = one.name;
     std::memcpy(one.slot, &function, sizeof function);

@@ -73,7 +73,7 @@ struct Api {
   Status check(Code code, const char *what) const;
 
 private:
-  os::SharedLibrary library_;
+  os::SharedLibrary driver_;
 };
 
 } // namespace llmrt::cuda
