@@ -197,11 +197,9 @@ def clients_that_leave(server, tally):
         connection.sendall(post("/v1/completions", '{"prompt":"Once","max_tokens":400,"ignore_eos":true,"stream":true}'))
         connection.recv(100)
         connection.close()
-    for _ in range(100):
-        if pages_used(server) == 0:
-            break
-        time.sleep(0.05)
-    tally.check(pages_used(server) == 0, "clients that left have no pages")
+    # The stream beside this one has pages too, most of the time: one look that finds none in use is enough.
+    freed = any(pages_used(server) == 0 or time.sleep(0.02) for _ in range(250))
+    tally.check(freed, "clients that left have no pages")
 
 
 def attack(server, tally, options):
