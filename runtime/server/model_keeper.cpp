@@ -253,12 +253,17 @@ void ModelPool::stop() {
     shared_->changed.notify_all();
   }
   thread_.join();
-  for (const SlotPtr &slot : shared_->slots) { // nobody else is left who changes it
+  for (const SlotPtr &slot : shared_->slots) { // nobody else is left who changes them
     if (slot->opened.model)
       slot->served.model = nullptr;
-    close(*slot);
-    slot->state = ModelState::kUnloaded;
-    for (auto &done : std::exchange(slot->unloading, {}))
+    close(*slot); // without the mutex: an engine that ends gives leases back
+    std::vector<std::function<void(Status)>> unloading;
+    {
+      std::lock_guard lock(shared_->mutex); // the engine of an adopted model goes on, and gives leases back later
+      slot->state = ModelState::kUnloaded;
+      unloading = std::exchange(slot->unloading, {});
+    }
+    for (auto &done : unloading)
       done(Status(StatusCode::kCancelled, "the server ends"));
   }
 }
