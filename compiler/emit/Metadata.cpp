@@ -31,6 +31,8 @@ public:
     auto groups = buildCacheGroups();
     auto kernels = buildKernels();
     auto programs = fbb.CreateVector({buildProgram(program)});
+    auto goldens = buildGoldens();
+    auto goldenBytes = fbb.CreateVector(reinterpret_cast<const uint8_t *>(in.goldens.bytes.data()), in.goldens.bytes.size());
     auto templates = buildTemplates();
     auto special = fbb.CreateString(in.specialTokensJson);
     auto producer = fbb.CreateString(in.producer);
@@ -48,6 +50,8 @@ public:
     if (!tokenizer.IsNull()) artifact.add_tokenizer(tokenizer);
     artifact.add_chat_templates(templates);
     artifact.add_special_tokens_json(special);
+    artifact.add_goldens(goldens);
+    artifact.add_golden_bytes(goldenBytes);
     schema::FinishArtifactBuffer(fbb, artifact.Finish());
     return fbb.Release();
   }
@@ -186,6 +190,17 @@ private:
       kernels.push_back(schema::CreateKernel(fbb, name, fbb.CreateVector(kernel.id.data(), kernel.id.size())));
     }
     return fbb.CreateVector(kernels);
+  }
+
+  Offset<flatbuffers::Vector<Offset<schema::Golden>>> buildGoldens() {
+    std::vector<Offset<schema::Golden>> goldens;
+    for (const GoldenEntry &entry : in.goldens.entries) {
+      auto scalars = fbb.CreateVector(entry.scalars);
+      auto operands = fbb.CreateVectorOfStructs(entry.operands);
+      goldens.push_back(
+          schema::CreateGolden(fbb, entry.kernel, scalars, operands, fbb.CreateVectorOfStructs(entry.results)));
+    }
+    return fbb.CreateVector(goldens);
   }
 
   Offset<schema::Operand> buildOperand(exec::OperandAttr operand) {

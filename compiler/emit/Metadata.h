@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codegen/Codegen.h"
+#include "compiler/emit/GoldenTable.h"
 #include "compiler/emit/WeightPlan.h"
 #include "compiler/emit/WeightWriter.h"
 #include "runtime/schema/artifact_generated.h"
@@ -42,6 +43,7 @@ struct ArtifactContents {
   mlir::ModuleOp module; // of the phase exec, memory planned
   WeightPlan weights;
   std::vector<KernelName> kernels; // of the module's exec.kernel ops, in their order
+  GoldenTable goldens;             // of the kernels
   std::vector<codegen::CodeSegment> code;
   ModelInfo model;
   std::function<TokenizerOffset(flatbuffers::FlatBufferBuilder &)> tokenizer; // empty: there is none

@@ -137,6 +137,7 @@ private:
     if (!code) return code.takeError();
     contents.code = std::move(*code);
     contents.kernels = kernelNames(module());
+    contents.goldens = makeGoldenTable(module());
     if (options.kernelLibrary.empty()) return llvm::Error::success();
     auto objects = buildLibrary(module(), options, progress);
     if (!objects) return objects.takeError();

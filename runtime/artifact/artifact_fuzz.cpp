@@ -15,7 +15,11 @@ using namespace llmrt::testing;
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size > 32768)
     return 0;
-  static const std::vector<std::byte> good = build_artifact(fake_model());
+  static const std::vector<std::byte> good = [] {
+    ArtifactSpec model = fake_model();
+    add_fake_goldens(model);
+    return build_artifact(model);
+  }();
   // The segments of the fake model begin at 64 KB, whatever the metadata says.
   std::vector<std::byte> file = good;
   Prefix prefix;

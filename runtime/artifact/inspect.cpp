@@ -195,6 +195,8 @@ std::string inspect_json(const Artifact &artifact) {
   json.field("metadata_bytes", metadata_bytes(artifact));
   json.field("weight_bytes", parts.weight_bytes);
   json.field("code_bytes", parts.code_bytes);
+  json.field("golden_vectors", count_of(meta.goldens()));
+  json.field("golden_bytes", count_of(meta.golden_bytes()));
   json.close('}');
   return json.take();
 }
@@ -233,6 +235,8 @@ std::string inspect_text(const Artifact &artifact) {
   }
   line("file", format_bytes(artifact.bytes().size()) + ": metadata " + format_bytes(metadata_bytes(artifact)) +
                    ", weights " + format_bytes(parts.weight_bytes) + ", code " + format_bytes(parts.code_bytes));
+  line("self-test", std::to_string(count_of(meta.goldens())) + " golden vectors, " +
+                        format_bytes(count_of(meta.golden_bytes())));
   for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
     const schema::Segment &segment = *meta.segments()->Get(i);
     line("segment", std::string(text_of(segment.name())) + " at " + std::to_string(segment.offset()) + ", " +

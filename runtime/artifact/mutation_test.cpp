@@ -38,6 +38,7 @@ TEST(Mutation, MetadataAsItIsIsRefused) {
 
 TEST(Mutation, MetadataWithRightHashesIsVerified) {
   ArtifactSpec model = fake_model();
+  add_fake_goldens(model);
   add_fake_cuda(model);
   const std::vector<std::byte> good = build_artifact(model);
   size_t end = metadata_end(good);

@@ -208,7 +208,9 @@ Status verify_contents(const schema::Artifact &meta, std::span<const std::byte> 
     return status;
   if (Status status = read_tiers(context); !status.ok())
     return status;
-  return check_programs(context);
+  if (Status status = check_programs(context); !status.ok())
+    return status;
+  return check_goldens(context);
 }
 
 } // namespace llmrt

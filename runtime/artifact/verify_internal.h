@@ -46,6 +46,7 @@ Status check_model(const Context &context);                // verify_model.cpp
 Status check_memory(Context &context);                     // cache groups, arena, buffers
 Status check_weights(const Context &context);              // verify.cpp
 Status check_programs(const Context &context);             // verify_program.cpp
+Status check_goldens(const Context &context);              // verify_golden.cpp
 
 // What an operand of a dispatch points at.
 struct Target {

@@ -56,6 +56,35 @@ TEST(Verify, Segments) {
   expect_refused(cases);
 }
 
+TEST(Verify, GoldenVectors) {
+  const Broken cases[] = {
+      {"kernel", [](auto &s) { s.goldens[0].kernel = 2; }, "golden vector 0: names a kernel"},
+      {"no scalars", [](auto &s) { s.goldens[1].scalars.clear(); }, "golden vector 1: has more scalars or operands"},
+      {"many scalars", [](auto &s) { s.goldens[1].scalars.assign(65, 1); }, "more scalars or operands"},
+      {"many operands", [](auto &s) { s.goldens[0].operands.resize(65); }, "more scalars or operands"},
+      {"operand too long", [](auto &s) { s.goldens[0].operands[1].second = s.golden_bytes.size(); },
+       "golden vector 0: operand 1: does not lie"},
+      {"operand wraps", [](auto &s) { s.goldens[0].operands[1].second = UINT64_MAX; }, "operand 1: does not lie"},
+      {"operand outside", [](auto &s) { s.goldens[0].operands[1].first = s.golden_bytes.size() + 1; }, "does not lie"},
+      {"no bytes", [](auto &s) { s.golden_bytes.clear(); }, "golden vector 0: operand 0: does not lie"},
+      {"result's operand", [](auto &s) { s.goldens[0].results[0].operand = 5; }, "result 0: names an operand"},
+      {"result too long", [](auto &s) { s.goldens[0].results[0].bytes += 4; }, "result 0: does not lie"},
+      {"result starts late", [](auto &s) { s.goldens[0].results[0].at = 68; }, "result 0: does not lie"},
+      {"result wraps", [](auto &s) { s.goldens[0].results[0].at = UINT64_MAX - 3; }, "result 0: does not lie"},
+      {"expected outside", [](auto &s) { s.goldens[0].results[0].offset = UINT64_MAX - 3; }, "result 0: does not lie"},
+      {"bound", [](auto &s) { s.goldens[1].results[0].bound = NAN; }, "result 0: has a bound"},
+      {"negative bound", [](auto &s) { s.goldens[1].results[0].bound = -1; }, "result 0: has a bound"},
+      {"half a value", [](auto &s) { s.goldens[1].results[0].bytes -= 1; }, "whole f32 values"},
+  };
+  for (const Broken &broken : cases) {
+    ArtifactSpec spec = fake_model();
+    add_fake_goldens(spec);
+    broken.damage(spec);
+    Status status = Artifact::open_bytes(build_artifact(spec), "x").status();
+    EXPECT_NE(status.message().find(broken.message), std::string::npos) << broken.name << ": " << status.message();
+  }
+}
+
 TEST(Verify, Weights) {
   const Broken cases[] = {
       {"segment", [](auto &s) { s.weights[0].segment = 2; }, "weight 0 (bias): names a segment"},

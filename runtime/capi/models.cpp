@@ -23,6 +23,7 @@ static ModelOptions options_of(std::string path, const llmrt_open_options &optio
   if (options.cpu_tier)
     out.cpu_tier.assign(options.cpu_tier, options.cpu_tier_length);
   out.verify_weights = options.verify_weights != 0;
+  out.self_test = options.no_self_test == 0;
   out.kernels = options.kernels;
   out.load_mode = static_cast<LoadMode>(options.code_loading);
   out.engine.max_model_len = options.max_model_len;

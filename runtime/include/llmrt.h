@@ -75,6 +75,7 @@ typedef struct llmrt_open_options {
   const llmrt_kernel_library *kernels; /* for STATIC; must outlive the model; NULL: none */
   int32_t code_loading;                /* llmrt_code_loading */
   int32_t embeddings;                  /* 1: take the memory that llmrt_embed needs */
+  int32_t no_self_test;                /* 1: do not try the kernels on the artifact's golden vectors first */
 } llmrt_open_options;
 
 /* `options` may be NULL. */

@@ -32,6 +32,7 @@ struct ModelOptions {
   LoadMode load_mode = LoadMode::kAuto;          // of the kernels; kStatic where `kernels` is set
   const llmrt_kernel_library *kernels = nullptr; // linked into the program; must outlive the model
   bool verify_weights = false;
+  bool self_test = true; // try every kernel on the artifact's golden vectors before it is used
   bool text_only = false; // no device and no engine: tokenize, render
   EngineOptions engine;
   CpuProfile *profile = nullptr; // set: every dispatch is timed; must outlive the model

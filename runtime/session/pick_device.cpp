@@ -1,6 +1,7 @@
 #include "runtime/session/pick_device.h"
 
 #include "runtime/artifact/verify.h"
+#include "runtime/base/log.h"
 #include "runtime/base/os.h"
 #include "runtime/base/text.h"
 #include "runtime/device/cpu/cpu_device.h"
@@ -28,13 +29,14 @@ bool has_cuda_code(const Artifact &artifact) {
 
 std::vector<std::string> cuda_devices() { return &llmrt_cuda ? llmrt_cuda.devices() : std::vector<std::string>(); }
 
-Result<std::unique_ptr<Device>> make_cuda_device(std::shared_ptr<const Artifact> artifact, int index) {
+Result<std::unique_ptr<Device>> make_cuda_device(std::shared_ptr<const Artifact> artifact,
+                                                 const VulkanDeviceOptions &options) {
   if (!&llmrt_cuda)
     return Status(StatusCode::kUnsupported, "this program was linked without CUDA: link it with -Wl,-u,llmrt_cuda");
   if (!has_cuda_code(*artifact))
     return Status(StatusCode::kUnsupported,
                   artifact->path() + " has no code for CUDA; compile it with `llmc compile --target cuda`");
-  return llmrt_cuda.make(std::move(artifact), index);
+  return llmrt_cuda.make(std::move(artifact), std::max(options.index, 0), options.self_test);
 }
 
 // "the artifact has code for cpu, vulkan; this machine has cpu, vulkan:0 llvmpipe (software)"
@@ -80,24 +82,33 @@ Result<OpenDevice> open_cpu(const ModelOptions &options, std::shared_ptr<const A
   device_options.profile = options.profile;
   if (Status status = choose_code(options, device_options); !status.ok())
     return status;
-  Result<std::string> tier = cpu_tier(*artifact, options.cpu_tier);
+  Result<std::string> tier =
+      options.self_test ? tested_cpu_tier(*artifact, device_options) : cpu_tier(*artifact, options.cpu_tier);
   if (!tier.ok())
-    return tier.status();
+    return Status(tier.status().code(), artifact->path() + ": " + tier.status().message());
+  device_options.tier = *tier;
   Result<std::unique_ptr<Device>> device = make_cpu_device(std::move(artifact), device_options);
   if (!device.ok())
     return device.status();
   return OpenDevice{*std::move(device), "cpu", *tier, device_options.threads};
 }
 
-// `kind`: kCuda or kVulkan; `index`: which of several, or empty.
-Result<OpenDevice> open_gpu(std::string_view kind, std::string_view index, std::shared_ptr<const Artifact> artifact) {
+// `kind`: kCuda or kVulkan; `index`: which of several, or empty. A GPU whose kernels fail their self-test gives way to
+// the CPU.
+Result<OpenDevice> open_gpu(const ModelOptions &options, std::string_view kind, std::string_view index,
+                            std::shared_ptr<const Artifact> artifact) {
   std::string flag = "--device " + std::string(kind);
   VulkanDeviceOptions device_options;
+  device_options.self_test = options.self_test;
   if (!index.empty() && (!parse_integer(index, device_options.index) || device_options.index < 0))
     return Status(StatusCode::kInvalidArgument, flag + ":N takes the number of a device, from 0 on");
-  Result<std::unique_ptr<Device>> device = kind == kCuda
-                                               ? make_cuda_device(artifact, std::max(device_options.index, 0))
-                                               : make_vulkan_device(artifact, device_options);
+  Result<std::unique_ptr<Device>> device =
+      kind == kCuda ? make_cuda_device(artifact, device_options) : make_vulkan_device(artifact, device_options);
+  if (device.status().code() == StatusCode::kInternal && has_cpu_code(*artifact)) {
+    log(LogLevel::kWarning, flag + ": " + device.status().message() +
+                                "; using the CPU instead (--no-self-test uses the GPU all the same)");
+    return open_cpu(options, std::move(artifact));
+  }
   if (!device.ok())
     return Status(device.status().code(), flag + ": " + device.status().message() + "; " + devices_text(*artifact));
   std::string name = (*device)->description();
@@ -142,7 +153,7 @@ Result<OpenDevice> open_device(const ModelOptions &options, std::shared_ptr<cons
                                                     "cuda:N, vulkan, vulkan:N");
   if (cpu_wanted)
     return Status(StatusCode::kInvalidArgument, "--cpu-tier, profiles and linked kernels go with --device cpu");
-  return open_gpu(kind, rest.substr(std::min(rest.size(), kind.size() + 1)), std::move(artifact));
+  return open_gpu(options, kind, rest.substr(std::min(rest.size(), kind.size() + 1)), std::move(artifact));
 }
 
 } // namespace llmrt

@@ -21,7 +21,8 @@ struct OpenDevice {
   int threads = 1;
 };
 // kInvalidArgument: there is no such kind of device. kUnsupported: not on this machine or not in this artifact, with
-// what there is.
+// what there is. kInternal: a kernel failed its self-test, and nothing else can run the artifact; what could is taken, and
+// the log says so.
 Result<OpenDevice> open_device(const ModelOptions &options, std::shared_ptr<const Artifact> artifact);
 
 } // namespace llmrt

@@ -128,6 +128,15 @@ std::vector<double> asMultiplied(const Case &c, const std::string &device, const
   return values;
 }
 
+// Where a score is adjusted, queries are stored times scale alone.
+std::vector<double> roundedQueries(const std::vector<float> &queries) {
+  std::vector<double> values = toDouble(queries);
+  for (double &value : values) value *= 0.25;
+  reference::roundAll(reference::Element::BF16, values);
+  for (double &value : values) value /= 0.25;
+  return values;
+}
+
 void roundLikeCache(const Case &c, std::vector<double> &values) {
   if (c.element == std::string("int8"))
     reference::roundInt8Groups(values, c.dim);
@@ -220,13 +229,44 @@ TEST(AttentionKernels, PartsHaveTheBitsOfTheWhole) {
       Cache cache = fillCache(c, keys, values, device, 3);
       int32_t end = int32_t(c.length) - 1;
       for (const std::vector<int32_t> &positions :
-           {std::vector<int32_t>{end}, {0, 255}, {256, end / 2, std::min(511, end), end}}) {
+           {std::vector<int32_t>{end}, {0, 255}, {256, end / 2, std::min(511, end), end}, {3, 16, 17, end - 1, end}}) {
         std::vector<float> queries = randomFloats(positions.size() * c.heads * c.dim, 4);
         std::vector<float> whole = attendWithSinks(c, cache, queries, positions, device, 0, Guard::End);
         for (Guard guard : {Guard::End, Guard::Start})
           EXPECT_EQ(attendWithSinks(c, cache, queries, positions, device, parts, guard), whole)
               << c.element << " length " << c.length << " in " << parts << " parts on " << device;
       }
+    }
+}
+
+// Sinks and ALiBi against the oracle.
+TEST(AttentionKernels, SinksAndAlibiAgree) {
+  for (const std::string &device : devices())
+    for (const Case &c : {Case{"f32", 6, 2, 24, 300, 0}, Case{"f16", 4, 4, 16, 70, 33}, Case{"bf16", 4, 1, 16, 300, 0, 2.5}}) {
+      std::string text = attentionText(c, true);
+      text.replace(text.find("alibi = false"), 13, "alibi = true");
+      if (!takes(device, {text, cacheWriteText(c)})) continue;
+      std::vector<float> keys = randomFloats(c.length * c.kvHeads * c.dim, 1);
+      std::vector<float> values = randomFloats(c.length * c.kvHeads * c.dim, 2);
+      Cache cache = fillCache(c, keys, values, device, 3);
+      std::vector<int32_t> positions = {3, 40, int32_t(c.length) - 1};
+      int64_t n = positions.size(), width = c.heads * c.dim;
+      std::vector<float> queries = randomFloats(n * width, 4, 3), sinks = randomFloats(c.heads, 5, 3);
+      std::vector<float> alibi = randomFloats(c.heads, 6, 0.1f);
+      std::vector<char> q = bytesOf(queries), at = bytesOf(positions), s = bytesOf(std::vector<int32_t>(n, 0));
+      std::vector<char> sinkBytes = bytesOf(sinks), alibiBytes = bytesOf(alibi), out(n * width * 4);
+      cachedKernel(text, device)
+          .run({&q, &at, &s, &cache.table, &cache.pool, &sinkBytes, &alibiBytes, &out},
+               {n, c.heads, c.kvHeads, c.heads / c.kvHeads, c.dim, c.dim, cache.pad, width, width, 1, cache.blocks,
+                cache.pages});
+      std::vector<double> k = toDouble(keys), v = toDouble(values);
+      roundLikeCache(c, k);
+      roundLikeCache(c, v);
+      reference::AttentionSpec spec{c.heads, c.kvHeads, c.dim, c.dim, 0.25, c.softCap, c.window};
+      std::vector<double> input = usesBf16Dot(c, device) ? roundedQueries(queries) : toDouble(queries);
+      auto expected = reference::attention(spec, input, std::vector<int64_t>(positions.begin(), positions.end()), k, v, toDouble(sinks),
+                                           toDouble(alibi));
+      EXPECT_LT(relativeError(valuesOf<float>(out), expected), bound(c, device)) << c.element << " on " << device;
     }
 }
 

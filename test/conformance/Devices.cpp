@@ -1,12 +1,20 @@
 #include "test/conformance/Devices.h"
 
+#include "codegen/cpu/Compile.h"
+#include "codegen/cpu/SegmentTable.h"
+#include "codegen/cuda/Cuda.h"
 #include "codegen/gpu/GpuKernel.h"
+#include "codegen/gpu/GpuSegment.h"
+#include "codegen/vulkan/Vulkan.h"
 #include "runtime/device/cuda/cuda_device.h"
 #include "runtime/device/vulkan/vulkan_device.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+
 #include <dlfcn.h>
 
 namespace llmc::conformance {
@@ -48,6 +56,49 @@ CpuTier asRunHere(CpuTier tier) {
   return tier;
 }
 
+using Segment = llvm::Expected<codegen::CodeSegment>;
+
+// What buildCpuSegment() does, with `change` after the emitters.
+Segment buildChangedForCpu(exec::KernelOp kernel, const CpuTier &tier, const OnEmission &change) {
+  auto described = cpu::describeKernels(kernel, tier);
+  if (!described) return described.takeError();
+  const cpu::DescribedKernel &own = described->front();
+  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(kernel.getContext()));
+  for (auto [i, variant] : llvm::enumerate(own.info.variants))
+    cpu::emitVariant(*module, own, variant, cpu::kernelSymbol(own, i), tier);
+  change(*module);
+  if (llvm::Error error = cpu::lowerToLlvm(*module)) return std::move(error);
+  auto bytes = cpu::compileToObject(*module, tier);
+  if (!bytes) return bytes.takeError();
+  return codegen::linkCpuSegment(kernel, {{own.idText(), {bytes->begin(), bytes->end()}}}, tier);
+}
+
+// Likewise of PTX, whose variants are modules of their own.
+Segment buildChangedPtx(exec::KernelOp kernel, const OnEmission &change) {
+  const codegen::CudaTier &tier = codegen::cudaTiers().front();
+  auto lower = [&](mlir::gpu::GPUModuleOp module) -> llvm::Expected<std::vector<char>> {
+    change(module->getParentOfType<mlir::ModuleOp>());
+    llvm::LLVMContext context;
+    auto code = cuda::lowerToNvvm(module, context);
+    if (!code) return code.takeError();
+    auto ptx = cuda::emitPtx(**code, tier.virtualChip);
+    if (!ptx) return ptx.takeError();
+    return std::vector<char>(ptx->c_str(), ptx->c_str() + ptx->size() + 1);
+  };
+  return gpu::buildSegment(kernel, {"cuda", tier.name, LLMRT_ARCH_PTX}, lower);
+}
+
+Segment buildChangedSpirv(exec::KernelOp kernel, const OnEmission &change) {
+  auto lower = [&](mlir::gpu::GPUModuleOp module) -> llvm::Expected<std::vector<char>> {
+    change(module->getParentOfType<mlir::ModuleOp>());
+    auto words = vulkan::lowerToSpirv(module);
+    if (!words) return words.takeError();
+    const char *bytes = reinterpret_cast<const char *>(words->data());
+    return std::vector<char>(bytes, bytes + words->size() * 4);
+  };
+  return gpu::buildSegment(kernel, {"vulkan", "spirv", LLMRT_ARCH_SPIRV}, lower);
+}
+
 TestDevice cpuDevice(const CpuTier &tier) {
   TestDevice device;
   device.name = tier.name;
@@ -55,6 +106,9 @@ TestDevice cpuDevice(const CpuTier &tier) {
   device.refusal = [](exec::KernelOp) { return std::string(); };
   device.build = [tier = asRunHere(tier)](llvm::ArrayRef<exec::KernelOp> kernels) {
     return codegen::buildCpuSegment(kernels, tier);
+  };
+  device.buildChanged = [tier = asRunHere(tier)](exec::KernelOp kernel, const OnEmission &change) {
+    return buildChangedForCpu(kernel, tier, change);
   };
   device.runs = [&tier] { return runsHere(tier.name); };
   return device;
@@ -83,33 +137,34 @@ Backend *cuda() {
   return opened;
 }
 
-TestDevice gpuDevice(const char *name, Backend *(*backend)(),
-                     llvm::Expected<codegen::CodeSegment> (*build)(llvm::ArrayRef<exec::KernelOp>)) {
+TestDevice gpuDevice(const char *name, Backend *(*backend)(), Segment (*build)(llvm::ArrayRef<exec::KernelOp>),
+                     Segment (*buildChanged)(exec::KernelOp, const OnEmission &)) {
   TestDevice device;
   device.name = device.order = name;
   device.refusal = gpu::refusal;
   device.build = build;
+  device.buildChanged = buildChanged;
   device.backend = backend;
   device.runs = [backend] { return backend() != nullptr; };
   return device;
 }
 
-llvm::Expected<codegen::CodeSegment> buildPtx(llvm::ArrayRef<exec::KernelOp> kernels) {
+Segment buildPtx(llvm::ArrayRef<exec::KernelOp> kernels) {
   return codegen::buildCudaSegment(kernels, codegen::cudaTiers().front(), "");
 }
 
 std::vector<TestDevice> makeDevices() {
   std::vector<TestDevice> all;
   for (const CpuTier &tier : codegen::cpuTiers()) all.push_back(cpuDevice(tier));
-  all.push_back(gpuDevice("vulkan", vulkan, codegen::buildVulkanSegment));
-  all.push_back(gpuDevice("cuda", cuda, buildPtx));
+  all.push_back(gpuDevice("vulkan", vulkan, codegen::buildVulkanSegment, buildChangedSpirv));
+  all.push_back(gpuDevice("cuda", cuda, buildPtx, buildChangedPtx));
   return all;
 }
 
 } // namespace
 
-const std::vector<TestDevice> &allDevices() {
-  static const std::vector<TestDevice> all = makeDevices();
+std::vector<TestDevice> &allDevices() {
+  static std::vector<TestDevice> all = makeDevices();
   return all;
 }
 

@@ -10,20 +10,25 @@
 
 namespace llmc::conformance {
 
+// Called with the module of a kernel (or of a variant of it) as it is emitted, before it is lowered.
+using OnEmission = std::function<void(mlir::ModuleOp module)>;
+
 struct TestDevice {
   std::string name;  // "x86-64-v4-vnni", "vulkan", "cuda"
   std::string order; // devices of one order give the same bits: "cpu", and of GPUs the name
   // Why the device has no such kernel; empty if it has.
   std::function<std::string(exec::KernelOp)> refusal;
   std::function<llvm::Expected<codegen::CodeSegment>(llvm::ArrayRef<exec::KernelOp>)> build;
+  // The same of one kernel, with something done to it before.
+  std::function<llvm::Expected<codegen::CodeSegment>(exec::KernelOp, const OnEmission &)> buildChanged;
   // Opens a GPU at the first call, for as long as the process lives; null if this machine has none. Empty: the kernels
   // are functions of this process.
   std::function<llmrt::gpu::Backend *()> backend;
   std::function<bool()> runs; // on this machine
 };
 
-// All of them; those that this machine does not run can be built for.
-const std::vector<TestDevice> &allDevices();
+// All of them, for a program to change; those that this machine does not run can be built for.
+std::vector<TestDevice> &allDevices();
 const TestDevice &findDevice(const std::string &name); // aborts if there is none
 
 // The names of those that this machine runs, all and the CPU's tiers alone.

@@ -1,5 +1,6 @@
 #include "test/conformance/KernelHarness.h"
 
+#include "codegen/golden/Operands.h"
 #include "codegen/schemes/Scheme.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
@@ -12,20 +13,15 @@
 
 namespace llmc::conformance {
 
-namespace {
-
-// Calls `use` with the kernel that `text` is.
-template <typename Use> auto withKernel(const std::string &text, const Use &use) {
+void useKernel(const std::string &text, llvm::function_ref<void(exec::KernelOp)> use) {
   mlir::DialectRegistry registry;
   exec::registerDialects(registry);
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
   loadDialects(context);
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
   if (!module) abort();
-  return use(*module->getOps<exec::KernelOp>().begin());
+  use(*module->getOps<exec::KernelOp>().begin());
 }
-
-} // namespace
 
 Kernel::Kernel(const std::string &text, const std::string &device) : device_(findDevice(device)) {
   codegen::CodeSegment segment = withKernel(text, [&](exec::KernelOp kernel) {
@@ -129,7 +125,19 @@ const Kernel &cachedKernel(const std::string &text, const std::string &device) {
   return *kernel;
 }
 
+static std::function<bool(const std::string &)> &textFilter() {
+  static std::function<bool(const std::string &)> filter;
+  return filter;
+}
+
+void setTextFilter(std::function<bool(const std::string &)> wanted) { textFilter() = std::move(wanted); }
+
 bool takes(const std::string &device, std::initializer_list<std::string> texts) {
+  if (auto &wanted = textFilter()) {
+    bool any = false;
+    for (const std::string &text : texts) any |= wanted(text);
+    if (!any) return false;
+  }
   static std::map<std::pair<std::string, std::string>, bool> known;
   bool all = true;
   for (const std::string &text : texts) {
@@ -145,6 +153,8 @@ const Kernel *kernelIfTaken(const std::string &text, const std::string &device) 
   return takes(device, {text}) ? &cachedKernel(text, device) : nullptr;
 }
 
+std::vector<golden::Golden> goldensOf(const std::string &text) { return withKernel(text, golden::makeGoldens); }
+
 std::vector<float> randomFloats(size_t count, uint32_t seed, float scale) {
   std::mt19937 generator(seed);
   std::uniform_real_distribution<float> uniform(-scale, scale);
@@ -153,27 +163,9 @@ std::vector<float> randomFloats(size_t count, uint32_t seed, float scale) {
   return values;
 }
 
-std::vector<double> toDouble(const std::vector<float> &values) { return {values.begin(), values.end()}; }
-
 std::vector<char> packRows(const std::string &scheme, const std::string &element, const std::vector<float> &matrix,
                            int64_t rows, int64_t columns) {
-  const Scheme *s = findScheme(scheme);
-  int64_t blockBytes = s ? s->chunks(columns) * s->chunkBytes() : 16 * columns * (element == "f32" ? 4 : 2);
-  std::vector<char> bytes(ceilDiv(rows, 16) * blockBytes);
-  for (int64_t block = 0; block * 16 < rows; ++block) {
-    std::vector<float> tile(16 * columns);
-    int64_t first = block * 16 * columns, count = std::min(rows * columns - first, 16 * columns);
-    std::copy_n(matrix.begin() + first, count, tile.begin());
-    llvm::MutableArrayRef<char> out(bytes.data() + block * blockBytes, blockBytes);
-    PackStatus status = s ? packBlock(*s, tile, columns, out) : packBlockPlain(element, tile, columns, out);
-    if (status != PackStatus::Ok) abort();
-  }
-  return bytes;
-}
-
-reference::Element elementOf(const std::string &name) {
-  if (name == "f16") return reference::Element::F16;
-  return name == "bf16" ? reference::Element::BF16 : reference::Element::F32;
+  return golden::packMatrix(findScheme(scheme), element, matrix, rows, columns);
 }
 
 double relativeError(const std::vector<float> &actual, const std::vector<double> &expected) {

@@ -3,17 +3,28 @@
 #pragma once
 
 #include "codegen/Codegen.h"
+#include "codegen/golden/Golden.h"
+#include "codegen/golden/Operands.h"
 #include "codegen/reference/Oracle.h"
 #include "runtime/artifact/code_table.h"
 #include "test/conformance/Devices.h"
 #include "test/conformance/GuardedBuffer.h"
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 namespace llmc::conformance {
+
+// Calls `use` with the kernel that `text` is, in a context of its own, and gives back what that gives.
+void useKernel(const std::string &text, llvm::function_ref<void(exec::KernelOp)> use);
+template <typename Use> auto withKernel(const std::string &text, const Use &use) {
+  std::optional<std::invoke_result_t<Use, exec::KernelOp>> result;
+  useKernel(text, [&](exec::KernelOp kernel) { result.emplace(use(kernel)); });
+  return std::move(*result);
+}
 
 class Kernel {
 public:
@@ -58,27 +69,28 @@ const Kernel &cachedKernel(const std::string &text, const std::string &device);
 
 // The device has all of these kernels; those that it refuses are counted.
 bool takes(const std::string &device, std::initializer_list<std::string> texts);
-// The kernel, or null where the device refuses it.
+// From now on takes() says no to cases none of whose kernels `wanted` wants.
+void setTextFilter(std::function<bool(const std::string &text)> wanted);
+// The kernel, or null where takes() says no.
 const Kernel *kernelIfTaken(const std::string &text, const std::string &device);
 
-// Bytes of a vector of numbers, and back.
-template <typename T> std::vector<char> bytesOf(const std::vector<T> &values) {
-  const char *data = reinterpret_cast<const char *>(values.data());
-  return std::vector<char>(data, data + values.size() * sizeof(T));
-}
+// The golden vectors that llmc makes of the kernel.
+std::vector<golden::Golden> goldensOf(const std::string &text);
+
+using golden::bytesOf;
+using golden::ceilDiv;
+using golden::elementOf;
+using golden::toDouble;
 template <typename T> std::vector<T> valuesOf(const std::vector<char> &bytes) {
   const T *data = reinterpret_cast<const T *>(bytes.data());
   return std::vector<T>(data, data + bytes.size() / sizeof(T));
 }
 
 std::vector<float> randomFloats(size_t count, uint32_t seed, float scale = 1);
-std::vector<double> toDouble(const std::vector<float> &values);
-inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // A matrix [rows, columns] in the rows16 layout of docs/kernels.md; `element` counts where `scheme` is "none".
 std::vector<char> packRows(const std::string &scheme, const std::string &element, const std::vector<float> &matrix,
                            int64_t rows, int64_t columns);
-reference::Element elementOf(const std::string &name); // "f32", "bf16", "f16"
 
 // The largest difference over the largest size of `expected`.
 double relativeError(const std::vector<float> &actual, const std::vector<double> &expected);

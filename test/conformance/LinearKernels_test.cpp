@@ -243,35 +243,42 @@ TEST(LinearKernels, GatedProductsMatch) {
     for (Case c : {Case{"q4_g32", "f32", "int8", 172, 40, true}, Case{"none", "f32", "float", 48, 36, true},
                    Case{"q8_g128", "f32", "bf16", 172, 40, true}, Case{"q4_g32", "f32", "float", 172, 40, true}}) {
       if (!takesLinear(c, device)) continue;
-      int64_t n = 19, rows = 2 * ceilDiv(c.N, 16) * 16;
+      int64_t rows = 2 * ceilDiv(c.N, 16) * 16;
       PackedWeight weight = packWeight(c, rows, 5); // block 2i gate, block 2i + 1 up
-      std::vector<float> x = randomFloats(n * c.K, 6);
-      std::vector<float> y = runLinear(c, weight, x, n, device);
       Case plain = c;
       plain.N = rows;
-      std::vector<double> both = expectedLinear(plain, weight, x, n), expected;
-      for (int64_t row = 0; row < n; ++row)
-        for (int64_t i = 0; i < c.N; ++i) {
-          const double *at = both.data() + row * rows + i / 16 * 32 + i % 16;
-          expected.push_back(reference::activation(reference::Activation::Silu, at[0]) * at[16]);
-        }
-      EXPECT_LT(relativeError(y, expected), 1e-5) << c.scheme << " on " << device;
+      std::vector<int64_t> counts = cachedKernel(linearText(c, false), device).rowsOfVariants(19);
+      counts.push_back(19);
+      for (int64_t n : counts) {
+        std::vector<float> x = randomFloats(n * c.K, 6);
+        std::vector<float> y = runLinear(c, weight, x, n, device);
+        std::vector<double> both = expectedLinear(plain, weight, x, n), expected;
+        for (int64_t row = 0; row < n; ++row)
+          for (int64_t i = 0; i < c.N; ++i) {
+            const double *at = both.data() + row * rows + i / 16 * 32 + i % 16;
+            expected.push_back(reference::activation(reference::Activation::Silu, at[0]) * at[16]);
+          }
+        EXPECT_LT(relativeError(y, expected), 1e-5) << c.scheme << " with " << n << " rows on " << device;
+      }
     }
 }
 
 TEST(LinearKernels, EpilogueAddsBiasThenResidual) {
   for (const std::string &device : devices()) {
     Case c{"none", "f32", "float", 48, 40};
-    int64_t n = 9, ld = 50;
+    const Kernel *kernel = kernelIfTaken(linearText(c, true), device);
+    if (!kernel) continue;
     PackedWeight weight = packWeight(c, c.N, 1);
-    std::vector<float> x = randomFloats(n * c.K, 2), residual = randomFloats(n * ld, 3), bias = randomFloats(48, 4);
-    const Kernel &kernel = cachedKernel(linearText(c, true), device);
-    std::vector<char> out(n * c.N * 4), bytes = weight.bytes, input = bytesOf(x), r = bytesOf(residual), b = bytesOf(bias);
-    kernel.run({&input, &bytes, &r, &b, &out}, {n, c.K, c.N, 3, c.K, c.K, c.N, ld});
-    std::vector<double> expected = expectedLinear(c, weight, x, n);
-    for (int64_t row = 0; row < n; ++row)
-      for (int64_t i = 0; i < c.N; ++i) expected[row * c.N + i] += double(bias[i]) + residual[row * ld + i];
-    EXPECT_LT(relativeError(valuesOf<float>(out), expected), 1e-5) << device;
+    for (int64_t n : {1, 9}) {
+      int64_t ld = 50;
+      std::vector<float> x = randomFloats(n * c.K, 2), residual = randomFloats(n * ld, 3), bias = randomFloats(48, 4);
+      std::vector<char> out(n * c.N * 4), bytes = weight.bytes, input = bytesOf(x), r = bytesOf(residual), b = bytesOf(bias);
+      kernel->run({&input, &bytes, &r, &b, &out}, {n, c.K, c.N, 3, c.K, c.K, c.N, ld});
+      std::vector<double> expected = expectedLinear(c, weight, x, n);
+      for (int64_t row = 0; row < n; ++row)
+        for (int64_t i = 0; i < c.N; ++i) expected[row * c.N + i] += double(bias[i]) + residual[row * ld + i];
+      EXPECT_LT(relativeError(valuesOf<float>(out), expected), 1e-5) << n << " rows on " << device;
+    }
   }
 }
 

@@ -21,6 +21,8 @@ class CudaTest(ArtifactTest):
         cls.cpu, cls.artifact = (os.path.join(cls.folder.name, name) for name in ("cpu.fbs", "cuda.fbs"))
         subprocess.run([os.path.join(BIN, "make_fake_artifact"), cls.cpu], check=True)
         subprocess.run([os.path.join(BIN, "make_fake_artifact"), cls.artifact, "cuda"], check=True)
+        cls.tested = os.path.join(cls.folder.name, "tested.fbs")
+        subprocess.run([os.path.join(BIN, "make_fake_artifact"), cls.tested, "cuda", "goldens"], check=True)
 
     def setUp(self):
         if os.path.exists(self.path("log")):
@@ -101,6 +103,31 @@ class CudaTest(ArtifactTest):
         self.assertIn("CUDA_ERROR_NO_BINARY_FOR_GPU", done.stderr)
         self.refused(1, "code for compute_75", "CUDA_ERROR_UNSUPPORTED_PTX_VERSION", "install a newer one", CHIP=80,
                      FAIL="ptx=222")
+
+    def test_wrong_kernels_give_way(self):
+        right = ",".join(map(str, greedy(IDS, 6)))
+        wrong = "kernel score for 1 rows failed its self-test: value 0 is 4 and should be 3"
+
+        def ids(device="cuda", *flags, **settings):
+            done = self.run_ids(*flags, device=device, artifact=self.tested, **settings)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout.splitlines()[-1], [line for line in done.stderr.splitlines() if "self-test" in line]
+
+        self.assertEqual(ids(), (right, []))
+        self.assertTrue(any(line.startswith("module cubin") for line in self.log()))
+        text, lines = ids(WRONG="cubin")  # the PTX is right
+        self.assertEqual((text, len(lines)), (right, 1))
+        self.assertIn("code for sm_90: " + wrong, lines[0])
+        self.assertIn("trying the artifact's next", lines[0])
+        self.assertTrue(any(line.startswith("graph") for line in self.log()))
+        for device in ("cuda", "auto"):  # of this chip there is nothing but PTX
+            text, lines = ids(device, CHIP=80, WRONG="ptx")
+            self.assertEqual((text, len(lines)), (right, 1))
+            self.assertIn("code for compute_75: " + wrong, lines[0])
+            self.assertIn("using the CPU instead", lines[0])
+            self.assertFalse(any(line.startswith("graph") for line in self.log()))
+        self.assertEqual(ids("cuda", "--no-self-test", CHIP=80, WRONG="ptx")[1], [])
+        self.assertTrue(any(line.startswith("graph") for line in self.log()))
 
     def test_auto_takes_it(self):
         text = llmrt("inspect", self.artifact, environment=self.environment()).stdout

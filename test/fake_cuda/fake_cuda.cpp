@@ -5,6 +5,7 @@
 //   FAKE_CUDA_DEVICES  how many devices (1)      FAKE_CUDA_CHIP    their compute capability (90)
 //   FAKE_CUDA_DRIVER   the driver's CUDA (13000) FAKE_CUDA_MEMORY  bytes of a device (2^30)
 //   FAKE_CUDA_FAIL     NAME=CODE: that function gives that error; NAME=CODE@N from its Nth call on
+//   FAKE_CUDA_WRONG    "ptx" or "cubin": what modules of that kind compute of the kernel `score` is wrong
 //   FAKE_CUDA_LOG      a file that gets a line for each graph and each launch that runs
 #include "ptx.h"
 
@@ -166,11 +167,16 @@ const Kernel *kernel_of(const void *image) {
 struct Module {
   const Kernel *kernel = nullptr;
   std::unique_ptr<ptx::Program> program;
+  bool wrong = false;
 
   size_t arguments() const { return kernel ? kernel->operands + 1 : program->parameter_count(); }
   Code run(const std::vector<uint64_t> &values, unsigned groups, unsigned threads) const {
-    if (kernel)
-      return ::run(*kernel, values, groups, threads);
+    if (kernel) {
+      Code code = ::run(*kernel, values, groups, threads);
+      if (code == kSuccess && wrong)
+        *reinterpret_cast<float *>(values[7] + 4 * uint64_t(reinterpret_cast<const int32_t *>(values[0])[12])) += 1;
+      return code;
+    }
     std::string problem;
     if (program->run(values, groups, threads, lives, problem))
       return kSuccess;
@@ -373,6 +379,8 @@ Code cuModuleLoadDataEx(void **module, const void *image, unsigned, int *, void 
   note(std::string("module ") + (cubin ? "cubin " : "ptx ") + (loaded->kernel ? loaded->kernel->name : "interpreted"));
   if (!loaded->kernel && cubin)
     return kNoBinary;
+  const char *wrong = std::getenv("FAKE_CUDA_WRONG");
+  loaded->wrong = loaded->kernel && loaded->kernel->operands == 7 && wrong && std::strcmp(wrong, cubin ? "cubin" : "ptx") == 0;
   std::string problem;
   if (!loaded->kernel)
     loaded->program = ptx::Program::parse(static_cast<const char *>(image), problem);

@@ -27,8 +27,8 @@ struct ModelFlags {
   int64_t threads = 0, max_model_len = 0, max_num_batched_tokens = 0, max_num_seqs = 0, kv_cache_memory_bytes = 0,
           kv_pages = 0, max_queue = 0;
   double max_itl_ms = 0;
-  bool prefix_caching = true, chunked_prefill = true, verify_weights = false, print_memory = false, json = false,
-       quiet = false;
+  bool prefix_caching = true, chunked_prefill = true, verify_weights = false, no_self_test = false,
+       print_memory = false, json = false, quiet = false;
 };
 
 void add_model_flags(Flags &flags, ModelFlags &to);

@@ -33,6 +33,7 @@ void add_engine_flags(Flags &flags, ModelFlags &to) {
   flags.integer("--max-queue", to.max_queue, "requests that may wait; more are told to come again (503)");
   flags.number("--max-itl-ms", to.max_itl_ms, "prompts are cut so that running streams wait no longer for a token");
   flags.flag("--verify-weights", to.verify_weights, "check the weights' hashes first");
+  flags.flag("--no-self-test", to.no_self_test, "do not try the kernels at start");
 }
 
 void add_report_flags(Flags &flags, ModelFlags &to, const char *json) {
@@ -68,6 +69,7 @@ Result<ModelOptions> engine_options(const ModelFlags &flags) {
   out.cpu_tier = flags.cpu_tiers.empty() ? "" : flags.cpu_tiers[0];
   out.kv_cache_dtype = flags.kv_cache_dtype;
   out.verify_weights = flags.verify_weights;
+  out.self_test = !flags.no_self_test;
   EngineOptions &engine = out.engine;
   for (auto [value, name, to] : {std::tuple{flags.max_model_len, "--max-model-len", &engine.max_model_len},
                                  std::tuple{flags.max_num_batched_tokens, "--max-num-batched-tokens",

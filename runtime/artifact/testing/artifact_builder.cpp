@@ -155,6 +155,18 @@ Offset<schema::Model> make_model(FlatBufferBuilder &builder, const ModelSpec &sp
   return model.Finish();
 }
 
+Offset<schema::Golden> make_golden(FlatBufferBuilder &builder, const GoldenSpec &spec) {
+  std::vector<schema::GoldenBytes> operands;
+  for (auto [offset, bytes] : spec.operands)
+    operands.emplace_back(offset, bytes);
+  std::vector<schema::GoldenResult> results;
+  for (const GoldenResultSpec &result : spec.results)
+    results.emplace_back(result.operand, result.bound, result.at, schema::GoldenBytes(result.offset, result.bytes));
+  auto scalars = builder.CreateVector(spec.scalars);
+  auto places = builder.CreateVectorOfStructs(operands);
+  return schema::CreateGolden(builder, spec.kernel, scalars, places, builder.CreateVectorOfStructs(results));
+}
+
 // The tables that are lists of a description each.
 template <typename T, typename Spec, typename Make>
 auto make_vector(FlatBufferBuilder &builder, const std::vector<Spec> &specs, Make make) {
@@ -189,6 +201,9 @@ void make_metadata(FlatBufferBuilder &builder, const ArtifactSpec &spec, const s
   });
   auto programs = make_vector<schema::Program>(
       builder, spec.programs, [&](const ProgramSpec &program) { return make_program(builder, program); });
+  auto goldens = make_vector<schema::Golden>(
+      builder, spec.goldens, [&](const GoldenSpec &golden) { return make_golden(builder, golden); });
+  auto golden_bytes = builder.CreateVector(spec.golden_bytes);
   auto model = make_model(builder, spec.model);
   auto arena = make_size(builder, spec.arena);
   auto producer = builder.CreateString("artifact_builder");
@@ -202,6 +217,8 @@ void make_metadata(FlatBufferBuilder &builder, const ArtifactSpec &spec, const s
   artifact.add_cache_groups(groups);
   artifact.add_kernels(kernels);
   artifact.add_programs(programs);
+  artifact.add_goldens(goldens);
+  artifact.add_golden_bytes(golden_bytes);
   schema::FinishArtifactBuffer(builder, artifact.Finish());
 }
 

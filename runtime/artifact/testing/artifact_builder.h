@@ -109,6 +109,17 @@ struct KernelSpec {
   std::string name;
   std::vector<uint8_t> id;
 };
+struct GoldenResultSpec {
+  uint32_t operand = 0;
+  float bound = 0;
+  uint64_t at = 0, offset = 0, bytes = 0; // offset: in golden_bytes
+};
+struct GoldenSpec {
+  uint32_t kernel = 0;
+  std::vector<int64_t> scalars;
+  std::vector<std::pair<uint64_t, uint64_t>> operands; // offset in golden_bytes, bytes
+  std::vector<GoldenResultSpec> results;
+};
 struct ModelSpec {
   uint32_t vocabulary = 8;
   uint64_t max_positions = 64;
@@ -128,6 +139,8 @@ struct ArtifactSpec {
   std::vector<GroupSpec> groups;
   std::vector<KernelSpec> kernels;
   std::vector<ProgramSpec> programs;
+  std::vector<GoldenSpec> goldens;
+  std::vector<uint8_t> golden_bytes;
 };
 std::vector<std::byte> build_artifact(const ArtifactSpec &spec);
 

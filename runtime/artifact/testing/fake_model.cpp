@@ -150,6 +150,48 @@ ArtifactSpec fake_model() {
   return spec;
 }
 
+namespace {
+
+// The operands' and the result's bytes behind those that are there.
+template <typename T> std::pair<uint64_t, uint64_t> append_golden(ArtifactSpec &spec, const std::vector<T> &values) {
+  uint64_t offset = spec.golden_bytes.size();
+  const auto *bytes = reinterpret_cast<const uint8_t *>(values.data());
+  spec.golden_bytes.insert(spec.golden_bytes.end(), bytes, bytes + values.size() * sizeof(T));
+  return {offset, values.size() * sizeof(T)};
+}
+
+} // namespace
+
+void add_fake_goldens(ArtifactSpec &spec) {
+  using Ints = std::vector<int32_t>;
+  const Ints ids{3, 5}, positions{0, 1}, sequence{0, 0}, table{0};
+  Ints pool(16);
+  GoldenSpec store{0, {2, 1, 1, 1}, {}, {}}; // n, S, B, P
+  for (const Ints &operand : {ids, positions, sequence, table, pool})
+    store.operands.push_back(append_golden(spec, operand));
+  pool[0] = 3;
+  pool[1] = 5;
+  auto [at, bytes] = append_golden(spec, pool);
+  store.results = {{4, 0, 0, at, bytes}};
+  spec.goldens.push_back(store);
+  for (int64_t n : {1, 2}) {
+    GoldenSpec score{1, {n, kFakeVocabulary, 1, 1, 1, 2}, {}, {}}; // n, V, S, B, P, T
+    std::vector<float> bias, logits;
+    for (uint32_t j = 0; j < kFakeVocabulary; ++j)
+      bias.push_back(float(j) / 16);
+    for (int64_t row = 0; row < n; ++row)
+      for (float logit : fake_logits(std::span(ids).first(size_t(row) + 1)))
+        logits.push_back(logit);
+    for (const Ints &operand : {n == 1 ? Ints{0} : Ints{0, 1}, positions, sequence, table, pool})
+      score.operands.push_back(append_golden(spec, operand));
+    score.operands.push_back(append_golden(spec, bias));
+    score.operands.push_back(append_golden(spec, std::vector<float>(logits.size())));
+    auto [first, size] = append_golden(spec, logits);
+    score.results = {{6, 1e-6f, 0, first, size}};
+    spec.goldens.push_back(score);
+  }
+}
+
 ArtifactSpec fake_model_with_hidden() {
   ArtifactSpec spec = fake_model();
   spec.arena.push_back({4 * kFakeVocabulary, kHiddenRows});

@@ -26,6 +26,9 @@ ArtifactSpec fake_model();
 // The same with hidden states: those of a row are what its logits would be. Buffer 1.
 ArtifactSpec fake_model_with_hidden();
 
+// Adds golden vectors: of `store` for two rows, of `score` for one and for two.
+void add_fake_goldens(ArtifactSpec &spec);
+
 // Adds segments for CUDA: PTX (compute_75) and cubins (sm_90) that test/fake_cuda knows the kernels of by name.
 void add_fake_cuda(ArtifactSpec &spec);
 std::vector<uint8_t> fake_ptx(std::string_view kernel);

@@ -30,6 +30,10 @@ Result<std::unique_ptr<Device>> make_cpu_device(std::shared_ptr<const Artifact> 
 // The tier that make_cpu_device() takes for the same options.
 Result<std::string> cpu_tier(const Artifact &artifact, const std::string &tier);
 
+// The best tier whose kernels make of the artifact's golden vectors what they should; one that does not is said so in the
+// log. kInternal, with the kernel and what differed: none does, or not the one asked for.
+Result<std::string> tested_cpu_tier(const Artifact &artifact, const CpuDeviceOptions &options);
+
 // Scratch bytes a thread needs for steps within `limits`: the last argument of plan_memory(). kExhausted if it does
 // not fit into 63 bits.
 Result<int64_t> cpu_scratch_per_thread(const Artifact &artifact, const std::string &tier, const Limits &limits);

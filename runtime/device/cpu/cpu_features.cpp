@@ -5,6 +5,7 @@
 #include "runtime/artifact/verify.h"
 #include "runtime/base/os.h"
 
+#include <algorithm>
 #include <bit>
 #include <optional>
 
@@ -150,7 +151,8 @@ std::string best_tier_name(const CpuInfo &cpu) {
   return best;
 }
 
-Result<uint32_t> select_tier(const Artifact &artifact, const CpuInfo &cpu, const std::string &forced) {
+Result<uint32_t> select_tier(const Artifact &artifact, const CpuInfo &cpu, const std::string &forced,
+                             std::span<const uint32_t> without) {
   std::vector<Candidate> all = candidates(artifact);
   if (!forced.empty() && forced != "native") {
     for (const Candidate &candidate : all) {
@@ -168,7 +170,8 @@ Result<uint32_t> select_tier(const Artifact &artifact, const CpuInfo &cpu, const
   }
   const Candidate *best = nullptr;
   for (const Candidate &candidate : all)
-    if (runs(candidate, cpu) && (!best || rank(candidate) > rank(*best)))
+    if (std::find(without.begin(), without.end(), candidate.segment) == without.end() && runs(candidate, cpu) &&
+        (!best || rank(candidate) > rank(*best)))
       best = &candidate;
   if (!best)
     return cannot_run("no tier of it runs on this CPU", all, cpu);

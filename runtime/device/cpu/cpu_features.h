@@ -5,6 +5,7 @@
 #include "runtime/base/status.h"
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 namespace llmrt {
@@ -21,7 +22,9 @@ CpuInfo detect_cpu();
 std::string best_tier_name(const CpuInfo &cpu);
 
 // The index of the code segment to run: that of the tier named `forced`, or, if that is empty or "native", the most
-// able one whose features are all there. kUnsupported names what the artifact has and what this machine lacks.
-Result<uint32_t> select_tier(const Artifact &artifact, const CpuInfo &cpu, const std::string &forced);
+// able one whose features are all there and which is none of `without`. kUnsupported names what the artifact has and
+// what this machine lacks.
+Result<uint32_t> select_tier(const Artifact &artifact, const CpuInfo &cpu, const std::string &forced,
+                             std::span<const uint32_t> without = {});
 
 } // namespace llmrt

@@ -5,6 +5,7 @@
 #include "runtime/base/text.h"
 #include "runtime/device/cuda/cuda_kernels.h"
 #include "runtime/device/gpu/gpu_device.h"
+#include "runtime/device/gpu/lone_run.h"
 #include "runtime/device/gpu/step_table.h"
 
 #include <algorithm>
@@ -28,7 +29,7 @@ struct Bucket {
 
 class CudaBackend final : public gpu::Backend {
 public:
-  CudaBackend(std::unique_ptr<OpenDevice> device, Kernels kernels)
+  CudaBackend(std::shared_ptr<OpenDevice> device, Kernels kernels)
       : device_(std::move(device)), kernels_(std::move(kernels)) {}
   ~CudaBackend() override;
 
@@ -51,7 +52,7 @@ private:
   Status launch(const Kernels::Function &kernel, std::span<const Address> arguments, uint32_t groups);
   Status record_bucket(const gpu::StepTable &table, int64_t first_tokens, int64_t last_tokens);
 
-  std::unique_ptr<OpenDevice> device_;
+  std::shared_ptr<OpenDevice> device_;
   Kernels kernels_;
   std::vector<Address> own_;  // memory of the device
   std::vector<void *> host_;  // pinned memory of the host
@@ -277,23 +278,34 @@ Status CudaBackend::run_alone(const gpu::BoundKernel &kernel) {
 
 // ---- opening -------------------------------------------------------------------------------------------------------
 
-// The best code first; where the driver does not take that, the next, and it is said.
+// The device with one segment's kernels, tried where that is wanted.
 Result<std::unique_ptr<llmrt::Device>> load(std::shared_ptr<const Artifact> artifact,
-                                            std::unique_ptr<OpenDevice> device) {
+                                            const std::shared_ptr<OpenDevice> &device, uint32_t segment,
+                                            bool self_test) {
+  Result<CodeTable> table = CodeTable::parse(artifact->segment(segment));
+  if (!table)
+    return table.status();
+  Kernels kernels(*device);
+  if (Status status = kernels.load(*table); !status.ok())
+    return status;
+  auto backend = std::make_unique<CudaBackend>(device, std::move(kernels));
+  if (Status status = self_test ? gpu::self_test(*artifact, *table, *backend) : ok_status(); !status.ok())
+    return status;
+  return gpu::make_device(std::move(artifact), *std::move(table), std::move(backend));
+}
+
+// The best code first; where the driver does not take that or a kernel fails, the next, and it is said.
+Result<std::unique_ptr<llmrt::Device>> load(std::shared_ptr<const Artifact> artifact,
+                                            const std::shared_ptr<OpenDevice> &device, bool self_test) {
   std::vector<uint32_t> segments = segments_for(*artifact, device->info().chip);
   Status last(StatusCode::kUnsupported, "the artifact has no code that " + device->info().text() +
                                             " runs; compile it for this chip with --gpu-arch");
   for (uint32_t segment : segments) {
-    Result<CodeTable> table = CodeTable::parse(artifact->segment(segment));
-    if (!table)
-      return table.status();
-    Kernels kernels(*device);
     std::string tier(text_of(artifact->meta().segments()->Get(segment)->layout()));
-    Status status = kernels.load(*table);
-    if (status.ok())
-      return gpu::make_device(std::move(artifact), *std::move(table),
-                              std::make_unique<CudaBackend>(std::move(device), std::move(kernels)));
-    last = Status(status.code(), "code for " + tier + ": " + status.message());
+    Result<std::unique_ptr<llmrt::Device>> made = load(artifact, device, segment, self_test);
+    if (made)
+      return made;
+    last = Status(made.status().code(), "code for " + tier + ": " + made.status().message());
     if (segment != segments.back())
       log(LogLevel::kWarning, last.message() + "; trying the artifact's next");
   }
@@ -312,11 +324,11 @@ bool can_run(const Artifact &artifact) {
   return !devices.empty() && !segments_for(artifact, devices.front().chip).empty();
 }
 
-Result<std::unique_ptr<llmrt::Device>> make(std::shared_ptr<const Artifact> artifact, int index) {
+Result<std::unique_ptr<llmrt::Device>> make(std::shared_ptr<const Artifact> artifact, int index, bool self_test) {
   Result<std::unique_ptr<OpenDevice>> device = OpenDevice::open(index);
   if (!device)
     return device.status();
-  return load(std::move(artifact), *std::move(device));
+  return load(std::move(artifact), *std::move(device), self_test);
 }
 
 Result<std::unique_ptr<gpu::Backend>> open(int index) {

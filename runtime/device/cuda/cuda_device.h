@@ -12,8 +12,9 @@ namespace llmrt {
 
 struct CudaKind {
   // kUnsupported: this machine has no device `index`, or its chip or driver cannot run the artifact's code; the message
-  // says which. Opens the device and loads the kernels; prepare() takes the memory and uploads the weights.
-  Result<std::unique_ptr<Device>> (*make)(std::shared_ptr<const Artifact> artifact, int index);
+  // says which. kInternal: a kernel of all code that the chip runs failed the self-test, where that is wanted. Opens the
+  // device and loads the kernels; prepare() takes the memory and uploads the weights.
+  Result<std::unique_ptr<Device>> (*make)(std::shared_ptr<const Artifact> artifact, int index, bool self_test);
   // The devices of this machine, for people: "NVIDIA H200 (sm_90)"; empty without CUDA.
   std::vector<std::string> (*devices)();
   // The first device of this machine can run the artifact.

@@ -59,4 +59,8 @@ Status run_alone(Backend &backend, const LoneKernel &kernel) {
   return operands.take_back(kernel);
 }
 
+Status self_test(const Artifact &artifact, const CodeTable &code, Backend &backend) {
+  return llmrt::self_test(artifact, code, [&](const LoneKernel &kernel) { return run_alone(backend, kernel); });
+}
+
 } // namespace llmrt::gpu

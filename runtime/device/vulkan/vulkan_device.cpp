@@ -2,6 +2,7 @@
 
 #include "runtime/artifact/verify.h"
 #include "runtime/device/gpu/gpu_device.h"
+#include "runtime/device/gpu/lone_run.h"
 #include "runtime/device/vulkan/vulkan_alone.h"
 #include "runtime/device/vulkan/vulkan_program.h"
 
@@ -163,6 +164,8 @@ Result<std::unique_ptr<Device>> make_vulkan_device(std::shared_ptr<const Artifac
   Result<std::unique_ptr<gpu::Backend>> backend = open_vulkan(options.index);
   if (!backend)
     return backend.status();
+  if (Status status = options.self_test ? gpu::self_test(*artifact, *table, **backend) : ok_status(); !status.ok())
+    return status;
   return gpu::make_device(std::move(artifact), *std::move(table), *std::move(backend));
 }
 

@@ -11,10 +11,12 @@
 namespace llmrt {
 
 struct VulkanDeviceOptions {
-  int index = -1; // of vulkan_devices(); -1: the most able one
+  int index = -1;        // of vulkan_devices(); -1: the most able one
+  bool self_test = true; // try the kernels on the artifact's golden vectors
 };
 
 // kUnsupported: the artifact has no code for Vulkan, or this machine no such device; the message lists what there is.
+// kInternal: a kernel failed the self-test.
 // Opens the device; prepare() takes the memory and uploads the weights.
 Result<std::unique_ptr<Device>> make_vulkan_device(std::shared_ptr<const Artifact> artifact,
                                                    const VulkanDeviceOptions &options);
