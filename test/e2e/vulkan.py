@@ -164,6 +164,48 @@ class Suite:
         self.tally.check(quiet, f"validation layers: {said[:2000]}")
         print("validation layers: run", flush=True)
 
+    def check_pipeline_cache(self, artifact):
+        """A file a device, written once, kept as it is, made again where it is damaged or another driver's; and runs
+        without a folder for it."""
+        home = self.work / "cache"
+
+        def run(what, **environment):
+            known = {key: value for key, value in os.environ.items() if key not in ("XDG_CACHE_HOME", "HOME")}
+            done = subprocess.run([self.options.llmrt, "run", str(artifact), "--device", "vulkan", "--ids", "1,5,9",
+                                   "--max-tokens", "2", "--temperature", "0", "--ignore-eos", "--print-ids", "-q"],
+                                  capture_output=True, text=True, env={**known, **environment})
+            self.tally.check(done.returncode == 0 and not done.stderr, f"{what}: {done.returncode}: {done.stderr}")
+            return done.stdout
+
+        def files():
+            return [(p.name, p.read_bytes(), p.stat().st_ino) for p in sorted((home / "llmrt").iterdir())]
+
+        ids = run("a first run", XDG_CACHE_HOME=str(home))
+        written = files()
+        self.tally.check(len(written) == 1 and written[0][0].startswith("vulkan-") and written[0][0].endswith(".bin") and
+                         written[0][1][:8] == b"LLMRTVK1" and len(written[0][1]) > 72, f"the cache: {written}")
+        name, good, _ = written[0]
+        self.tally.check(run("a second run", XDG_CACHE_HOME=str(home)) == ids and files() == written,
+                         "the cache is not kept as it is")
+        path = home / "llmrt" / name
+        damages = {"a flipped bit": good[:80] + bytes([good[80] ^ 1]) + good[81:], "a cut file": good[:50],
+                   "a file without data": good[:72], "another driver's": good[:16] + b"\xff\xff\xff\xff" + good[20:],
+                   "another device's": good[:24] + bytes(16) + good[40:], "no cache at all": b"x" * 5000}
+        for what, bad in damages.items():
+            path.write_bytes(bad)
+            self.tally.check(run(what, XDG_CACHE_HOME=str(home)) == ids, f"{what}: other ids")
+            self.tally.check([one[:2] for one in files()] == [(name, good)], f"{what} is not made again")
+        path.unlink()
+        (home / "llmrt").rmdir()
+        (home / "llmrt").write_text("a file where the folder would be")
+        self.tally.check(run("no room for a folder", XDG_CACHE_HOME=str(home)) == ids, "no folder: other ids")
+        self.tally.check(run("no cache folder") == ids, "no home: other ids")
+        run("a home", HOME=str(self.work / "home")) # the folder for it does not exist, nor does .cache
+        (self.work / "home").mkdir()
+        run("a home", HOME=str(self.work / "home"))
+        made = self.work / "home" / ".cache" / "llmrt" / name
+        self.tally.check(made.is_file() and made.read_bytes() == good, "HOME: no cache")
+
     def check_absent(self):
         both = self.compile(MODELS / "stories260k")
         ids = ["--ids", "1,2,3", "--max-tokens", 2, "--temperature", 0, "--print-ids", "-q"]
@@ -206,7 +248,9 @@ def main():
     hidden = [embeddings.GOLDEN / name for name in ("llama-base", "llama-head-dim", "gpt2-base")]
     embeddings.check_reference(options, work, tally, hidden, "--device", "vulkan",
                                compile_flags=("--target", "vulkan"))
-    suite.check_layers(suite.check_modules())
+    artifact = suite.check_modules()
+    suite.check_layers(artifact)
+    suite.check_pipeline_cache(artifact)
     suite.check_absent()
     tally.finish()
 

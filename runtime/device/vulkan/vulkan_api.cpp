@@ -68,11 +68,12 @@ Status Api::load_instance(Dispatchable instance) {
       {"vkGetPhysicalDeviceMemoryProperties", &GetPhysicalDeviceMemoryProperties},
       {"vkCreateDevice", &CreateDevice},
       {"vkGetDeviceProcAddr", &GetDeviceProcAddr},
+      {"vkEnumerateDeviceExtensionProperties", &EnumerateDeviceExtensionProperties},
   };
   return load_all(wanted, [&](const char *name) { return GetInstanceProcAddr(instance, name); });
 }
 
-Status Api::load_device(Dispatchable device) {
+Status Api::load_device(Dispatchable device, bool timeline_semaphores) {
   const Wanted wanted[] = {
       {"vkDestroyDevice", &DestroyDevice},
       {"vkGetDeviceQueue", &GetDeviceQueue},
@@ -103,6 +104,9 @@ Status Api::load_device(Dispatchable device) {
       {"vkDestroyFence", &DestroyFence},
       {"vkResetFences", &ResetFences},
       {"vkWaitForFences", &WaitForFences},
+      {"vkCreatePipelineCache", &CreatePipelineCache},
+      {"vkDestroyPipelineCache", &DestroyPipelineCache},
+      {"vkGetPipelineCacheData", &GetPipelineCacheData},
       {"vkQueueSubmit", &QueueSubmit},
       {"vkBeginCommandBuffer", &BeginCommandBuffer},
       {"vkEndCommandBuffer", &EndCommandBuffer},
@@ -113,7 +117,15 @@ Status Api::load_device(Dispatchable device) {
       {"vkCmdCopyBuffer", &CmdCopyBuffer},
       {"vkCmdFillBuffer", &CmdFillBuffer},
   };
-  return load_all(wanted, [&](const char *name) { return GetDeviceProcAddr(device, name); });
+  auto lookup = [&](const char *name) { return GetDeviceProcAddr(device, name); };
+  if (Status status = load_all(wanted, lookup); !status.ok() || !timeline_semaphores)
+    return status;
+  const Wanted timeline[] = {
+      {"vkCreateSemaphore", &CreateSemaphore},
+      {"vkDestroySemaphore", &DestroySemaphore},
+      {"vkWaitSemaphoresKHR", &WaitSemaphores},
+  };
+  return load_all(timeline, lookup);
 }
 
 } // namespace llmrt::vk

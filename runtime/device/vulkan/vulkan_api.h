@@ -22,11 +22,13 @@ std::string result_text(Result result); // "VK_ERROR_DEVICE_LOST"
 
 enum StructureType : int32_t {
   kApplicationInfo = 0, kInstanceCreateInfo = 1, kDeviceQueueCreateInfo = 2, kDeviceCreateInfo = 3, kSubmitInfo = 4,
-  kMemoryAllocateInfo = 5, kFenceCreateInfo = 8, kBufferCreateInfo = 12, kShaderModuleCreateInfo = 16,
+  kMemoryAllocateInfo = 5, kFenceCreateInfo = 8, kSemaphoreCreateInfo = 9, kBufferCreateInfo = 12,
+  kShaderModuleCreateInfo = 16, kPipelineCacheCreateInfo = 17,
   kPipelineShaderStageCreateInfo = 18, kComputePipelineCreateInfo = 29, kPipelineLayoutCreateInfo = 30,
   kDescriptorSetLayoutCreateInfo = 32, kDescriptorPoolCreateInfo = 33, kDescriptorSetAllocateInfo = 34,
   kWriteDescriptorSet = 35, kCommandPoolCreateInfo = 39, kCommandBufferAllocateInfo = 40, kCommandBufferBeginInfo = 42,
-  kMemoryBarrier = 46,
+  kMemoryBarrier = 46, kTimelineSemaphoreFeatures = 1000207000, kSemaphoreTypeCreateInfo = 1000207002,
+  kTimelineSemaphoreSubmitInfo = 1000207003, kSemaphoreWaitInfo = 1000207004,
 };
 
 inline constexpr uint32_t kApiVersion11 = (1u << 22) | (1u << 12);
@@ -267,6 +269,49 @@ struct FenceCreateInfo {
   const void *next = nullptr;
   uint32_t flags = 0;
 };
+struct ExtensionProperties {
+  char name[256];
+  uint32_t version;
+};
+// VK_KHR_timeline_semaphore
+struct TimelineSemaphoreFeatures {
+  StructureType type = kTimelineSemaphoreFeatures;
+  const void *next = nullptr;
+  uint32_t timeline_semaphore = 1;
+};
+struct SemaphoreTypeCreateInfo {
+  StructureType type = kSemaphoreTypeCreateInfo;
+  const void *next = nullptr;
+  int32_t semaphore_type = 1; // a timeline
+  uint64_t value = 0;
+};
+struct SemaphoreCreateInfo {
+  StructureType type = kSemaphoreCreateInfo;
+  const void *next = nullptr;
+  uint32_t flags = 0;
+};
+struct TimelineSemaphoreSubmitInfo {
+  StructureType type = kTimelineSemaphoreSubmitInfo;
+  const void *next = nullptr;
+  uint32_t wait_count = 0;
+  const uint64_t *wait_values = nullptr;
+  uint32_t signal_count = 1;
+  const uint64_t *signal_values = nullptr;
+};
+struct SemaphoreWaitInfo {
+  StructureType type = kSemaphoreWaitInfo;
+  const void *next = nullptr;
+  uint32_t flags = 0, count = 1;
+  const Handle *semaphores = nullptr;
+  const uint64_t *values = nullptr;
+};
+struct PipelineCacheCreateInfo {
+  StructureType type = kPipelineCacheCreateInfo;
+  const void *next = nullptr;
+  uint32_t flags = 0;
+  size_t bytes = 0;
+  const void *data = nullptr;
+};
 struct DispatchIndirectCommand {
   uint32_t x, y, z;
 };
@@ -283,6 +328,8 @@ struct Api {
   void (*GetPhysicalDeviceMemoryProperties)(Dispatchable, PhysicalDeviceMemoryProperties *) = nullptr;
   Result (*CreateDevice)(Dispatchable, const DeviceCreateInfo *, const void *, Dispatchable *) = nullptr;
   Void (*GetDeviceProcAddr)(Dispatchable, const char *) = nullptr;
+  Result (*EnumerateDeviceExtensionProperties)(Dispatchable, const char *layer, uint32_t *,
+                                               ExtensionProperties *) = nullptr;
 
   void (*DestroyDevice)(Dispatchable, const void *) = nullptr;
   void (*GetDeviceQueue)(Dispatchable, uint32_t family, uint32_t index, Dispatchable *) = nullptr;
@@ -316,6 +363,13 @@ struct Api {
   void (*DestroyFence)(Dispatchable, Handle, const void *) = nullptr;
   Result (*ResetFences)(Dispatchable, uint32_t count, const Handle *) = nullptr;
   Result (*WaitForFences)(Dispatchable, uint32_t count, const Handle *, uint32_t all, uint64_t nanoseconds) = nullptr;
+  // Null where the device has no timeline semaphores.
+  Result (*CreateSemaphore)(Dispatchable, const SemaphoreCreateInfo *, const void *, Handle *) = nullptr;
+  void (*DestroySemaphore)(Dispatchable, Handle, const void *) = nullptr;
+  Result (*WaitSemaphores)(Dispatchable, const SemaphoreWaitInfo *, uint64_t nanoseconds) = nullptr;
+  Result (*CreatePipelineCache)(Dispatchable, const PipelineCacheCreateInfo *, const void *, Handle *) = nullptr;
+  void (*DestroyPipelineCache)(Dispatchable, Handle, const void *) = nullptr;
+  Result (*GetPipelineCacheData)(Dispatchable, Handle, size_t *bytes, void *) = nullptr;
   Result (*QueueSubmit)(Dispatchable, uint32_t count, const SubmitInfo *, Handle fence) = nullptr;
   Result (*BeginCommandBuffer)(Dispatchable, const CommandBufferBeginInfo *) = nullptr;
   Result (*EndCommandBuffer)(Dispatchable) = nullptr;
@@ -331,7 +385,7 @@ struct Api {
   // Opens libvulkan. kUnsupported where there is none, or what it has is not Vulkan.
   static llmrt::Result<Api> open();
   Status load_instance(Dispatchable instance);
-  Status load_device(Dispatchable device);
+  Status load_device(Dispatchable device, bool timeline_semaphores);
 
 private:
   os::SharedLibrary loader_;

@@ -1,6 +1,7 @@
 #include "runtime/device/vulkan/vulkan_context.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace llmrt::vk {
 
@@ -64,18 +65,54 @@ llmrt::Result<std::vector<Context::Candidate>> Context::candidates() const {
   return found;
 }
 
-Status Context::open_device(Dispatchable physical) {
-  api_.GetPhysicalDeviceProperties(physical, &properties_);
-  api_.GetPhysicalDeviceMemoryProperties(physical, &memory_);
+bool Context::has_extension(Dispatchable physical, const char *name) const {
+  uint32_t count = 0;
+  if (api_.EnumerateDeviceExtensionProperties(physical, nullptr, &count, nullptr) != kSuccess)
+    return false;
+  std::vector<ExtensionProperties> all(count);
+  Result result = api_.EnumerateDeviceExtensionProperties(physical, nullptr, &count, all.data());
+  all.resize(std::min<size_t>(count, all.size()));
+  return (result == kSuccess || result == kIncomplete) &&
+         std::any_of(all.begin(), all.end(), [&](const auto &one) { return std::strcmp(one.name, name) == 0; });
+}
+
+// With timeline semaphores where there are some: who has the extension has the feature too.
+Status Context::open_logical(Dispatchable physical) {
+  static constexpr const char *kTimeline = "VK_KHR_timeline_semaphore";
   float priority = 1;
   DeviceQueueCreateInfo queue;
   queue.family = family_;
   queue.priorities = &priority;
   DeviceCreateInfo info;
   info.queues = &queue;
+  TimelineSemaphoreFeatures features;
+  bool timeline = has_extension(physical, kTimeline);
+  if (timeline) {
+    info.next = &features;
+    info.extension_count = 1;
+    info.extensions = &kTimeline;
+  }
   if (Status status = check(api_.CreateDevice(physical, &info, nullptr, &device_), "opening the device"); !status.ok())
     return status;
-  if (Status status = api_.load_device(device_); !status.ok())
+  return api_.load_device(device_, timeline);
+}
+
+// What says that a submission is done.
+Status Context::make_signal() {
+  if (!api_.WaitSemaphores) {
+    FenceCreateInfo fence;
+    return check(api_.CreateFence(device_, &fence, nullptr, &fence_), "making a fence");
+  }
+  SemaphoreTypeCreateInfo timeline;
+  SemaphoreCreateInfo semaphore;
+  semaphore.next = &timeline;
+  return check(api_.CreateSemaphore(device_, &semaphore, nullptr, &timeline_), "making a semaphore");
+}
+
+Status Context::open_device(Dispatchable physical) {
+  api_.GetPhysicalDeviceProperties(physical, &properties_);
+  api_.GetPhysicalDeviceMemoryProperties(physical, &memory_);
+  if (Status status = open_logical(physical); !status.ok())
     return status;
   api_.GetDeviceQueue(device_, family_, 0, &queue_);
   CommandPoolCreateInfo pool;
@@ -83,8 +120,7 @@ Status Context::open_device(Dispatchable physical) {
   if (Status status = check(api_.CreateCommandPool(device_, &pool, nullptr, &command_pool_), "making a command pool");
       !status.ok())
     return status;
-  FenceCreateInfo fence;
-  if (Status status = check(api_.CreateFence(device_, &fence, nullptr, &fence_), "making a fence"); !status.ok())
+  if (Status status = make_signal(); !status.ok())
     return status;
   llmrt::Result<Dispatchable> once = new_commands();
   if (!once)
@@ -135,6 +171,8 @@ Context::~Context() {
     api_.DeviceWaitIdle(device_);
     if (fence_)
       api_.DestroyFence(device_, fence_, nullptr);
+    if (timeline_)
+      api_.DestroySemaphore(device_, timeline_, nullptr);
     if (command_pool_)
       api_.DestroyCommandPool(device_, command_pool_, nullptr);
     api_.DestroyDevice(device_, nullptr);
@@ -175,12 +213,30 @@ Status Context::begin(Dispatchable commands) {
 
 Status Context::end(Dispatchable commands) { return check(api_.EndCommandBuffer(commands), "recording"); }
 
-Status Context::run(const Dispatchable *commands, uint32_t count) {
-  if (Status status = check(api_.ResetFences(device_, 1, &fence_), "resetting a fence"); !status.ok())
+Status Context::run_on_timeline(SubmitInfo &info) {
+  uint64_t done = submitted_ + 1;
+  TimelineSemaphoreSubmitInfo values;
+  values.signal_values = &done;
+  info.next = &values;
+  info.signal_count = 1;
+  info.signals = &timeline_;
+  if (Status status = check(api_.QueueSubmit(queue_, 1, &info, 0), "submitting a step"); !status.ok())
     return status;
+  submitted_ = done;
+  SemaphoreWaitInfo wait;
+  wait.semaphores = &timeline_;
+  wait.values = &done;
+  return check(api_.WaitSemaphores(device_, &wait, UINT64_MAX), "waiting for a step");
+}
+
+Status Context::run(const Dispatchable *commands, uint32_t count) {
   SubmitInfo info;
   info.buffer_count = count;
   info.buffers = commands;
+  if (timeline_)
+    return run_on_timeline(info);
+  if (Status status = check(api_.ResetFences(device_, 1, &fence_), "resetting a fence"); !status.ok())
+    return status;
   if (Status status = check(api_.QueueSubmit(queue_, 1, &info, fence_), "submitting a step"); !status.ok())
     return status;
   return check(api_.WaitForFences(device_, 1, &fence_, 1, UINT64_MAX), "waiting for a step");

@@ -52,6 +52,10 @@ private:
   Context() = default;
   Status open_instance();
   Status open_device(Dispatchable physical);
+  Status open_logical(Dispatchable physical);
+  Status make_signal();
+  Status run_on_timeline(SubmitInfo &info);
+  bool has_extension(Dispatchable physical, const char *name) const;
   struct Candidate {
     Dispatchable physical;
     DeviceInfo info;
@@ -62,7 +66,9 @@ private:
   Api api_;
   Dispatchable instance_ = nullptr, device_ = nullptr, queue_ = nullptr, once_ = nullptr;
   uint32_t family_ = 0;
-  Handle command_pool_ = 0, fence_ = 0;
+  Handle command_pool_ = 0;
+  Handle fence_ = 0, timeline_ = 0; // one of them: a timeline where the device has it
+  uint64_t submitted_ = 0;          // what the timeline is at when everything submitted is done
   PhysicalDeviceProperties properties_{};
   PhysicalDeviceMemoryProperties memory_{};
 };

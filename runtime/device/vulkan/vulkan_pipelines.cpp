@@ -59,7 +59,7 @@ llmrt::Result<Handle> Pipelines::make(const CodeTable &code, const llmrt_kernel_
     return status;
   info.layout = layout;
   Handle pipeline = 0;
-  Status status = context_.check(api.CreateComputePipelines(context_.device(), 0, 1, &info, nullptr, &pipeline),
+  Status status = context_.check(api.CreateComputePipelines(context_.device(), cache_.handle(), 1, &info, nullptr, &pipeline),
                                  "compiling a kernel");
   api.DestroyShaderModule(context_.device(), info.stage.module, nullptr);
   if (!status.ok())

@@ -1,7 +1,8 @@
-// Kernels as Vulkan runs them: a pipeline a variant, made when it is first asked for.
+// Kernels as Vulkan runs them: a pipeline a variant, made when it is first asked for, out of what is on disk where it is.
 #pragma once
 
 #include "runtime/artifact/code_table.h"
+#include "runtime/device/vulkan/pipeline_cache.h"
 #include "runtime/device/vulkan/vulkan_context.h"
 
 #include <map>
@@ -14,12 +15,14 @@ struct Pipeline {
 
 class Pipelines {
 public:
-  explicit Pipelines(Context &context) : context_(context) {}
+  explicit Pipelines(Context &context) : context_(context), cache_(context) {}
   ~Pipelines();
   Pipelines(const Pipelines &) = delete;
 
   // `entry` is one of `code`, which must outlive this. kUnsupported where the device is less able than the kernel needs.
   llmrt::Result<Pipeline> of(const CodeTable &code, const llmrt_kernel_entry &entry);
+  // Writes to disk what has been made since it was read.
+  void store() { cache_.store(); }
 
 private:
   struct Layout {
@@ -29,6 +32,7 @@ private:
   llmrt::Result<Handle> make(const CodeTable &code, const llmrt_kernel_entry &entry, Handle layout);
 
   Context &context_;
+  PipelineCache cache_;
   std::map<uint32_t, Layout> layouts_; // by number of operands
   std::map<const llmrt_kernel_entry *, Pipeline> pipelines_;
 };

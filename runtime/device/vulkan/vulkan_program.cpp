@@ -26,6 +26,7 @@ Status Program::build(Pipelines &pipelines) {
       return table_.blame(launch, pipeline.status());
     bound_.push_back({*pipeline, 0});
   }
+  pipelines.store();
   if (Status status = make_sets(); !status.ok())
     return status;
   for (size_t i = 0; i < bound_.size(); ++i)
