@@ -1,6 +1,6 @@
 #include "codegen/golden/Operands.h"
 
-#include "codegen/schemes/Half.h"
+#include "runtime/packing/half.h"
 
 #include <cmath>
 
@@ -27,21 +27,22 @@ reference::Element elementOf(llvm::StringRef name) {
 }
 
 Bytes packMatrix(const Scheme *scheme, llvm::StringRef element, const Floats &matrix, int64_t rows, int64_t columns) {
-  int64_t block = scheme ? scheme->chunks(columns) * scheme->chunkBytes() : 16 * columns * (element == "f32" ? 4 : 2);
+  int64_t block = scheme ? scheme->chunks(columns) * scheme->chunk_bytes() : 16 * columns * (element == "f32" ? 4 : 2);
   Bytes bytes(ceilDiv(rows, 16) * block);
   for (int64_t at = 0; at * 16 < rows; ++at) {
     Floats tile(16 * columns);
     int64_t first = at * 16 * columns, count = std::min(rows * columns - first, 16 * columns);
     std::copy_n(matrix.begin() + first, count, tile.begin());
     llvm::MutableArrayRef<char> out(bytes.data() + at * block, block);
-    PackStatus status = scheme ? packBlock(*scheme, tile, columns, out) : packBlockPlain(element, tile, columns, out);
-    if (status != PackStatus::Ok) llvm::report_fatal_error("numbers of a golden vector cannot be packed");
+    PackStatus status = scheme ? packing::pack_block(*scheme, tile, columns, out)
+                               : packing::pack_block_plain(element, tile, columns, out);
+    if (status != PackStatus::kOk) llvm::report_fatal_error("numbers of a golden vector cannot be packed");
   }
   return bytes;
 }
 
 Int8Operands packInt8Rows(const Scheme &scheme, const reference::Int8Rows &x, int64_t rows, int64_t columns) {
-  int64_t padded = scheme.chunks(columns) * scheme.columnsPerChunk(), groups = padded / scheme.group;
+  int64_t padded = scheme.chunks(columns) * scheme.columns_per_chunk(), groups = padded / scheme.group;
   int64_t runs = ceilDiv(padded, 128), own = ceilDiv(columns, 128);
   std::vector<int8_t> q(rows * padded);
   std::vector<int32_t> corr(rows * groups);
@@ -103,7 +104,7 @@ struct PageArray {
     if (element == "int8") {
       *to = char(int8_t(value));
     } else if (element == "f16") {
-      uint16_t half = f32ToF16(value);
+      uint16_t half = packing::f32_to_f16(value);
       std::memcpy(to, &half, 2);
     } else { // the upper half of an f32 is the bf16
       int64_t bytes = valueBytes(element);

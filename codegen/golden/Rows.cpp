@@ -123,7 +123,7 @@ Draft makeNorm(exec::KernelOp kernel, int64_t n, const CpuTier &tier) {
   constexpr int64_t K = NormCase::K;
   llvm::StringRef out = cpu::configString(kernel, "out");
   const Scheme *scheme = out == "int8" ? schemeOf(kernel) : nullptr;
-  int64_t padded = out == "f32" ? K : scheme ? scheme->chunks(K) * scheme->columnsPerChunk() : ceilDiv(K, 32) * 32;
+  int64_t padded = out == "f32" ? K : scheme ? scheme->chunks(K) * scheme->columns_per_chunk() : ceilDiv(K, 32) * 32;
   std::vector<int64_t> scalars{n, K, ceilDiv(K, 16), NormCase::ld, out == "f32" ? K : scheme ? scheme->chunks(K) : padded / 32,
                                c.taken};
   if (out != "f32") scalars.push_back(ceilDiv(padded, 128));
@@ -165,7 +165,7 @@ std::vector<double> addInput(Draft &draft, const Scheme *scheme, int64_t K, cons
   }
   if (activations == "bf16") {
     std::vector<double> values = roundToBf16(toDouble(x));
-    int64_t unit = scheme ? scheme->columnsPerChunk() : 32;
+    int64_t unit = scheme ? scheme->columns_per_chunk() : 32;
     draft.add(packBf16Rows(values, n, K, ceilDiv(K, unit) * unit, cpu::PairDot::inputBytes(tier)));
     return values;
   }
@@ -184,11 +184,11 @@ Draft makeLinear(exec::KernelOp kernel, int64_t n, const CpuTier &tier) {
   llvm::StringRef activations = cpu::configString(kernel, "activations");
   int64_t parts = cpu::configBool(kernel, "gated") ? 2 : 1, rows = cpu::configInt(kernel, "rows");
   int64_t vectors = cpu::configInt(kernel, "vectors"), outputs = parts * Nb * 16;
-  int64_t chunks = activations == "bf16" ? ceilDiv(K, scheme ? scheme->columnsPerChunk() : 32)
+  int64_t chunks = activations == "bf16" ? ceilDiv(K, scheme ? scheme->columns_per_chunk() : 32)
                                          : scheme ? scheme->chunks(K) : K;
   std::vector<int64_t> scalars{n, K, N, Nb, chunks, activations == "float" ? K : 0, N};
   scalars.insert(scalars.end(), rows, ld);
-  if (activations == "int8") scalars.push_back(ceilDiv(chunks * scheme->columnsPerChunk(), 128));
+  if (activations == "int8") scalars.push_back(ceilDiv(chunks * scheme->columns_per_chunk(), 128));
   Draft draft(kernel, tier, scalars);
   std::vector<double> input = addInput(draft, scheme, K, tier);
   Floats weight = numbers(outputs * K, 4);

@@ -147,9 +147,8 @@ llvm::FailureOr<View> StepLowering::rowsOf(mlir::Value value, mlir::Operation *u
 }
 
 int64_t blockBytes(llm::WeightOp weight) {
-  int64_t columns = weight.getColumns();
-  if (const Scheme *scheme = findScheme(weight.getScheme())) return scheme->chunks(columns) * scheme->chunkBytes();
-  return 16 * columns * (weight.getElement().isF32() ? 4 : 2);
+  llvm::StringRef element = elementName(weight.getElement());
+  return packing::block_bytes(findScheme(weight.getScheme()), element, weight.getColumns());
 }
 
 int64_t StepLowering::unitsTogether(llm::WeightOp weight, int64_t blocks) {

@@ -1,5 +1,5 @@
 #include "codegen/reference/Oracle.h"
-#include "codegen/schemes/Half.h"
+#include "runtime/packing/half.h"
 #include "codegen/schemes/Scheme.h"
 
 #include <algorithm>
@@ -14,9 +14,9 @@ double roundTo(Element element, double value) {
   case Element::F32:
     return single;
   case Element::F16:
-    return f16ToF32(f32ToF16(single));
+    return packing::f16_to_f32(packing::f32_to_f16(single));
   case Element::BF16:
-    return bf16ToF32(f32ToBf16(single));
+    return packing::bf16_to_f32(packing::f32_to_bf16(single));
   }
   return single;
 }
@@ -82,14 +82,14 @@ Values roundWeight(llvm::StringRef name, Element element, llvm::ArrayRef<float> 
   }
   const Scheme *scheme = findScheme(name);
   assert(scheme && "the verifier knows all schemes");
-  std::vector<char> packed(scheme->chunks(columns) * scheme->chunkBytes());
+  std::vector<char> packed(scheme->chunks(columns) * scheme->chunk_bytes());
   std::vector<float> block(16 * columns);
   for (int64_t first = 0; first < rows; first += 16) {
     int64_t count = std::min<int64_t>(16, rows - first);
     std::fill(block.begin(), block.end(), 0.0f);
     std::copy_n(weight.begin() + first * columns, count * columns, block.begin());
-    packBlock(*scheme, block, columns, packed);
-    unpackBlock(*scheme, packed, columns, block);
+    packing::pack_block(*scheme, block, columns, packed);
+    packing::unpack_block(*scheme, packed, columns, block);
     std::copy_n(block.begin(), count * columns, result.begin() + first * columns);
   }
   return result;

@@ -1,5 +1,5 @@
-#include "codegen/schemes/GroupSearch.h"
-#include "codegen/schemes/Half.h"
+#include "runtime/packing/group_search.h"
+#include "runtime/packing/half.h"
 #include "codegen/schemes/Scheme.h"
 
 #include "llvm/Support/Endian.h"
@@ -15,7 +15,7 @@
 
 using namespace llmc;
 using packing::kRows;
-using packing::searchVariants;
+using packing::search_variants;
 using packing::SearchPlan;
 
 namespace {
@@ -41,14 +41,14 @@ std::vector<float> makeRows(Kind kind, int64_t count, unsigned seed) {
 }
 
 std::vector<char> pack(const Scheme &scheme, llvm::ArrayRef<float> rows, int64_t columns) {
-  std::vector<char> block(scheme.chunks(columns) * scheme.chunkBytes());
-  EXPECT_EQ(packBlock(scheme, rows, columns, block), PackStatus::Ok) << scheme.name;
+  std::vector<char> block(scheme.chunks(columns) * scheme.chunk_bytes());
+  EXPECT_EQ(packing::pack_block(scheme, rows, columns, block), PackStatus::kOk) << scheme.name;
   return block;
 }
 
 std::vector<float> unpack(const Scheme &scheme, llvm::ArrayRef<char> block, int64_t columns) {
   std::vector<float> rows(kRows * columns);
-  unpackBlock(scheme, block, columns, rows);
+  packing::unpack_block(scheme, block, columns, rows);
   return rows;
 }
 
@@ -62,7 +62,7 @@ double squaredError(llvm::ArrayRef<float> x, llvm::ArrayRef<float> y) {
 double plainError(const Scheme &scheme, llvm::ArrayRef<float> x) {
   float largest = 0, highest = scheme.bits == 4 ? 7 : 127, lowest = scheme.bits == 4 ? -8 : -127;
   for (float value : x) largest = std::max(largest, std::fabs(value));
-  float scale = f16ToF32(f32ToF16(largest / highest));
+  float scale = packing::f16_to_f32(packing::f32_to_f16(largest / highest));
   double sum = 0;
   for (float value : x) {
     float w = scale == 0 ? 0 : std::nearbyint(std::clamp(value / scale, lowest, highest));
@@ -77,7 +77,7 @@ TEST(Schemes, RegistryKnowsItsRows) {
     const Scheme *scheme = findScheme(name);
     ASSERT_NE(scheme, nullptr) << name;
     EXPECT_STREQ(scheme->name, name);
-    EXPECT_EQ(scheme->chunkBytes(), 64 + 2 * scheme->group * scheme->bits * 2);
+    EXPECT_EQ(scheme->chunk_bytes(), 64 + 2 * scheme->group * scheme->bits * 2);
     EXPECT_LE(scheme->group, packing::kMaxGroup);
   }
   EXPECT_EQ(findScheme("none"), nullptr);
@@ -92,12 +92,12 @@ TEST(Schemes, BytesLieAsDocumented) {
     std::vector<float> rows = makeRows(Kind::Normal, kRows * columns, 3);
     std::vector<char> block = pack(scheme, rows, columns);
     std::vector<float> values = unpack(scheme, block, columns);
-    for (int64_t k = 0; k < scheme.chunks(columns) * scheme.columnsPerChunk(); ++k)
+    for (int64_t k = 0; k < scheme.chunks(columns) * scheme.columns_per_chunk(); ++k)
       for (int r = 0; r < kRows; ++r) {
-        const char *chunk = block.data() + k / (2 * scheme.group) * scheme.chunkBytes();
+        const char *chunk = block.data() + k / (2 * scheme.group) * scheme.chunk_bytes();
         int inChunk = int(k % (2 * scheme.group));
         float scale =
-            f16ToF32(llvm::support::endian::read16le(chunk + (inChunk / scheme.group) * 32 + 2 * r));
+            packing::f16_to_f32(llvm::support::endian::read16le(chunk + (inChunk / scheme.group) * 32 + 2 * r));
         int perLine = scheme.bits == 4 ? 8 : 4, line = inChunk / perLine, place = inChunk % perLine;
         uint8_t byte = uint8_t(chunk[64 + 64 * line + 4 * r + place % 4]);
         int u = scheme.bits == 8 ? byte : place < 4 ? byte & 15 : byte >> 4;
@@ -135,8 +135,8 @@ TEST(Schemes, NearTheBestScale) {
     llvm::ArrayRef<float> x = llvm::ArrayRef(rows).slice(first, scheme.group);
     ours += squaredError(x, llvm::ArrayRef(values).slice(first, scheme.group));
     double least = HUGE_VAL;
-    for (uint16_t half = f32ToF16(0.0005f); half < f32ToF16(0.02f); ++half)
-      for (float scale : {f16ToF32(half), -f16ToF32(half)}) {
+    for (uint16_t half = packing::f32_to_f16(0.0005f); half < packing::f32_to_f16(0.02f); ++half)
+      for (float scale : {packing::f16_to_f32(half), -packing::f16_to_f32(half)}) {
         double sum = 0;
         for (float value : x) {
           double difference = double(value) - double(scale) * std::nearbyint(std::clamp(value / scale, -8.0f, 7.0f));
@@ -202,7 +202,7 @@ TEST(Schemes, RaggedColumns) {
       double size = squaredError(rows, std::vector<float>(rows.size()));
       EXPECT_LE(std::sqrt(squaredError(rows, values) / size), scheme.bits == 4 ? 0.11 : 0.008) << columns;
       // A short last group is the same as one filled up with zeros.
-      int64_t padded = scheme.chunks(columns) * scheme.columnsPerChunk();
+      int64_t padded = scheme.chunks(columns) * scheme.columns_per_chunk();
       std::vector<float> wide(kRows * padded);
       for (int r = 0; r < kRows; ++r)
         std::copy_n(rows.begin() + r * columns, columns, wide.begin() + r * padded);
@@ -226,19 +226,19 @@ TEST(Schemes, ZeroAndTinyGroups) {
 TEST(Schemes, BadValuesAreReported) {
   for (const Scheme &scheme : schemes())
     for (int64_t columns : {48, 300}) {
-      std::vector<char> block(scheme.chunks(columns) * scheme.chunkBytes());
+      std::vector<char> block(scheme.chunks(columns) * scheme.chunk_bytes());
       for (float bad : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
         std::vector<float> rows(kRows * columns, 0.5f);
         rows[columns * 9 + columns - 1] = bad;
-        EXPECT_EQ(packBlock(scheme, rows, columns, block), PackStatus::NotFinite);
+        EXPECT_EQ(packing::pack_block(scheme, rows, columns, block), PackStatus::kNotFinite);
       }
       std::vector<float> rows(kRows * columns, 0.5f);
       rows[columns * 15] = -1e7f;
-      EXPECT_EQ(packBlock(scheme, rows, columns, block), PackStatus::TooLarge);
+      EXPECT_EQ(packing::pack_block(scheme, rows, columns, block), PackStatus::kTooLarge);
       rows[columns * 15] = -65504.0f * (scheme.bits == 4 ? 7 : 127);
-      EXPECT_EQ(packBlock(scheme, rows, columns, block), PackStatus::Ok);
+      EXPECT_EQ(packing::pack_block(scheme, rows, columns, block), PackStatus::kOk);
     }
-  EXPECT_NE(std::string(packStatusText(PackStatus::NotFinite)).find("NaN"), std::string::npos);
+  EXPECT_NE(std::string(packing::pack_status_text(PackStatus::kNotFinite)).find("NaN"), std::string::npos);
 }
 
 TEST(Schemes, EveryVectorWidthGivesTheSameBits) {
@@ -289,23 +289,23 @@ TEST(Plain, RoundTripAndLayout) {
   std::vector<float> rows = makeRows(Kind::Normal, kRows * columns, 21);
   for (auto [element, bytes] : {std::pair("f32", 4), std::pair("bf16", 2), std::pair("f16", 2)}) {
     std::vector<char> block(kRows * columns * bytes);
-    ASSERT_EQ(packBlockPlain(element, rows, columns, block), PackStatus::Ok);
+    ASSERT_EQ(packing::pack_block_plain(element, rows, columns, block), PackStatus::kOk);
     std::vector<float> values(rows.size());
-    unpackBlockPlain(element, block, columns, values);
+    packing::unpack_block_plain(element, block, columns, values);
     for (size_t i = 0; i < rows.size(); ++i) {
       float expected = bytes == 4 ? rows[i]
-                       : element[0] == 'b' ? bf16ToF32(f32ToBf16(rows[i])) : f16ToF32(f32ToF16(rows[i]));
+                       : element[0] == 'b' ? packing::bf16_to_f32(packing::f32_to_bf16(rows[i])) : packing::f16_to_f32(packing::f32_to_f16(rows[i]));
       ASSERT_EQ(values[i], expected);
     }
     if (bytes == 2) { // element (row 3, column 2) stands at 2 * 16 + 3
       uint16_t stored = llvm::support::endian::read16le(block.data() + 2 * (2 * 16 + 3));
-      EXPECT_EQ(stored, element[0] == 'b' ? f32ToBf16(rows[3 * columns + 2]) : f32ToF16(rows[3 * columns + 2]));
+      EXPECT_EQ(stored, element[0] == 'b' ? packing::f32_to_bf16(rows[3 * columns + 2]) : packing::f32_to_f16(rows[3 * columns + 2]));
     }
     rows[5] = HUGE_VALF;
-    EXPECT_EQ(packBlockPlain(element, rows, columns, block), PackStatus::NotFinite);
+    EXPECT_EQ(packing::pack_block_plain(element, rows, columns, block), PackStatus::kNotFinite);
     rows[5] = 70000.0f;
-    EXPECT_EQ(packBlockPlain(element, rows, columns, block),
-              llvm::StringRef(element) == "f16" ? PackStatus::TooLarge : PackStatus::Ok);
+    EXPECT_EQ(packing::pack_block_plain(element, rows, columns, block),
+              llvm::StringRef(element) == "f16" ? PackStatus::kTooLarge : PackStatus::kOk);
     rows[5] = 0.0f;
   }
 }

@@ -31,6 +31,8 @@ void addCompileFlags(CLI::App &app, CompileFlags &flags) {
   app.add_option("--max-num-batched-tokens", flags.maxNumBatchedTokens, "default of llmrt; 512");
   app.add_option("--max-num-seqs", flags.maxNumSeqs, "default of llmrt; 64");
   app.add_option("--weights", flags.weights, "random:SEED makes weights up; MODEL may be a config alone");
+  app.add_flag("--weights-at-load", flags.weightsAtLoad, "with random:SEED: weights are not in the file, llmrt makes them "
+                                                         "when it loads it; for benchmarks");
   app.add_option("-o,--output", flags.output, "the artifact; default <name>-<quantization>.fbs");
   app.add_option("--compile-to", flags.compileTo, "print the IR after a phase: import, fused, quantized, paged, exec, "
                                                   "kernels");
@@ -183,9 +185,9 @@ static llvm::Error resolvePhase(const CompileFlags &flags, CompileOptions &optio
   auto phase = parsePhase(flags.compileTo);
   if (!phase)
     return usageError("--compile-to " + flags.compileTo + " is not a phase; there are " + llvm::join(phaseNames(), ", "));
-  if (*phase != Phase::Artifact && (!flags.output.empty() || flags.json || flags.printMemory))
+  if (*phase != Phase::Artifact && (!flags.output.empty() || flags.json || flags.printMemory || flags.weightsAtLoad))
     return usageError("--compile-to " + flags.compileTo + " prints IR to stdout and writes no artifact: it does not go "
-                                                          "with --output, --json or --print-memory");
+                                                          "with --output, --json, --print-memory or --weights-at-load");
   options.stop = *phase;
   return llvm::Error::success();
 }
@@ -250,6 +252,10 @@ llvm::Expected<CompileOptions> resolveFlags(const CompileFlags &flags) {
     if (!seed) return seed.takeError();
     options.randomSeed = *seed;
   }
+  if (flags.weightsAtLoad && !options.randomSeed)
+    return usageError("--weights-at-load goes with --weights random:SEED: the weights of a checkpoint cannot be made when "
+                      "llmrt loads the artifact");
+  options.weightsAtLoad = flags.weightsAtLoad;
   return options;
 }
 

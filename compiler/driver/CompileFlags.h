@@ -16,7 +16,7 @@ struct CompileFlags {
   std::vector<std::string> targets, tiers, gpuArchs;
   uint64_t maxModelLen = 0, maxNumBatchedTokens = 512, maxNumSeqs = 64;
   int threads = 0; // 0: one a usable processor
-  bool json = false, printMemory = false, verbose = false, quiet = false;
+  bool json = false, printMemory = false, weightsAtLoad = false, verbose = false, quiet = false;
 };
 
 void addCompileFlags(CLI::App &app, CompileFlags &flags);

@@ -245,6 +245,11 @@ llvm::Expected<MemoryReport> reportMemory(const llmrt::Artifact &artifact, int64
   sum.symbol("other", 24 << 20);
   addDevice(sum, meta, limits);
   addEngine(sum, limits);
+  int64_t made = 0; // weights that are not in the file
+  for (const schema::Segment *segment : *meta.segments())
+    if (segment->kind() == schema::SegmentKind::RandomWeights) made += int64_t(segment->bytes());
+  if (made) sum.symbol("made_weights", made);
+  if (made) sum.add(1, "made_weights");
   MemoryReport report{sum.text(), sum.symbols, int64_t(artifact.bytes().size()), sum.value(), 0};
   for (const Group &group : limits.groups) report.kvBytesPerPage += group.bytesPerPage;
   return report;

@@ -56,7 +56,8 @@ llvm::Expected<FileLayout> layoutFile(const ArtifactContents &contents) {
       return segment;
     };
     for (const codegen::CodeSegment &code : contents.code) layout.code.push_back(place(code.bytes.size()));
-    layout.weights = place(contents.weights.bytes);
+    layout.weights = contents.random ? SegmentPlace{0, contents.weights.bytes} : place(contents.weights.bytes);
+    layout.end = end;
   };
   placeAll(llmrt::kPrefixBytes);
   auto metadata = buildMetadata(contents, layout);
@@ -71,6 +72,10 @@ llvm::Expected<SegmentHashes> writeSegments(llmrt::os::AtomicFile &file, const A
   for (const auto &[code, place] : llvm::zip_equal(contents.code, layout.code))
     if (llvm::Error error = toError(file.write_at(place.offset, asBytes(code.bytes.data(), code.bytes.size()))))
       return std::move(error);
+  if (contents.random) { // made for their hashes alone
+    SegmentSink nowhere = [](uint64_t, llvm::ArrayRef<char>) { return llvm::Error::success(); };
+    return writeWeights(contents.weights, tensors, nowhere, options);
+  }
   const SegmentPlace &place = layout.weights;
   HugeWrites pieces(
       [&](uint64_t offset, llvm::ArrayRef<char> bytes) {
@@ -112,7 +117,7 @@ llvm::Expected<WrittenArtifact> writeArtifact(const ArtifactContents &contents, 
   auto metadata = buildMetadata(contents, *layout);
   if (!metadata) return metadata.takeError();
   setHashes(*metadata, code, *hashes);
-  uint64_t bytes = layout->weights.offset + layout->weights.bytes;
+  uint64_t bytes = layout->end;
   if (llvm::Error error = writeHead(*file, *metadata, bytes)) return std::move(error);
 
   auto opened = llmrt::Artifact::open(file->temporary_path());

@@ -1,6 +1,7 @@
 #include "compiler/emit/Metadata.h"
 
 #include "codegen/lowering/Lowering.h"
+#include "compiler/emit/WeightPacker.h"
 #include "runtime/artifact/prefix.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -27,6 +28,8 @@ public:
     auto model = buildModel();
     auto segments = buildSegments();
     auto weights = buildWeights();
+    if (!weights) return weights.takeError();
+    auto random = buildRandom();
     auto buffers = buildBuffers();
     auto groups = buildCacheGroups();
     auto kernels = buildKernels();
@@ -42,7 +45,7 @@ public:
     artifact.add_model(model);
     artifact.add_arena(arenaSize);
     artifact.add_segments(segments);
-    artifact.add_weights(weights);
+    artifact.add_weights(*weights);
     artifact.add_buffers(buffers);
     artifact.add_cache_groups(groups);
     artifact.add_kernels(kernels);
@@ -52,6 +55,7 @@ public:
     artifact.add_special_tokens_json(special);
     artifact.add_goldens(goldens);
     artifact.add_golden_bytes(goldenBytes);
+    if (in.random) artifact.add_random(random);
     schema::FinishArtifactBuffer(fbb, artifact.Finish());
     return fbb.Release();
   }
@@ -116,7 +120,7 @@ private:
     segment.add_offset(place.offset);
     segment.add_bytes(place.bytes);
     segment.add_sha256(&zero);
-    if (kind == schema::SegmentKind::Weights) segment.add_chunk_sha256(chunkHashes);
+    if (kind != schema::SegmentKind::Code) segment.add_chunk_sha256(chunkHashes);
     segment.add_layout(layoutOffset);
     segment.add_target(targetOffset);
     return segment.Finish();
@@ -133,25 +137,61 @@ private:
       segments.push_back(
           buildSegment(segmentName(code), schema::SegmentKind::Code, place, code.target, code.tier, 0));
     size_t chunks = (layout.weights.bytes + llmrt::kHashChunk - 1) / llmrt::kHashChunk;
-    segments.push_back(buildSegment("weights", schema::SegmentKind::Weights, layout.weights, "", "packed", chunks));
+    auto kind = in.random ? schema::SegmentKind::RandomWeights : schema::SegmentKind::Weights;
+    segments.push_back(buildSegment("weights", kind, layout.weights, "", "packed", chunks));
     return fbb.CreateVector(segments);
   }
 
-  Offset<schema::Weight> buildWeight(const PlannedWeight &weight) {
+  Offset<schema::SourceRows> buildSource(llm::SourceAttr source) {
+    auto tensor = fbb.CreateString(source.getTensor().str());
+    schema::SourceRowsBuilder rows(fbb);
+    rows.add_tensor(tensor);
+    rows.add_first_row(uint64_t(source.getFirst()));
+    rows.add_row_count(uint64_t(source.getCount()));
+    if (!in.random) return rows.Finish();
+    RandomWeights::Tensor made = in.random->tensors.lookup(source.getTensor());
+    rows.add_tensor_columns(made.columns);
+    rows.add_transpose(source.getTranspose());
+    rows.add_zeros(source.getZeros());
+    rows.add_ones(made.ones);
+    rows.add_scale(double(source.getScale()));
+    rows.add_add(double(source.getAdd()));
+    return rows.Finish();
+  }
+
+  llvm::Expected<Offset<schema::Weight>> buildWeight(const PlannedWeight &weight) {
     std::vector<Offset<schema::SourceRows>> sources;
-    for (auto source : weight.op.getSources().getAsRange<llm::SourceAttr>())
-      sources.push_back(schema::CreateSourceRows(fbb, fbb.CreateString(source.getTensor().str()),
-                                                 uint64_t(source.getFirst()), uint64_t(source.getCount())));
+    for (auto source : weight.op.getSources().getAsRange<llm::SourceAttr>()) sources.push_back(buildSource(source));
     auto sourceVector = fbb.CreateVector(sources);
     auto name = fbb.CreateString(weight.name), scheme = fbb.CreateString(weight.scheme ? weight.scheme->name : "none");
     auto element = fbb.CreateString(weight.scheme ? "" : weight.element), how = fbb.CreateString(weight.layout);
+    Offset<flatbuffers::String> rounded;
+    Offset<flatbuffers::Vector<float>> values;
+    if (in.random && weight.isVector()) rounded = fbb.CreateString(weight.form.element);
+    if (in.random && weight.op.getComputed()) {
+      auto computed = computedValues(weight);
+      if (!computed) return computed.takeError();
+      values = fbb.CreateVector(*computed);
+    }
+    uint32_t interleave = in.random && weight.form.interleaved ? uint32_t(packing::kBlockRows) : 0;
     return schema::CreateWeight(fbb, name, uint32_t(in.code.size()), weight.offset, weight.bytes, uint64_t(weight.rows),
-                                uint64_t(weight.columns), scheme, element, how, sourceVector);
+                                uint64_t(weight.columns), scheme, element, how, sourceVector, interleave, rounded, values);
   }
-  Offset<flatbuffers::Vector<Offset<schema::Weight>>> buildWeights() {
+
+  llvm::Expected<Offset<flatbuffers::Vector<Offset<schema::Weight>>>> buildWeights() {
     std::vector<Offset<schema::Weight>> weights;
-    for (const PlannedWeight &weight : in.weights.weights) weights.push_back(buildWeight(weight));
+    for (const PlannedWeight &weight : in.weights.weights) {
+      auto built = buildWeight(weight);
+      if (!built) return built.takeError();
+      weights.push_back(*built);
+    }
     return fbb.CreateVector(weights);
+  }
+
+  Offset<schema::RandomWeights> buildRandom() {
+    if (!in.random) return {};
+    auto element = fbb.CreateString(in.random->element);
+    return schema::CreateRandomWeights(fbb, in.random->seed, in.random->deviation, element);
   }
 
   Offset<flatbuffers::Vector<Offset<schema::Buffer>>> buildBuffers() {

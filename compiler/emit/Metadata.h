@@ -7,7 +7,10 @@
 #include "compiler/emit/WeightWriter.h"
 #include "runtime/schema/artifact_generated.h"
 
+#include "llvm/ADT/StringMap.h"
+
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,10 +41,23 @@ struct KernelName {
 
 using TokenizerOffset = flatbuffers::Offset<llmrt::schema::Tokenizer>;
 
+// How weights that are not in the file are made when it is loaded.
+struct RandomWeights {
+  uint64_t seed = 0;
+  float deviation = 0;
+  std::string element; // "f32", "bf16", "f16"
+  struct Tensor {
+    uint64_t columns = 1; // of a stored row
+    bool ones = false;
+  };
+  llvm::StringMap<Tensor> tensors; // by their names in a checkpoint
+};
+
 // Everything but the weights' bytes.
 struct ArtifactContents {
   mlir::ModuleOp module; // of the phase exec, memory planned
   WeightPlan weights;
+  std::optional<RandomWeights> random; // set: the weights' bytes are not written
   std::vector<KernelName> kernels; // of the module's exec.kernel ops, in their order
   GoldenTable goldens;             // of the kernels
   std::vector<codegen::CodeSegment> code;
@@ -56,10 +72,11 @@ struct SegmentPlace {
   uint64_t offset = 0, bytes = 0; // in the file
 };
 
-// Code segments, then the weights.
+// Code segments, then the weights, which are at 0 where they are not in the file.
 struct FileLayout {
   std::vector<SegmentPlace> code;
   SegmentPlace weights;
+  uint64_t end = 0; // of the file
 };
 
 // The metadata with every hash zero. Its size does not depend on `layout`'s figures or on hashes.

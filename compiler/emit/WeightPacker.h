@@ -11,4 +11,7 @@ namespace llmc {
 llvm::Error packBlocks(const PlannedWeight &weight, const TensorSource &tensors, int64_t first, int64_t count,
                        std::vector<float> &rows, llvm::MutableArrayRef<char> out);
 
+// The values of a weight that comes from no tensor.
+llvm::Expected<std::vector<float>> computedValues(const PlannedWeight &weight);
+
 } // namespace llmc

@@ -2,46 +2,48 @@
 
 namespace llmc {
 
-static constexpr int64_t kBlockRows = 16;
-// A block is packed in memory, as float32; no model comes near this length.
-static constexpr int64_t kMaxColumns = int64_t(1) << 22;
-
-static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+using packing::kBlockRows;
+using packing::kMaxColumns;
 
 static llvm::Error invalid(llvm::StringRef name, const llvm::Twine &what) {
   return llvm::createStringError("weight " + name + " " + what);
+}
+
+static packing::WeightForm formOf(llm::WeightOp op) {
+  packing::WeightForm form;
+  mlir::Type element = op.getElement();
+  form.is_vector = !op.isMatrix();
+  form.rows = op.getRows();
+  form.columns = form.is_vector ? 1 : op.getColumns();
+  form.interleaved = op.getInterleave() != 0;
+  form.scheme = form.is_vector ? nullptr : findScheme(op.getScheme());
+  form.element = element.isBF16() ? "bf16" : element.isF16() ? "f16" : "f32";
+  if (op.getComputed()) form.sources.push_back({form.rows});
+  for (auto source : op.getSources().getAsRange<llm::SourceAttr>())
+    form.sources.push_back({source.getCount(), float(double(source.getScale())), float(double(source.getAdd())),
+                            source.getZeros()});
+  return form;
 }
 
 static llvm::Expected<PlannedWeight> planWeight(llm::WeightOp op) {
   PlannedWeight weight;
   weight.op = op;
   weight.name = op.getSymName().str();
-  mlir::Type element = op.getElement();
-  weight.element = element.isBF16() ? "bf16" : element.isF16() ? "f16" : "f32";
   if (op.getInterleave() != 0 && op.getInterleave() != kBlockRows)
     return invalid(weight.name, "is interleaved in blocks of " + llvm::Twine(op.getInterleave()) + "; kernels read 16");
-  int64_t rows = op.getRows();
-  weight.blocks = op.getInterleave() ? 2 * ceilDiv(rows / 2, kBlockRows) : ceilDiv(rows, kBlockRows);
-  if (!op.isMatrix()) {
-    weight.layout = "vector";
-    weight.rows = 1;
-    weight.columns = rows;
-    weight.element = "f32"; // rounded to the weight's own type before
-    weight.blockBytes = kBlockRows * 4;
-  } else {
-    weight.layout = "rows16";
-    weight.rows = rows;
-    weight.columns = op.getColumns();
-    if (weight.columns > kMaxColumns)
-      return invalid(weight.name, "has rows of " + llvm::Twine(weight.columns) + " columns; at most " +
-                                      llvm::Twine(kMaxColumns) + " can be packed");
-    weight.scheme = findScheme(op.getScheme());
-    if (!weight.scheme && op.getScheme() != "none")
-      return invalid(weight.name, "has the unknown quantization scheme " + op.getScheme());
-    int64_t elementBytes = weight.element == "f32" ? 4 : 2;
-    weight.blockBytes = weight.scheme ? weight.scheme->chunks(weight.columns) * weight.scheme->chunkBytes()
-                                      : kBlockRows * weight.columns * elementBytes;
-  }
+  weight.form = formOf(op);
+  weight.element = weight.form.is_vector ? "f32" : std::string(weight.form.element);
+  weight.scheme = weight.form.scheme;
+  weight.layout = weight.form.is_vector ? "vector" : "rows16";
+  weight.rows = weight.form.is_vector ? 1 : weight.form.rows;
+  weight.columns = weight.form.is_vector ? weight.form.rows : weight.form.columns;
+  if (!weight.isVector() && weight.columns > kMaxColumns)
+    return invalid(weight.name, "has rows of " + llvm::Twine(weight.columns) + " columns; at most " +
+                                    llvm::Twine(kMaxColumns) + " can be packed");
+  if (!weight.isVector() && !weight.scheme && op.getScheme() != "none")
+    return invalid(weight.name, "has the unknown quantization scheme " + op.getScheme());
+  weight.blocks = weight.form.blocks();
+  weight.blockBytes = weight.form.block_bytes();
   weight.bytes = uint64_t(weight.blocks) * uint64_t(weight.blockBytes);
   return weight;
 }

@@ -3,6 +3,7 @@
 
 #include "codegen/schemes/Scheme.h"
 #include "dialects/llm/Llm.h"
+#include "runtime/packing/pack_weight.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/Error.h"
 
@@ -17,6 +18,7 @@ struct PlannedWeight {
   std::string name, element, layout;
   const Scheme *scheme = nullptr; // null: none
   int64_t rows = 0, columns = 0;  // logical; a vector has one row
+  packing::WeightForm form;       // how it is packed
   int64_t blocks = 0, blockBytes = 0;
   uint64_t offset = 0, bytes = 0; // in the segment; offsets are multiples of 64
   bool isVector() const { return layout == "vector"; }

@@ -161,10 +161,10 @@ TEST_F(WeightWriter, QuantizedBlocksAreThoseOfTheScheme) {
   ASSERT_TRUE(bool(written));
   const Scheme &scheme = *findScheme("q4_g32");
   std::vector<float> rows(16 * 172);
-  std::vector<char> block(size_t(scheme.chunks(172) * scheme.chunkBytes()));
+  std::vector<char> block(size_t(scheme.chunks(172) * scheme.chunk_bytes()));
   for (int64_t b = 0; b < 3; ++b) {
     for (int64_t i = 0; i < 16 * 172; ++i) rows[size_t(i)] = FakeTensors::value("a", 16 * b + i / 172, i % 172);
-    ASSERT_EQ(packBlock(scheme, rows, 172, block), PackStatus::Ok);
+    ASSERT_EQ(packing::pack_block(scheme, rows, 172, block), PackStatus::kOk);
     EXPECT_EQ(std::memcmp(block.data(), written->bytes.data() + b * int64_t(block.size()), block.size()), 0);
   }
 }

@@ -1,5 +1,5 @@
 #include "compiler/import/Elements.h"
-#include "codegen/schemes/Half.h"
+#include "runtime/packing/half.h"
 
 #include "llvm/ADT/StringSwitch.h"
 
@@ -51,10 +51,10 @@ void decodeElements(ElementType element, const char *from, llvm::MutableArrayRef
     if (count) std::memcpy(to, from, count * sizeof(float));
     return;
   case ElementType::F16:
-    for (size_t i = 0; i < count; ++i) to[i] = f16ToF32(load16(from + 2 * i));
+    for (size_t i = 0; i < count; ++i) to[i] = llmrt::packing::f16_to_f32(load16(from + 2 * i));
     return;
   case ElementType::BF16:
-    for (size_t i = 0; i < count; ++i) to[i] = bf16ToF32(load16(from + 2 * i));
+    for (size_t i = 0; i < count; ++i) to[i] = llmrt::packing::bf16_to_f32(load16(from + 2 * i));
     return;
   }
 }
@@ -67,19 +67,19 @@ void encodeElements(ElementType element, llvm::ArrayRef<float> values, char *to)
     if (count) std::memcpy(to, from, count * sizeof(float));
     return;
   case ElementType::F16:
-    for (size_t i = 0; i < count; ++i) store16(f32ToF16(from[i]), to + 2 * i);
+    for (size_t i = 0; i < count; ++i) store16(llmrt::packing::f32_to_f16(from[i]), to + 2 * i);
     return;
   case ElementType::BF16:
-    for (size_t i = 0; i < count; ++i) store16(f32ToBf16(from[i]), to + 2 * i);
+    for (size_t i = 0; i < count; ++i) store16(llmrt::packing::f32_to_bf16(from[i]), to + 2 * i);
     return;
   }
 }
 
 void roundElements(ElementType element, llvm::MutableArrayRef<float> values) {
   if (element == ElementType::F16)
-    for (float &value : values) value = f16ToF32(f32ToF16(value));
+    for (float &value : values) value = llmrt::packing::f16_to_f32(llmrt::packing::f32_to_f16(value));
   else if (element == ElementType::BF16)
-    for (float &value : values) value = bf16ToF32(f32ToBf16(value));
+    for (float &value : values) value = llmrt::packing::bf16_to_f32(llmrt::packing::f32_to_bf16(value));
 }
 
 } // namespace llmc

@@ -1,10 +1,7 @@
 // Made-up weights: docs/random-weights.md.
 #include "compiler/import/Elements.h"
-#include "compiler/import/NormalGenerator.h"
+#include "runtime/packing/normal.h"
 #include "compiler/import/TensorReader.h"
-
-#include "llvm/Support/Endian.h"
-#include "llvm/Support/SHA256.h"
 
 #include <algorithm>
 
@@ -16,21 +13,13 @@ struct MadeUpTensor : TensorInfo {
   bool ones = false;
 };
 
-// The stream of a tensor: SHA-256 over the seed's eight bytes and the name, the first eight bytes of it.
-uint64_t streamKey(uint64_t seed, llvm::StringRef name) {
-  std::vector<uint8_t> text(sizeof(seed));
-  llvm::support::endian::write64le(text.data(), seed);
-  text.insert(text.end(), name.begin(), name.end());
-  return llvm::support::endian::read64le(llvm::SHA256::hash(text).data());
-}
-
 class RandomTensors final : public TensorReader {
 public:
   RandomTensors(llvm::ArrayRef<models::TensorSpec> specs, uint64_t seed, float deviation, ElementType element)
       : deviation_(deviation) {
     for (const models::TensorSpec &spec : specs) {
       bool ones = spec.role == models::TensorRole::NormWeight;
-      tensors_[spec.name] = {{spec.name, element, spec.shape}, streamKey(seed, spec.name), ones};
+      tensors_[spec.name] = {{spec.name, element, spec.shape}, llmrt::packing::stream_key(seed, spec.name), ones};
     }
   }
 
@@ -55,7 +44,7 @@ protected:
       std::fill(out.begin(), out.end(), 1.0f);
       return;
     }
-    fillNormal(made.key, uint64_t(begin), deviation_, out);
+    llmrt::packing::fill_normal(made.key, uint64_t(begin), deviation_, out);
     roundElements(made.element, out);
   }
 

@@ -1,6 +1,6 @@
-#include "codegen/schemes/Half.h"
+#include "runtime/packing/half.h"
 #include "compiler/import/Checkpoint.h"
-#include "compiler/import/NormalGenerator.h"
+#include "runtime/packing/normal.h"
 
 #include <cmath>
 #include <cstring>
@@ -13,7 +13,7 @@ namespace {
 
 std::vector<float> normals(uint64_t key, uint64_t begin, size_t count, float deviation = 1) {
   std::vector<float> out(count);
-  fillNormal(key, begin, deviation, out);
+  llmrt::packing::fill_normal(key, begin, deviation, out);
   return out;
 }
 
@@ -30,8 +30,8 @@ TEST(NormalGenerator, AValueDependsOnItsIndexAlone) {
 
 TEST(NormalGenerator, EveryVectorWidthGivesTheSameBits) {
   std::vector<float> first(1 << 16), other(1 << 16);
-  normalVariants().front().fill(7, 12345, 1 << 12, 0.02f, first.data());
-  for (const NormalVariant &variant : normalVariants()) {
+  llmrt::packing::normal_variants().front().fill(7, 12345, 1 << 12, 0.02f, first.data());
+  for (const llmrt::packing::NormalVariant &variant : llmrt::packing::normal_variants()) {
     variant.fill(7, 12345, 1 << 12, 0.02f, other.data());
     ASSERT_EQ(std::memcmp(first.data(), other.data(), first.size() * 4), 0) << variant.name;
   }
@@ -102,8 +102,8 @@ TEST(RandomTensors, RolesAndTypes) {
     for (float value : norm) EXPECT_EQ(value, 1.0f);
     for (float value : bias) EXPECT_NE(value, 0.0f);
     for (float value : weight) {
-      if (element == ElementType::F16) ASSERT_EQ(value, f16ToF32(f32ToF16(value)));
-      if (element == ElementType::BF16) ASSERT_EQ(value, bf16ToF32(f32ToBf16(value)));
+      if (element == ElementType::F16) ASSERT_EQ(value, llmrt::packing::f16_to_f32(llmrt::packing::f32_to_f16(value)));
+      if (element == ElementType::BF16) ASSERT_EQ(value, llmrt::packing::bf16_to_f32(llmrt::packing::f32_to_bf16(value)));
       ASSERT_LT(std::fabs(value), 0.15f);
     }
   }

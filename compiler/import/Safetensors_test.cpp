@@ -1,5 +1,5 @@
 #include "compiler/import/Safetensors.h"
-#include "codegen/schemes/Half.h"
+#include "runtime/packing/half.h"
 #include "compiler/import/TestFiles.h"
 
 #include <cstring>
@@ -40,11 +40,11 @@ std::vector<float> rowsOf(const TensorSource &source, llvm::StringRef name, int6
 TEST(Safetensors, ReadsRowsOfEveryType) {
   std::string data = floats({1, 2, 3, 4, 5, 6});
   for (float value : {1.5f, -0.25f, 65504.0f, 0x1p-24f}) {
-    uint16_t half = f32ToF16(value);
+    uint16_t half = llmrt::packing::f32_to_f16(value);
     data.append(reinterpret_cast<const char *>(&half), 2);
   }
   for (float value : {1.5f, -3.0f}) {
-    uint16_t brain = f32ToBf16(value);
+    uint16_t brain = llmrt::packing::f32_to_bf16(value);
     data.append(reinterpret_cast<const char *>(&brain), 2);
   }
   // The header's length is odd, so nothing is aligned.

@@ -31,6 +31,29 @@ std::string elementOf(llvm::StringRef dtype) {
   return dtype == "bfloat16" ? "bf16" : dtype == "float16" ? "f16" : dtype == "float32" ? "f32" : "";
 }
 
+// What made-up weights follow of the config.
+struct RandomSpread {
+  double range;
+  std::string element;
+};
+
+RandomSpread spreadOf(const models::ImportedModel &model) {
+  mlir::ModuleOp module = *const_cast<models::ImportedModel &>(model).module;
+  return {module->getAttrOfType<mlir::FloatAttr>("llm.initializer_range").getValueAsDouble(),
+          elementOf(module->getAttrOfType<mlir::StringAttr>("llm.dtype").getValue())};
+}
+
+RandomWeights randomWeights(const models::ImportedModel &model, uint64_t seed) {
+  RandomSpread spread = spreadOf(model);
+  RandomWeights random{seed, float(spread.range), spread.element, {}};
+  for (const models::TensorSpec &spec : model.tensors) {
+    RandomWeights::Tensor &tensor = random.tensors[spec.name];
+    for (int64_t size : llvm::ArrayRef(spec.shape).drop_front()) tensor.columns *= uint64_t(size);
+    tensor.ones = spec.role == models::TensorRole::NormWeight;
+  }
+  return random;
+}
+
 class Compiler {
 public:
   Compiler(const CompileOptions &options, Progress &progress, llvm::raw_ostream &ir)
@@ -153,6 +176,7 @@ private:
     auto weights = planWeights(module());
     if (!weights) return weights.takeError();
     contents.weights = std::move(*weights);
+    if (options.weightsAtLoad) contents.random = randomWeights(model, *options.randomSeed);
     contents.chatTemplates = parsedChatTemplates(checkpoint, progress);
     contents.specialTokensJson = specialTokens(checkpoint).dump();
     contents.producer = "llmc " LLMC_VERSION;
@@ -211,11 +235,11 @@ private:
 } // namespace
 
 std::unique_ptr<TensorSource> randomTensorsFor(const models::ImportedModel &model, uint64_t seed) {
-  mlir::ModuleOp module = *const_cast<models::ImportedModel &>(model).module;
-  auto range = module->getAttrOfType<mlir::FloatAttr>("llm.initializer_range");
-  std::string element = elementOf(module->getAttrOfType<mlir::StringAttr>("llm.dtype").getValue());
-  ElementType type = element == "bf16" ? ElementType::BF16 : element == "f16" ? ElementType::F16 : ElementType::F32;
-  return makeRandomTensors(model.tensors, seed, range.getValueAsDouble(), type);
+  RandomSpread spread = spreadOf(model);
+  ElementType type = spread.element == "bf16"  ? ElementType::BF16
+                     : spread.element == "f16" ? ElementType::F16
+                                               : ElementType::F32;
+  return makeRandomTensors(model.tensors, seed, spread.range, type);
 }
 
 llvm::Expected<CompileResult> compile(const CompileOptions &options, Progress &progress, llvm::raw_ostream &ir) {

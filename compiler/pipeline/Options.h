@@ -25,6 +25,7 @@ struct CompileOptions {
   std::string dtype;                 // "float32", "bfloat16", "float16"; empty: the config's
   std::string kvCacheDtype;          // "f32", "bf16", "f16", "int8"; empty: f32 for float32 models, else bf16
   std::optional<uint64_t> randomSeed; // made-up weights
+  bool weightsAtLoad = false;         // which llmrt makes: they are not in the file
   uint64_t maxModelLen = 0;          // 0: the config's length
   uint64_t maxNumBatchedTokens = 512, maxNumSeqs = 64;
   Phase stop = Phase::Artifact;

@@ -24,12 +24,15 @@ public:
   const schema::Artifact &meta() const override { return *meta_; }
   std::span<const std::byte> segment(uint32_t index) const override {
     const schema::Segment &segment = *meta_->segments()->Get(index);
+    if (segment.kind() == schema::SegmentKind::RandomWeights)
+      return {};
     return bytes().subspan(segment.offset(), segment.bytes());
   }
   uint64_t segment_offset(uint32_t index) const override { return meta_->segments()->Get(index)->offset(); }
   std::span<const std::byte> weight(uint32_t index) const override {
     const schema::Weight &weight = *meta_->weights()->Get(index);
-    return segment(weight.segment()).subspan(weight.offset(), weight.bytes());
+    std::span<const std::byte> all = segment(weight.segment());
+    return all.empty() ? all : all.subspan(weight.offset(), weight.bytes());
   }
   const Sha256Digest &root_hash() const override { return root_hash_; }
   int file_descriptor() const override { return file_.descriptor(); }

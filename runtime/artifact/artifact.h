@@ -34,14 +34,14 @@ public:
   virtual const std::string &path() const = 0;
   virtual std::span<const std::byte> bytes() const = 0;                  // the whole file
   virtual const schema::Artifact &meta() const = 0;
-  virtual std::span<const std::byte> segment(uint32_t index) const = 0;
+  virtual std::span<const std::byte> segment(uint32_t index) const = 0;  // empty: made-up weights that are not made yet
   virtual uint64_t segment_offset(uint32_t index) const = 0;             // in the file, for mapping code
   virtual std::span<const std::byte> weight(uint32_t index) const = 0;
   virtual const Sha256Digest &root_hash() const = 0; // SHA-256 over the metadata's hash, then each segment's
   virtual int file_descriptor() const = 0;           // open while the artifact lives; -1 for one in memory
 };
 
-// Hashes weight segments chunk by chunk against the artifact's hashes; `whole` checks each segment's own hash as well
+// Hashes weight segments, but for those that are not made, chunk by chunk against the artifact's hashes; `whole` checks each segment's own hash as well
 // (it reads once and hashes twice). `progress` is told the bytes done and the total before each chunk and returns
 // false to stop (kCancelled). For the check at opening, and for one in the background after the server is ready.
 using WeightProgress = std::function<bool(uint64_t done, uint64_t total)>;

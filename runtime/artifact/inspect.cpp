@@ -92,6 +92,12 @@ std::vector<KernelRow> kernel_rows(const Artifact &artifact) {
   return rows;
 }
 
+const char *kind_text(const schema::Segment &segment) {
+  if (segment.kind() == schema::SegmentKind::RandomWeights)
+    return "random_weights";
+  return segment.kind() == schema::SegmentKind::Weights ? "weights" : "code";
+}
+
 void write_segments(JsonWriter &json, const schema::Artifact &meta) {
   json.key("segments");
   json.open('[');
@@ -103,7 +109,7 @@ void write_segments(JsonWriter &json, const schema::Artifact &meta) {
     json.field("bytes", segment.bytes());
     json.field("sha256", to_hex({segment.sha256()->bytes()->Data(), 32}));
     json.field("layout", text_of(segment.layout()));
-    json.field("kind", segment.kind() == schema::SegmentKind::Weights ? "weights" : "code");
+    json.field("kind", kind_text(segment));
     json.field("target", text_of(segment.target()));
     json.close('}');
   }
@@ -145,6 +151,7 @@ struct Parts {
   std::set<std::string> targets;
   std::vector<std::string> tiers, programs;
   uint64_t weight_bytes = 0, code_bytes = 0;
+  uint64_t random_bytes = 0; // not in the file
 };
 
 Parts parts_of(const schema::Artifact &meta) {
@@ -155,7 +162,10 @@ Parts parts_of(const schema::Artifact &meta) {
       parts.targets.insert(std::string(text_of(segment.target())));
     if (is_cpu_code(segment) || is_code_of(segment, kCudaTarget))
       parts.tiers.push_back(std::string(text_of(segment.layout())));
-    (segment.kind() == schema::SegmentKind::Weights ? parts.weight_bytes : parts.code_bytes) += segment.bytes();
+    uint64_t &part = segment.kind() == schema::SegmentKind::RandomWeights ? parts.random_bytes
+                     : holds_weights(segment)                              ? parts.weight_bytes
+                                                                           : parts.code_bytes;
+    part += segment.bytes();
   }
   for (uint32_t i = 0; i < count_of(meta.programs()); ++i)
     parts.programs.push_back(std::string(text_of(meta.programs()->Get(i)->name())));
@@ -197,6 +207,10 @@ std::string inspect_json(const Artifact &artifact) {
   json.field("code_bytes", parts.code_bytes);
   json.field("golden_vectors", count_of(meta.goldens()));
   json.field("golden_bytes", count_of(meta.golden_bytes()));
+  if (parts.random_bytes > 0) {
+    json.field("random_weight_bytes", parts.random_bytes);
+    json.field("random_seed", meta.random()->seed());
+  }
   json.close('}');
   return json.take();
 }
@@ -239,7 +253,10 @@ std::string inspect_text(const Artifact &artifact) {
                         format_bytes(count_of(meta.golden_bytes())));
   for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
     const schema::Segment &segment = *meta.segments()->Get(i);
-    line("segment", std::string(text_of(segment.name())) + " at " + std::to_string(segment.offset()) + ", " +
+    std::string place = segment.kind() == schema::SegmentKind::RandomWeights
+                            ? " not in the file: made up at load from seed " + std::to_string(meta.random()->seed())
+                            : " at " + std::to_string(segment.offset());
+    line("segment", std::string(text_of(segment.name())) + place + ", " +
                         format_bytes(segment.bytes()) + ", " + std::string(text_of(segment.layout())));
   }
   return text;

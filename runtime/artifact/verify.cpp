@@ -19,6 +19,17 @@ bool is_code_of(const schema::Segment &segment, std::string_view target) {
   return segment.kind() == schema::SegmentKind::Code && text_of(segment.target()) == target;
 }
 
+bool holds_weights(const schema::Segment &segment) {
+  return segment.kind() == schema::SegmentKind::Weights || segment.kind() == schema::SegmentKind::RandomWeights;
+}
+
+bool has_random_weights(const schema::Artifact &meta) {
+  for (uint32_t i = 0; i < count_of(meta.segments()); ++i)
+    if (meta.segments()->Get(i)->kind() == schema::SegmentKind::RandomWeights)
+      return true;
+  return false;
+}
+
 bool is_known_code(const schema::Segment &segment) {
   return is_cpu_code(segment) || is_code_of(segment, kVulkanTarget) || is_code_of(segment, kCudaTarget);
 }
@@ -86,7 +97,7 @@ Status check_weights(const Context &context) {
     if (weight.segment() >= count_of(context.meta.segments()))
       return corrupt(where, "names a segment that does not exist");
     const schema::Segment &segment = *context.meta.segments()->Get(weight.segment());
-    if (segment.kind() != schema::SegmentKind::Weights)
+    if (!holds_weights(segment))
       return corrupt(where, "lies in a segment that does not hold weights");
     if (weight.offset() % kWeightAlignment != 0)
       return corrupt(where, "is not aligned to 64 bytes");
@@ -106,17 +117,21 @@ Status check_weights(const Context &context) {
 
 namespace {
 
+constexpr uint64_t kMaxRandomBytes = uint64_t(1) << 46;
+
 Status check_segment(const schema::Segment &segment, const std::string &where, uint64_t file_bytes) {
   if (uint8_t(segment.kind()) > uint8_t(schema::SegmentKind::MAX))
     return corrupt(where, "is of an unknown kind");
+  bool random = segment.kind() == schema::SegmentKind::RandomWeights;
+  if (random && (segment.offset() != 0 || segment.bytes() > kMaxRandomBytes))
+    return corrupt(where, "is not in the file and has an offset, or more bytes than any machine");
   if (segment.offset() % kSegmentAlignment != 0)
     return corrupt(where, "is not aligned to 64 KB");
-  if (segment.offset() > file_bytes || segment.bytes() > file_bytes - segment.offset())
+  if (!random && (segment.offset() > file_bytes || segment.bytes() > file_bytes - segment.offset()))
     return corrupt(where, "does not lie in the file");
   if (!segment.sha256())
     return corrupt(where, "has no hash");
-  bool weights = segment.kind() == schema::SegmentKind::Weights;
-  uint64_t chunks = weights ? (segment.bytes() + kHashChunk - 1) / kHashChunk : 0;
+  uint64_t chunks = holds_weights(segment) ? (segment.bytes() + kHashChunk - 1) / kHashChunk : 0;
   if (count_of(segment.chunk_sha256()) != chunks)
     return corrupt(where, "does not have one hash for each MiB");
   return ok_status();
@@ -167,6 +182,8 @@ Status verify_segments(const schema::Artifact &meta, uint64_t file_bytes, uint64
     std::string where = named("segment", i, segment.name());
     if (Status status = check_segment(segment, where, file_bytes); !status.ok())
       return status;
+    if (segment.kind() == schema::SegmentKind::RandomWeights)
+      continue;
     if (segment.offset() < end)
       return corrupt(where, "overlaps what lies before it");
     if (segment.offset() - end >= kSegmentAlignment)
@@ -183,6 +200,8 @@ Status verify_hashes(const schema::Artifact &meta, std::span<const std::byte> fi
   for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
     const schema::Segment &segment = *meta.segments()->Get(i);
     std::string where = named("segment", i, segment.name());
+    if (segment.kind() == schema::SegmentKind::RandomWeights)
+      continue;
     if (!all_zero(file.subspan(end, segment.offset() - end)))
       return corrupt(where, "the padding before it is not zero");
     end = segment.offset() + segment.bytes();
@@ -203,6 +222,8 @@ Status verify_contents(const schema::Artifact &meta, std::span<const std::byte> 
   if (Status status = check_model(context); !status.ok())
     return status;
   if (Status status = check_weights(context); !status.ok())
+    return status;
+  if (Status status = check_random_weights(context); !status.ok())
     return status;
   if (Status status = check_memory(context); !status.ok())
     return status;

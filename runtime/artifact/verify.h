@@ -35,6 +35,9 @@ std::string_view text_of(const flatbuffers::String *string); // empty for null
 // Its bytes are a code segment of runtime/abi/kernel.h, for that target.
 bool is_code_of(const schema::Segment &segment, std::string_view target);
 inline bool is_cpu_code(const schema::Segment &segment) { return is_code_of(segment, kCpuTarget); }
+// Weights lie in it, in the file or in memory.
+bool holds_weights(const schema::Segment &segment);
+bool has_random_weights(const schema::Artifact &meta); // some of them are not in the file
 bool is_known_code(const schema::Segment &segment); // of any target that this version knows
 template <typename T> uint32_t count_of(const flatbuffers::Vector<T> *vector) { return vector ? vector->size() : 0; }
 const schema::Program *find_program(const schema::Artifact &meta, std::string_view name); // null if there is none

@@ -45,6 +45,7 @@ Status check_size(const Context &context, const schema::Size *size, const std::s
 Status check_model(const Context &context);                // verify_model.cpp
 Status check_memory(Context &context);                     // cache groups, arena, buffers
 Status check_weights(const Context &context);              // verify.cpp
+Status check_random_weights(const Context &context);       // verify_random.cpp
 Status check_programs(const Context &context);             // verify_program.cpp
 Status check_goldens(const Context &context);              // verify_golden.cpp
 

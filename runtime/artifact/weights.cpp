@@ -20,11 +20,11 @@ Status damaged(const Artifact &artifact, const schema::Segment &segment, const s
                                           what + ": the weights are damaged; copy or compile the file again");
 }
 
-uint64_t weight_bytes(const schema::Artifact &meta) {
+uint64_t weight_bytes(const Artifact &artifact) {
   uint64_t total = 0;
-  for (uint32_t i = 0; i < count_of(meta.segments()); ++i)
-    if (meta.segments()->Get(i)->kind() == schema::SegmentKind::Weights)
-      total += meta.segments()->Get(i)->bytes();
+  for (uint32_t i = 0; i < count_of(artifact.meta().segments()); ++i)
+    if (holds_weights(*artifact.meta().segments()->Get(i)))
+      total += artifact.segment(i).size();
   return total;
 }
 
@@ -32,11 +32,11 @@ uint64_t weight_bytes(const schema::Artifact &meta) {
 
 Status verify_weights(const Artifact &artifact, bool whole, const WeightProgress &progress) {
   const auto *segments = artifact.meta().segments();
-  uint64_t done = 0, total = weight_bytes(artifact.meta());
+  uint64_t done = 0, total = weight_bytes(artifact);
   for (uint32_t i = 0; i < count_of(segments); ++i) {
     const schema::Segment &segment = *segments->Get(i);
-    if (segment.kind() != schema::SegmentKind::Weights)
-      continue;
+    if (!holds_weights(segment) || artifact.segment(i).size() != segment.bytes())
+      continue; // made-up weights that are not made
     std::span<const std::byte> rest = artifact.segment(i);
     std::optional<Sha256> all;
     if (whole)

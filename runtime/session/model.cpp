@@ -5,6 +5,7 @@
 #include "runtime/schema/artifact_generated.h"
 #include "runtime/session/pick_device.h"
 #include "runtime/text/tokenizer_verify.h"
+#include "runtime/weights/random_weights.h"
 
 #include <ctime>
 
@@ -89,7 +90,29 @@ Status read_text_parts(const ModelOptions &options, Model &model) {
   return read_special_tokens(meta, model);
 }
 
+// Weights that the file does not have, for whoever computes with them.
+Status make_weights(const ModelOptions &options, Model &model) {
+  const auto *segments = model.artifact->meta().segments();
+  bool missing = false;
+  for (uint32_t i = 0; segments && i < segments->size(); ++i)
+    missing |= segments->Get(i)->kind() == schema::SegmentKind::RandomWeights && model.artifact->segment(i).empty();
+  if (!missing)
+    return ok_status();
+  if (!&llmrt_random_weights)
+    return Status(StatusCode::kUnsupported, model.artifact->path() + " was compiled with --weights-at-load, and this "
+                                            "program was linked without what makes weights: link it with "
+                                            "-Wl,-u,llmrt_random_weights");
+  int threads = options.threads > 0 ? options.threads : os::usable_cpus();
+  Result<std::shared_ptr<const Artifact>> made = llmrt_random_weights.make(model.artifact, threads);
+  if (!made.ok())
+    return made.status();
+  model.artifact = *std::move(made);
+  return options.verify_weights ? verify_weights(*model.artifact, true) : ok_status();
+}
+
 Status make_engine(const ModelOptions &options, Model &model) {
+  if (Status status = make_weights(options, model); !status.ok())
+    return status;
   Result<OpenDevice> device = open_device(options, model.artifact);
   if (!device.ok())
     return device.status();

@@ -64,7 +64,7 @@ Int8Input quantize(const Case &c, const std::vector<float> &x, int64_t n, const 
                    int64_t piece) {
   const Scheme &scheme = *findScheme(c.scheme);
   const Kernel &kernel = cachedKernel(roundingText(c), device);
-  int64_t chunks = scheme.chunks(c.K), kp = chunks * scheme.columnsPerChunk(), scales = ceilDiv(kp, 128);
+  int64_t chunks = scheme.chunks(c.K), kp = chunks * scheme.columns_per_chunk(), scales = ceilDiv(kp, 128);
   Int8Input out;
   out.q.resize(n * kp);
   out.corr.resize(n * chunks * 8);
@@ -77,7 +77,7 @@ Int8Input quantize(const Case &c, const std::vector<float> &x, int64_t n, const 
 // Columns that the scalar C of a linear on bf16 inputs counts.
 int64_t bf16Chunk(const Case &c) {
   const Scheme *scheme = findScheme(c.scheme);
-  return scheme ? scheme->columnsPerChunk() : 32;
+  return scheme ? scheme->columns_per_chunk() : 32;
 }
 
 // The bf16 buffer of `x`, made by the norm kernel; f32 on tiers that multiply in f32.
@@ -101,7 +101,7 @@ std::vector<float> runLinear(const Case &c, const PackedWeight &weight, const st
   if (c.activations == "int8") {
     Int8Input rounded = quantize(c, x, n, device, guard, piece);
     scalars[5] = 0;
-    scalars.push_back(ceilDiv(chunks * scheme->columnsPerChunk(), 128));
+    scalars.push_back(ceilDiv(chunks * scheme->columns_per_chunk(), 128));
     kernel.run({&rounded.q, &rounded.corr, &rounded.scale, &bytes, &out}, scalars, guard, piece);
   } else if (c.activations == "bf16") {
     std::vector<char> rounded = roundToBf16(c, x, n, device, guard, piece);

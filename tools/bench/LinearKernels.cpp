@@ -61,9 +61,9 @@ struct Dispatch {
 // One linear with everything it reads.
 struct Linear {
   explicit Linear(const Case &c)
-      : scheme(findScheme(c.scheme)), perChunk(scheme ? scheme->columnsPerChunk() : c.activations == "bf16" ? 32 : 1),
+      : scheme(findScheme(c.scheme)), perChunk(scheme ? scheme->columns_per_chunk() : c.activations == "bf16" ? 32 : 1),
         chunks(ceilDiv(c.columns, perChunk)), padded(chunks * perChunk), runs(ceilDiv(padded, 128)),
-        weightBytes(ceilDiv(c.outputs, 16) * (scheme ? chunks * scheme->chunkBytes() : c.columns * 32)),
+        weightBytes(ceilDiv(c.outputs, 16) * (scheme ? chunks * scheme->chunk_bytes() : c.columns * 32)),
         copies(c.rows > 16 ? 1 : ceilDiv(kBeyondCaches, weightBytes)), x(c.rows * c.columns * 4, 0x3f),
         rounded(c.rows * padded * 4), corr(c.rows * padded), scale(c.rows * runs * 4), weight(copies * weightBytes, 0x11),
         out(c.rows * c.outputs * 4), linear(conformance::cachedKernel(c.linearText(), tier()), linearScalars(c), c.threads) {

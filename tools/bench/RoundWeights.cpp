@@ -18,13 +18,13 @@ static int fail(const llvm::Twine &what, int code) {
 static int roundRows(const Scheme &scheme, int64_t columns) {
   constexpr int64_t rows = 16; // of a block; the last one is filled up with zeros
   std::vector<float> values(rows * columns);
-  std::vector<char> block(scheme.chunks(columns) * scheme.chunkBytes());
+  std::vector<char> block(scheme.chunks(columns) * scheme.chunk_bytes());
   while (size_t count = std::fread(values.data(), sizeof(float), values.size(), stdin)) {
     if (count % columns) return fail("the input ends within a row", 1);
     std::fill(values.begin() + count, values.end(), 0.0f);
-    if (PackStatus status = packBlock(scheme, values, columns, block); status != PackStatus::Ok)
-      return fail(llvm::Twine("the input ") + packStatusText(status), 1);
-    unpackBlock(scheme, block, columns, values);
+    if (PackStatus status = packing::pack_block(scheme, values, columns, block); status != PackStatus::kOk)
+      return fail(llvm::Twine("the input ") + packing::pack_status_text(status), 1);
+    packing::unpack_block(scheme, block, columns, values);
     if (std::fwrite(values.data(), sizeof(float), count, stdout) != count) return fail("the output cannot be written", 1);
   }
   return std::ferror(stdin) || std::fflush(stdout) ? fail("reading or writing failed", 1) : 0;

@@ -22,7 +22,7 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &) {
   info.reads(matrixBytes(kernel, s(kTableBlocks), s(kChunks)), 64);
   info.requireCeil(s(part ? firstOfPart(kernel) + 1 : int(kTableRows)), s(kTableBlocks), kLanes);
   if (const Scheme *scheme = configScheme(kernel)) {
-    info.require(Expression(scheme->columnsPerChunk()) * s(kChunks) - s(kColumns));
+    info.require(Expression(scheme->columns_per_chunk()) * s(kChunks) - s(kColumns));
   } else {
     info.require(s(kChunks) - s(kColumns));
     info.require(s(kColumns) - s(kChunks));
@@ -50,7 +50,7 @@ Value loadScalarElement(KernelBuilder &k, llvm::StringRef element, Value pointer
 Value loadQuantized(KernelBuilder &k, const Scheme &scheme, Value block, Value lane, Value column) {
   auto &b = k.b;
   int64_t g = scheme.group, perLine = scheme.bits == 4 ? 8 : 4;
-  Value chunk = k.at(block, k.mul(k.div(column, 2 * g), scheme.chunkBytes()));
+  Value chunk = k.at(block, k.mul(k.div(column, 2 * g), scheme.chunk_bytes()));
   Value within = k.rem(column, 2 * g);
   Value scaleAt = k.at(chunk, k.mul(k.add(k.mul(k.div(within, g), kLanes), lane), 2));
   Value scale = arith::ExtFOp::create(b, k.f32Type(), k.load(b.getF16Type(), scaleAt, 2));
@@ -81,7 +81,7 @@ struct Embed {
   // Row `id` of the table to row `item` of the output.
   void row(Value item, Value id) {
     int64_t bytes = scheme ? 0 : KernelBuilder::elementBytes(element);
-    Value blockBytes = scheme ? k.mul(chunks, scheme->chunkBytes()) : k.mul(columns, kLanes * bytes);
+    Value blockBytes = scheme ? k.mul(chunks, scheme->chunk_bytes()) : k.mul(columns, kLanes * bytes);
     Value lane = k.rem(id, kLanes), block = k.at(table, k.mul(k.div(id, kLanes), blockBytes));
     Value target = k.at(out, k.mul(k.mul(item, ldOut), 4));
     Value positionLane, positionBlock;

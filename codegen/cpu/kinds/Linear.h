@@ -19,7 +19,7 @@ struct LinearConfig {
   int64_t scalesIndex() const { return 7 + rows; } // of int8 inputs
   bool int8() const { return inputs == LinearInputs::Int8; }
   // Columns that the scalar C counts, of int8 and bf16 inputs.
-  int64_t columnsPerChunk() const { return scheme ? scheme->columnsPerChunk() : 32; }
+  int64_t columnsPerChunk() const { return scheme ? scheme->columns_per_chunk() : 32; }
 };
 
 LinearConfig readLinearConfig(exec::KernelOp kernel);

@@ -17,7 +17,7 @@ class Bf16Linear : public TiledLinear {
 public:
   Bf16Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d)
       : TiledLinear(k, config, d,
-                    config.scheme ? k.mul(d.chunks, config.scheme->chunkBytes()) : k.mul(d.columns, 2 * kLanes)),
+                    config.scheme ? k.mul(d.chunks, config.scheme->chunk_bytes()) : k.mul(d.columns, 2 * kLanes)),
         scheme(config.scheme), dot(k, config.scheme) {}
 
 private:
@@ -45,7 +45,7 @@ private:
   };
   Chain chainAt(Value block, Value index, bool prefetch) {
     if (!scheme) return {k.at(block, k.mul(index, chainBytes())), {}};
-    Value chunk = k.at(block, k.mul(k.div(index, chainsPerChunk()), scheme->chunkBytes()));
+    Value chunk = k.at(block, k.mul(k.div(index, chainsPerChunk()), scheme->chunk_bytes()));
     Value within = k.rem(index, chainsPerChunk());
     if (prefetch) k.prefetchL2(k.at(chunk, kPrefetchAhead));
     Value scaleAt = k.mul(k.div(within, scheme->group / kChainColumns), 2 * kLanes);

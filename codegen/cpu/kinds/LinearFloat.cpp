@@ -27,7 +27,7 @@ struct FloatLinear {
     auto &b = k.b;
     const Scheme &scheme = *config.scheme;
     int64_t g = scheme.group, perLine = scheme.bits == 4 ? 8 : 4;
-    Value chunk = k.at(block, k.mul(k.div(column, 2 * g), scheme.chunkBytes()));
+    Value chunk = k.at(block, k.mul(k.div(column, 2 * g), scheme.chunk_bytes()));
     Value within = k.rem(column, 2 * g);
     Value scale = k.loadElements("f16", k.at(chunk, k.mul(k.div(within, g), 2 * kLanes)));
     Value line = k.at(chunk, k.add(k.mul(k.div(within, perLine), 64), 64));
@@ -78,7 +78,7 @@ struct FloatLinear {
   void tile(Value item, Value row, int64_t width) {
     Values xs;
     for (int64_t i = 0; i < width; ++i) xs.push_back(k.at(d.x, k.mul(k.mul(k.add(row, i), d.ldX), 4)));
-    Value columnsStored = config.scheme ? k.mul(d.chunks, config.scheme->chunkBytes())
+    Value columnsStored = config.scheme ? k.mul(d.chunks, config.scheme->chunk_bytes())
                                         : k.mul(d.columns, KernelBuilder::elementBytes(config.element) * kLanes);
     llvm::SmallVector<Values> accumulators;
     for (int64_t i = 0; i < config.blocksPerItem(); ++i) {

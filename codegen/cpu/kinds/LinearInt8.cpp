@@ -16,7 +16,7 @@ constexpr int64_t kRegisterSums = 8; // vectors of parts, and as many of sums, t
 class Int8Linear : public TiledLinear {
 public:
   Int8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d)
-      : TiledLinear(k, config, d, k.mul(d.chunks, config.scheme->chunkBytes())), scheme(*config.scheme),
+      : TiledLinear(k, config, d, k.mul(d.chunks, config.scheme->chunk_bytes())), scheme(*config.scheme),
         lanes(GroupDot::lanes(k.tier)), strips(kLanes / lanes) {}
 
 private:
@@ -35,7 +35,7 @@ private:
   };
 
   RowTile tileAt(Value first, Value rows) override {
-    Value kp = k.mul(d.chunks, scheme.columnsPerChunk());
+    Value kp = k.mul(d.chunks, scheme.columns_per_chunk());
     return {first, rows, k.at(d.x, k.mul(first, kp)), k.at(d.corr, k.mul(k.mul(first, d.chunks), 8)),
             k.at(d.scale, k.mul(k.mul(first, d.scales), 4))};
   }
@@ -55,7 +55,7 @@ private:
   }
   int64_t linesPerStep() const { return scheme.bits / 4; } // of eight columns
   int64_t linesPerGroup() const { return scheme.group / GroupDot::kStepColumns * linesPerStep(); }
-  Value chunkOf(Value block, Value group) { return k.at(block, k.mul(k.div(group, 2), scheme.chunkBytes())); }
+  Value chunkOf(Value block, Value group) { return k.at(block, k.mul(k.div(group, 2), scheme.chunk_bytes())); }
 
   using States = llvm::SmallVector<Values>; // of some strips, alike in size
 

@@ -13,7 +13,7 @@ namespace {
 enum Scalars { kRows, kColumns, kVectors, kLdIn, kOut /* ldo; C of tiles */, kTokens, kRuns };
 
 void describeTiles(const NormConfig &c, const codegen::CpuTier &tier, KernelInfo &info) {
-  Expression padded = Expression(c.int8() ? c.scheme->columnsPerChunk() : kChainColumns) * s(kOut);
+  Expression padded = Expression(c.int8() ? c.scheme->columns_per_chunk() : kChainColumns) * s(kOut);
   info.require(padded - s(kColumns));
   info.requireCeil(padded, s(kRuns), kRunColumns);
   if (c.int8()) {

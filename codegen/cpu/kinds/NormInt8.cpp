@@ -10,7 +10,7 @@ namespace {
 class Int8Norm : public TiledNorm {
 public:
   Int8Norm(KernelBuilder &k, const NormConfig &config)
-      : TiledNorm(k, config, config.scheme->columnsPerChunk()), scheme(*config.scheme) {}
+      : TiledNorm(k, config, config.scheme->columns_per_chunk()), scheme(*config.scheme) {}
 
 private:
   const Scheme &scheme;

@@ -15,7 +15,7 @@ const KindEmitter *findKind(llvm::StringRef kind) {
 const Scheme *configScheme(exec::KernelOp kernel) { return findScheme(configString(kernel, "scheme")); }
 
 Expression matrixBytes(exec::KernelOp kernel, Expression blocks, Expression columns) {
-  if (const Scheme *scheme = configScheme(kernel)) return Expression(scheme->chunkBytes()) * blocks * columns;
+  if (const Scheme *scheme = configScheme(kernel)) return Expression(scheme->chunk_bytes()) * blocks * columns;
   return Expression(kLanes * KernelBuilder::elementBytes(configString(kernel, "element"))) * blocks * columns;
 }
 

@@ -82,10 +82,10 @@ struct Linear {
   Values quantizedChain(llvm::ArrayRef<Value> blocks, llvm::ArrayRef<Value> xs, Value begin) {
     int64_t perWord = scheme->bits == 4 ? 8 : 4;
     return k.loop(begin, k.add(begin, kChain), perWord, k.zeros(width * parts), [&](Value at, ValueRange carried) {
-      Value chunkIndex = k.div(at, scheme->columnsPerChunk()), within = k.rem(at, scheme->columnsPerChunk());
+      Value chunkIndex = k.div(at, scheme->columns_per_chunk()), within = k.rem(at, scheme->columns_per_chunk());
       Values sums(carried), words, scales;
       for (Value block : blocks) {
-        Value chunk = k.add(block, k.mul(chunkIndex, scheme->chunkBytes() / 4));
+        Value chunk = k.add(block, k.mul(chunkIndex, scheme->chunk_bytes() / 4));
         scales.push_back(loadScale(k, weight(), *scheme, chunk, within, lane));
         Value line = k.add(k.add(chunk, 16), k.mul(k.div(within, perWord), 16));
         words.push_back(k.loadWord(weight(), k.add(line, lane)));

@@ -7,7 +7,7 @@ using namespace mlir;
 // ---- packed matrices -------------------------------------------------------------------------------------------------
 
 Value blockWords(GpuBuilder &k, const Scheme *scheme, llvm::StringRef element, Value chunks) {
-  return k.mul(chunks, scheme ? scheme->chunkBytes() / 4 : elementBytes(element) * kLanes / 4);
+  return k.mul(chunks, scheme ? scheme->chunk_bytes() / 4 : elementBytes(element) * kLanes / 4);
 }
 
 Value loadScale(GpuBuilder &k, int operand, const Scheme &scheme, Value chunk, Value within, Value lane) {
@@ -28,8 +28,8 @@ Value loadMatrix(GpuBuilder &k, int operand, const Scheme *scheme, llvm::StringR
     Value start = k.mul(block, 4 / elementBytes(element)); // in elements
     return k.loadElement(operand, element, k.add(start, k.add(k.mul(column, kLanes), lane)));
   }
-  int64_t perChunk = scheme->columnsPerChunk(), perLine = scheme->bits == 4 ? 8 : 4;
-  Value chunk = k.add(block, k.mul(k.div(column, perChunk), scheme->chunkBytes() / 4));
+  int64_t perChunk = scheme->columns_per_chunk(), perLine = scheme->bits == 4 ? 8 : 4;
+  Value chunk = k.add(block, k.mul(k.div(column, perChunk), scheme->chunk_bytes() / 4));
   Value within = k.rem(column, perChunk);
   Value scale = loadScale(k, operand, *scheme, chunk, within, lane);
   Value line = k.add(k.add(chunk, 16), k.mul(k.div(within, perLine), 16));

@@ -76,7 +76,7 @@ schema::Sha256 make_hash(std::span<const std::byte> bytes) {
 Offset<schema::Segment> make_segment(FlatBufferBuilder &builder, const SegmentSpec &spec, uint64_t offset) {
   std::vector<schema::Sha256> chunks;
   std::span<const std::byte> bytes(spec.bytes);
-  for (size_t at = 0; spec.kind == 0 && at < bytes.size(); at += kHashChunk)
+  for (size_t at = 0; spec.kind != 1 && at < bytes.size(); at += kHashChunk)
     chunks.push_back(make_hash(bytes.subspan(at, std::min<size_t>(kHashChunk, bytes.size() - at))));
   chunks.resize(chunks.size() + size_t(spec.chunks_too_many));
   schema::Sha256 hash = make_hash(bytes);
@@ -176,17 +176,29 @@ auto make_vector(FlatBufferBuilder &builder, const std::vector<Spec> &specs, Mak
   return builder.CreateVector(offsets);
 }
 
+Offset<schema::Weight> make_weight(FlatBufferBuilder &builder, const WeightSpec &weight) {
+  std::vector<Offset<schema::SourceRows>> sources;
+  for (const SourceSpec &one : weight.sources)
+    sources.push_back(schema::CreateSourceRowsDirect(builder, one.tensor.c_str(), one.first, one.count,
+                                                     one.tensor_columns, one.transpose, one.zeros, one.ones, one.scale,
+                                                     one.add));
+  if (sources.empty() && weight.values.empty())
+    sources.push_back(schema::CreateSourceRowsDirect(builder, weight.name.c_str(), weight.first_source_row,
+                                                     weight.source_rows));
+  return schema::CreateWeightDirect(builder, weight.name.c_str(), weight.segment, weight.offset, weight.bytes,
+                                    weight.rows, weight.columns, weight.scheme.c_str(), weight.element.c_str(),
+                                    weight.layout.c_str(), &sources, weight.interleave,
+                                    weight.rounded.empty() ? nullptr : weight.rounded.c_str(),
+                                    weight.values.empty() ? nullptr : &weight.values);
+}
+
 void make_metadata(FlatBufferBuilder &builder, const ArtifactSpec &spec, const std::vector<uint64_t> &offsets) {
   size_t next = 0;
   auto segments = make_vector<schema::Segment>(builder, spec.segments, [&](const SegmentSpec &segment) {
     return make_segment(builder, segment, offsets[next++]);
   });
   auto weights = make_vector<schema::Weight>(builder, spec.weights, [&](const WeightSpec &weight) {
-    auto source = schema::CreateSourceRows(builder, builder.CreateString(weight.name), weight.first_source_row,
-                                           weight.source_rows);
-    std::vector<Offset<schema::SourceRows>> sources = {source};
-    return schema::CreateWeightDirect(builder, weight.name.c_str(), weight.segment, weight.offset, weight.bytes,
-                                      weight.rows, weight.columns, "none", "f32", "vector", &sources);
+    return make_weight(builder, weight);
   });
   auto buffers = make_vector<schema::Buffer>(builder, spec.buffers, [&](const BufferSpec &buffer) {
     return schema::CreateBuffer(builder, builder.CreateString(buffer.name), builder.CreateString(buffer.element),
@@ -207,6 +219,10 @@ void make_metadata(FlatBufferBuilder &builder, const ArtifactSpec &spec, const s
   auto model = make_model(builder, spec.model);
   auto arena = make_size(builder, spec.arena);
   auto producer = builder.CreateString("artifact_builder");
+  Offset<schema::RandomWeights> random;
+  if (spec.random)
+    random = schema::CreateRandomWeightsDirect(builder, spec.random->seed, spec.random->deviation,
+                                               spec.random->element.c_str());
   schema::ArtifactBuilder artifact(builder);
   artifact.add_producer(producer);
   artifact.add_model(model);
@@ -219,6 +235,8 @@ void make_metadata(FlatBufferBuilder &builder, const ArtifactSpec &spec, const s
   artifact.add_programs(programs);
   artifact.add_goldens(goldens);
   artifact.add_golden_bytes(golden_bytes);
+  if (spec.random)
+    artifact.add_random(random);
   schema::FinishArtifactBuffer(builder, artifact.Finish());
 }
 
@@ -262,12 +280,17 @@ std::vector<std::byte> build_code(const CodeSpec &spec) {
 }
 
 std::vector<std::byte> build_artifact(const ArtifactSpec &spec) {
-  // Offsets have fixed widths and none of them is zero, so a first pass finds the metadata's length.
+  // Offsets have fixed widths and stay zero or not, so a first pass finds the metadata's length.
   std::vector<uint64_t> offsets(spec.segments.size(), kSegmentAlignment);
+  for (size_t i = 0; i < offsets.size(); ++i)
+    if (spec.segments[i].kind == int(schema::SegmentKind::RandomWeights))
+      offsets[i] = 0;
   FlatBufferBuilder sizes;
   make_metadata(sizes, spec, offsets);
   uint64_t end = kPrefixBytes + sizes.GetSize();
   for (size_t i = 0; i < offsets.size(); ++i) {
+    if (offsets[i] == 0)
+      continue;
     offsets[i] = align_up(end, kSegmentAlignment);
     end = offsets[i] + spec.segments[i].bytes.size();
   }
@@ -283,7 +306,8 @@ std::vector<std::byte> build_artifact(const ArtifactSpec &spec) {
   std::copy(head.begin(), head.end(), file.begin());
   std::copy(metadata.begin(), metadata.end(), file.begin() + kPrefixBytes);
   for (size_t i = 0; i < offsets.size(); ++i)
-    std::copy(spec.segments[i].bytes.begin(), spec.segments[i].bytes.end(), file.begin() + std::ptrdiff_t(offsets[i]));
+    if (offsets[i] != 0)
+      std::copy(spec.segments[i].bytes.begin(), spec.segments[i].bytes.end(), file.begin() + std::ptrdiff_t(offsets[i]));
   return file;
 }
 
@@ -297,7 +321,8 @@ struct Patch {
 };
 
 void find_patches(const schema::Segment &segment, std::span<std::byte> file, std::vector<Patch> &patches) {
-  if (segment.offset() > file.size() || segment.bytes() > file.size() - segment.offset())
+  if (segment.kind() == schema::SegmentKind::RandomWeights || segment.offset() > file.size() ||
+      segment.bytes() > file.size() - segment.offset())
     return;
   std::span<const std::byte> bytes = file.subspan(segment.offset(), segment.bytes());
   auto add = [&](const schema::Sha256 *hash, std::span<const std::byte> hashed) {

@@ -56,7 +56,7 @@ std::vector<std::byte> build_code(const CodeSpec &spec);
 // ---- artifacts -----------------------------------------------------------------------------------------------------
 struct SegmentSpec {
   std::string name;
-  int kind = 0; // 0 weights, 1 code
+  int kind = 0; // 0 weights, 1 code, 2 random weights: their bytes are hashed and not in the file
   std::vector<std::byte> bytes;
   std::string layout, target;
   // What the table says, where that is not the truth.
@@ -64,11 +64,26 @@ struct SegmentSpec {
   bool hash = true;
   int chunks_too_many = 0;
 };
+struct SourceSpec {
+  std::string tensor = "t";
+  uint64_t first = 0, count = 1, tensor_columns = 1;
+  bool transpose = false, zeros = false, ones = false;
+  double scale = 1, add = 0;
+};
 struct WeightSpec {
   std::string name;
   uint32_t segment = 0;
   uint64_t offset = 0, bytes = 0, rows = 1, columns = 1;
   uint64_t first_source_row = 0, source_rows = 1;
+  std::vector<SourceSpec> sources = {}; // in the place of that one
+  std::string scheme = "none", element = "f32", layout = "vector", rounded = "";
+  uint32_t interleave = 0;
+  std::vector<float> values = {};
+};
+struct RandomSpec {
+  uint64_t seed = 7;
+  float deviation = 0.5f;
+  std::string element = "f32";
 };
 struct BufferSpec {
   std::string name, element = "f32";
@@ -141,6 +156,7 @@ struct ArtifactSpec {
   std::vector<ProgramSpec> programs;
   std::vector<GoldenSpec> goldens;
   std::vector<uint8_t> golden_bytes;
+  std::optional<RandomSpec> random;
 };
 std::vector<std::byte> build_artifact(const ArtifactSpec &spec);
 

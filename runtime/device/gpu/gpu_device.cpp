@@ -68,7 +68,7 @@ private:
 int64_t GpuDevice::memory_budget() const {
   int64_t weights = 0, layers = 0;
   for (uint32_t i = 0; i < count_of(meta().segments()); ++i)
-    if (meta().segments()->Get(i)->kind() == schema::SegmentKind::Weights)
+    if (holds_weights(*meta().segments()->Get(i)))
       weights += int64_t(meta().segments()->Get(i)->bytes());
   for (uint32_t i = 0; i < count_of(meta().cache_groups()); ++i)
     layers += int64_t(meta().cache_groups()->Get(i)->layers());

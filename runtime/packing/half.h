@@ -4,10 +4,13 @@
 
 #include <bit>
 #include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
 
-namespace llmc {
+namespace llmrt::packing {
 
-inline float f16ToF32(uint16_t half) {
+inline float f16_to_f32(uint16_t half) {
   uint32_t magnitude = uint32_t(half & 0x7fff) << 13;
   // As a float32 these bits are the half's value times 2^-112, denormals included.
   uint32_t bits = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f);
@@ -16,7 +19,7 @@ inline float f16ToF32(uint16_t half) {
 }
 
 // Overflow gives infinity; a NaN stays one.
-inline uint16_t f32ToF16(float value) {
+inline uint16_t f32_to_f16(float value) {
   uint32_t bits = std::bit_cast<uint32_t>(value);
   uint32_t sign = bits >> 16 & 0x8000;
   uint32_t magnitude = bits & 0x7fffffff;
@@ -28,13 +31,33 @@ inline uint16_t f32ToF16(float value) {
   return uint16_t(sign | (magnitude >= 0x47800000 ? special : half));
 }
 
-inline float bf16ToF32(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
+inline float bf16_to_f32(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
 
-inline uint16_t f32ToBf16(float value) {
+inline uint16_t f32_to_bf16(float value) {
   uint32_t bits = std::bit_cast<uint32_t>(value);
   uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
   uint32_t nan = bits >> 16 | 0x40;
   return uint16_t((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded);
 }
 
-} // namespace llmc
+// Files are little-endian, and so is every host that is built for.
+static_assert(std::endian::native == std::endian::little);
+
+inline uint16_t load_16(const char *from) {
+  uint16_t bits;
+  std::memcpy(&bits, from, sizeof bits);
+  return bits;
+}
+inline void store_16(uint16_t bits, char *to) { std::memcpy(to, &bits, sizeof bits); }
+
+// What storing as "bf16" or "f16" leaves of the values; of "f32" all.
+inline void round_elements(std::string_view element, std::span<float> values) {
+  if (element == "f16")
+    for (float &value : values)
+      value = f16_to_f32(f32_to_f16(value));
+  else if (element == "bf16")
+    for (float &value : values)
+      value = bf16_to_f32(f32_to_bf16(value));
+}
+
+} // namespace llmrt::packing
