@@ -12,10 +12,6 @@ if(LLMC_SANITIZE)
 endif()
 
 if(LLMC_FUZZERS)
-  add_compile_options(-fsanitize=fuzzer-no-link) # coverage for libFuzzer in what the targets link
-endif()
-
-if(LLMC_FUZZERS)
   add_compile_options(-fsanitize=fuzzer-no-link) # coverage in the libraries; the fuzz targets link the driver
 endif()
 

@@ -10,7 +10,7 @@ using codegen::CpuTier;
 namespace {
 
 constexpr double kRopeBound = 4e-6, kDynamicRopeBound = 2e-5, kAttentionBound = 1e-5;
-constexpr double kBf16AttentionBound = 1.0 / 64; // where p and queries are rounded to bf16
+constexpr double kBf16AttentionBound = 1.0 / 256; // where p and queries are rounded to bf16
 constexpr double kLog2E = 1.44269504088896340736;
 
 } // namespace

@@ -27,7 +27,7 @@ reference::Element elementOf(llvm::StringRef name) {
 }
 
 Bytes packMatrix(const Scheme *scheme, llvm::StringRef element, const Floats &matrix, int64_t rows, int64_t columns) {
-  int64_t block = scheme ? scheme->chunks(columns) * scheme->chunk_bytes() : 16 * columns * (element == "f32" ? 4 : 2);
+  int64_t block = packing::block_bytes(scheme, element, columns);
   Bytes bytes(ceilDiv(rows, 16) * block);
   for (int64_t at = 0; at * 16 < rows; ++at) {
     Floats tile(16 * columns);

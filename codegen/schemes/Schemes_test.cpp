@@ -1,7 +1,8 @@
+#include "codegen/schemes/Scheme.h"
 #include "runtime/packing/group_search.h"
 #include "runtime/packing/half.h"
-#include "codegen/schemes/Scheme.h"
 
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Endian.h"
 #include <gtest/gtest.h>
 
@@ -15,8 +16,6 @@
 
 using namespace llmc;
 using packing::kRows;
-using packing::search_variants;
-using packing::SearchPlan;
 
 namespace {
 
@@ -239,26 +238,6 @@ TEST(Schemes, BadValuesAreReported) {
       EXPECT_EQ(packing::pack_block(scheme, rows, columns, block), PackStatus::kOk);
     }
   EXPECT_NE(std::string(packing::pack_status_text(PackStatus::kNotFinite)).find("NaN"), std::string::npos);
-}
-
-TEST(Schemes, EveryVectorWidthGivesTheSameBits) {
-  constexpr float levels[] = {7.1f, 7.7f, 8.0f, 8.4f, 9.2f};
-  for (Kind kind : kKinds)
-    for (int group : {32, 64, 128})
-      for (unsigned seed = 0; seed < 20; ++seed) {
-        std::vector<float> values = makeRows(kind, group * kRows, seed);
-        if (seed % 4 == 1) values[seed] = 0x1p-140f;
-        std::vector<std::vector<float>> scales;
-        std::vector<std::vector<int8_t>> integers;
-        for (const packing::SearchVariant &variant : searchVariants()) {
-          scales.emplace_back(kRows);
-          integers.emplace_back(group * kRows);
-          (void)variant.search({-8, 7, levels}, values.data(), group, scales.back().data(), integers.back().data());
-          ASSERT_EQ(std::memcmp(scales.back().data(), scales.front().data(), kRows * sizeof(float)), 0)
-              << variant.name;
-          ASSERT_EQ(integers.back(), integers.front()) << variant.name;
-        }
-      }
 }
 
 // FNV-1a of a block made of integers alone: other machines and compilers must give the same bytes.

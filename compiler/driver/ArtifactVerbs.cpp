@@ -50,12 +50,14 @@ static llvm::Error runVerify(const FileFlags &flags) {
   if (!artifact) return toError(artifact.status());
   bool made = llmrt::has_random_weights((*artifact)->meta());
   if (made) {
-    artifact = llmrt_random_weights.make(*artifact, llmrt::os::usable_cpus());
+    artifact = llmrt::llmrt_random_weights.make(*artifact, llmrt::os::usable_cpus());
     if (!artifact) return toError(artifact.status());
     if (llvm::Error error = toError(llmrt::verify_weights(**artifact, true))) return error;
   }
   std::string hash = llmrt::to_hex((*artifact)->root_hash());
-  if (flags.json) llvm::outs() << nlohmann::ordered_json{{"verified", true}, {"root_hash", hash}, {"weights_at_load", made}}.dump() << "\n";
+  if (flags.json)
+    llvm::outs() << nlohmann::ordered_json{{"verified", true}, {"root_hash", hash}, {"weights_at_load", made}}.dump()
+                 << "\n";
   else llvm::outs() << flags.file << ": whole and well-formed, root_hash " << hash
                     << (made ? "; its weights are not in it, and come out as their hashes say" : "") << "\n";
   return llvm::Error::success();

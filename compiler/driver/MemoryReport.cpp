@@ -2,6 +2,7 @@
 
 #include "runtime/artifact/code_table.h"
 #include "runtime/artifact/polynomial.h"
+#include "runtime/artifact/random_weights.h"
 #include "runtime/artifact/verify.h"
 #include "runtime/base/text.h"
 #include "runtime/schema/artifact_generated.h"
@@ -245,11 +246,10 @@ llvm::Expected<MemoryReport> reportMemory(const llmrt::Artifact &artifact, int64
   sum.symbol("other", 24 << 20);
   addDevice(sum, meta, limits);
   addEngine(sum, limits);
-  int64_t made = 0; // weights that are not in the file
-  for (const schema::Segment *segment : *meta.segments())
-    if (segment->kind() == schema::SegmentKind::RandomWeights) made += int64_t(segment->bytes());
-  if (made) sum.symbol("made_weights", made);
-  if (made) sum.add(1, "made_weights");
+  if (auto made = int64_t(llmrt::random_weight_bytes(meta))) {
+    sum.symbol("made_weights", made);
+    sum.add(1, "made_weights");
+  }
   MemoryReport report{sum.text(), sum.symbols, int64_t(artifact.bytes().size()), sum.value(), 0};
   for (const Group &group : limits.groups) report.kvBytesPerPage += group.bytesPerPage;
   return report;

@@ -9,17 +9,8 @@
 static_assert(std::endian::native == std::endian::little, "files are little-endian and are read as they lie");
 
 namespace llmc {
-namespace {
 
-uint16_t load16(const char *from) {
-  uint16_t bits;
-  std::memcpy(&bits, from, sizeof(bits));
-  return bits;
-}
-
-void store16(uint16_t bits, char *to) { std::memcpy(to, &bits, sizeof(bits)); }
-
-} // namespace
+using namespace llmrt::packing; // conversions of halves
 
 int64_t elementBytes(ElementType element) { return element == ElementType::F32 ? 4 : 2; }
 
@@ -51,10 +42,10 @@ void decodeElements(ElementType element, const char *from, llvm::MutableArrayRef
     if (count) std::memcpy(to, from, count * sizeof(float));
     return;
   case ElementType::F16:
-    for (size_t i = 0; i < count; ++i) to[i] = llmrt::packing::f16_to_f32(load16(from + 2 * i));
+    for (size_t i = 0; i < count; ++i) to[i] = f16_to_f32(load_16(from + 2 * i));
     return;
   case ElementType::BF16:
-    for (size_t i = 0; i < count; ++i) to[i] = llmrt::packing::bf16_to_f32(load16(from + 2 * i));
+    for (size_t i = 0; i < count; ++i) to[i] = bf16_to_f32(load_16(from + 2 * i));
     return;
   }
 }
@@ -67,19 +58,19 @@ void encodeElements(ElementType element, llvm::ArrayRef<float> values, char *to)
     if (count) std::memcpy(to, from, count * sizeof(float));
     return;
   case ElementType::F16:
-    for (size_t i = 0; i < count; ++i) store16(llmrt::packing::f32_to_f16(from[i]), to + 2 * i);
+    for (size_t i = 0; i < count; ++i) store_16(f32_to_f16(from[i]), to + 2 * i);
     return;
   case ElementType::BF16:
-    for (size_t i = 0; i < count; ++i) store16(llmrt::packing::f32_to_bf16(from[i]), to + 2 * i);
+    for (size_t i = 0; i < count; ++i) store_16(f32_to_bf16(from[i]), to + 2 * i);
     return;
   }
 }
 
 void roundElements(ElementType element, llvm::MutableArrayRef<float> values) {
   if (element == ElementType::F16)
-    for (float &value : values) value = llmrt::packing::f16_to_f32(llmrt::packing::f32_to_f16(value));
+    for (float &value : values) value = f16_to_f32(f32_to_f16(value));
   else if (element == ElementType::BF16)
-    for (float &value : values) value = llmrt::packing::bf16_to_f32(llmrt::packing::f32_to_bf16(value));
+    for (float &value : values) value = bf16_to_f32(f32_to_bf16(value));
 }
 
 } // namespace llmc

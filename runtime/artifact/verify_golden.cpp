@@ -6,14 +6,17 @@ namespace llmrt::verify_internal {
 
 namespace {
 
-constexpr uint32_t kMaxGoldens = 1u << 16;
+// llmc's vectors of a whole model are less than a tenth of this: what is tried at load must be quick to try.
+constexpr uint32_t kMaxGoldens = 4096, kMaxResults = 64;
+constexpr uint64_t kMaxVectorBytes = uint64_t(4) << 20;
 
 bool lies_in(const schema::GoldenBytes &bytes, uint64_t size) {
   return bytes.offset() <= size && bytes.bytes() <= size - bytes.offset();
 }
 
-Status check_result(const schema::Golden &golden, const schema::GoldenResult &result, uint64_t size,
-                    const std::string &where) {
+Status check_result(const schema::Golden &golden, uint32_t index, uint64_t size, const std::string &of) {
+  const schema::GoldenResult &result = *golden.results()->Get(index);
+  const std::string where = of + ": result " + std::to_string(index);
   if (result.operand() >= count_of(golden.operands()))
     return corrupt(where, "names an operand that does not exist");
   uint64_t operand = golden.operands()->Get(result.operand())->bytes();
@@ -36,13 +39,16 @@ Status check_golden(const Context &context, const schema::Golden &golden, const 
   if (count_of(golden.scalars()) == 0 || count_of(golden.scalars()) > kMaxKernelScalars ||
       count_of(golden.operands()) > kMaxKernelOperands)
     return corrupt(where, "has more scalars or operands than kernels have, or none");
-  for (uint32_t i = 0; i < count_of(golden.operands()); ++i)
+  uint64_t bytes = 0; // of at most 64 operands, each of which lies in the metadata
+  for (uint32_t i = 0; i < count_of(golden.operands()); ++i) {
     if (!lies_in(*golden.operands()->Get(i), size))
       return corrupt(where + ": operand " + std::to_string(i), "does not lie in the golden bytes");
+    bytes += golden.operands()->Get(i)->bytes();
+  }
+  if (bytes > kMaxVectorBytes || count_of(golden.results()) > kMaxResults)
+    return corrupt(where, "is too large to be tried");
   for (uint32_t i = 0; i < count_of(golden.results()); ++i)
-    if (Status status =
-            check_result(golden, *golden.results()->Get(i), size, where + ": result " + std::to_string(i));
-        !status.ok())
+    if (Status status = check_result(golden, i, size, where); !status.ok())
       return status;
   return ok_status();
 }

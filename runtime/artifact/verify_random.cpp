@@ -1,6 +1,6 @@
 // Weights that are not in the file: that their description makes exactly the bytes that the table of weights says.
+#include "runtime/artifact/random_weights.h"
 #include "runtime/artifact/verify_internal.h"
-#include "runtime/packing/pack_weight.h"
 
 #include <cmath>
 
@@ -9,6 +9,8 @@ namespace llmrt::verify_internal {
 namespace {
 
 constexpr uint64_t kMaxRows = uint64_t(1) << 32, kMaxTensorColumns = uint64_t(1) << 32;
+constexpr uint32_t kMaxSources = 1024;
+constexpr uint32_t kMaxTensorName = 4096;
 
 bool is_element(std::string_view name) { return name == "f32" || name == "bf16" || name == "f16"; }
 
@@ -20,12 +22,12 @@ struct Shape {
 Status check_source(const schema::SourceRows &source, const Shape &shape, const std::string &where) {
   if (!std::isfinite(source.scale()) || !std::isfinite(source.add()))
     return corrupt(where, "has a source with a factor that is not finite");
-  if (source.row_count() > shape.rows || source.first_row() > kMaxRows)
-    return corrupt(where, "has a source with too many rows");
+  if (source.row_count() == 0 || source.row_count() > shape.rows || source.first_row() > kMaxRows)
+    return corrupt(where, "has a source with too many rows, or none");
   if (source.zeros())
     return ok_status();
-  if (text_of(source.tensor()).empty())
-    return corrupt(where, "has a source without a tensor");
+  if (text_of(source.tensor()).empty() || text_of(source.tensor()).size() > kMaxTensorName)
+    return corrupt(where, "has a source without a tensor, or a tensor with an endless name");
   // With both below 2^32 no index overflows.
   if (source.transpose() ? source.tensor_columns() > kMaxTensorColumns ||
                                source.first_row() + source.row_count() > source.tensor_columns()
@@ -35,12 +37,14 @@ Status check_source(const schema::SourceRows &source, const Shape &shape, const 
 }
 
 Status check_sources(const schema::Weight &weight, const Shape &shape, const std::string &where) {
+  if (count_of(weight.sources()) > kMaxSources)
+    return corrupt(where, "has too many sources");
   uint64_t rows = 0;
   for (uint32_t i = 0; i < count_of(weight.sources()); ++i) {
     const schema::SourceRows &source = *weight.sources()->Get(i);
     if (Status status = check_source(source, shape, where); !status.ok())
       return status;
-    rows += source.row_count(); // each is at most 2^32, and the metadata has room for fewer than 2^30
+    rows += source.row_count(); // each is at most 2^32
   }
   return rows == shape.rows ? ok_status() : corrupt(where, "has sources with more or fewer rows than it has itself");
 }
@@ -59,16 +63,10 @@ Status check_random_weight(const schema::Weight &weight, const std::string &wher
   bool vector = layout == "vector";
   if (!vector && layout != "rows16")
     return corrupt(where, "has a layout that cannot be made");
-  if (weight.rows() > kMaxRows || weight.columns() > kMaxRows ||
+  if (weight.rows() == 0 || weight.columns() == 0 || weight.rows() > kMaxRows || weight.columns() > kMaxRows ||
       (!vector && weight.columns() > uint64_t(packing::kMaxColumns)))
-    return corrupt(where, "is too large to be made");
-  packing::WeightForm form;
-  form.is_vector = vector;
-  form.rows = int64_t(vector ? weight.columns() : weight.rows());
-  form.columns = vector ? 1 : int64_t(weight.columns());
-  form.interleaved = weight.interleave() != 0;
-  form.scheme = vector ? nullptr : packing::find_scheme(scheme);
-  form.element = text_of(vector ? weight.rounded() : weight.element());
+    return corrupt(where, "is too large to be made, or nothing");
+  packing::WeightForm form = weight_form(weight);
   if ((vector && weight.rows() != 1) || (!form.scheme && (scheme != "none" || !is_element(form.element))))
     return corrupt(where, "has a scheme or an element type that cannot be made");
   if (form.interleaved && (weight.interleave() != uint32_t(packing::kBlockRows) || form.rows % 2 != 0))
@@ -76,7 +74,9 @@ Status check_random_weight(const schema::Weight &weight, const std::string &wher
   if (weight.bytes() != uint64_t(form.blocks()) * uint64_t(form.block_bytes()))
     return corrupt(where, "has other bytes than its shape");
   Shape shape{uint64_t(form.rows), uint64_t(form.columns)};
-  return vector && weight.values() ? check_values(weight, shape, where) : check_sources(weight, shape, where);
+  if (!weight.values())
+    return check_sources(weight, shape, where);
+  return vector ? check_values(weight, shape, where) : corrupt(where, "has values of its own and is no vector");
 }
 
 } // namespace

@@ -39,7 +39,8 @@ Result<File> open_read(const std::string &path);
 Result<uint64_t> file_bytes(const File &file); // regular files only
 // A whole file of at most `limit` bytes; kInvalidArgument if it is larger.
 Result<std::string> read_file(const std::string &path, uint64_t limit);
-Status make_directory(const std::string &path); // ok if it is there; parents must exist
+// Ok if it is there; parents must exist. `mode`: its permissions, which the umask lowers.
+Status make_directory(const std::string &path, unsigned mode = 0777);
 // What is in a folder, by name in order, without "." and "..". kNotFound if it is not there, kInvalidArgument if it is
 // no folder or cannot be read.
 Result<std::vector<std::string>> list_folder(const std::string &path);

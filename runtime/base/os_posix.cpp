@@ -108,9 +108,9 @@ Result<std::string> read_file(const std::string &path, uint64_t limit) {
   return text;
 }
 
-Status make_directory(const std::string &path) {
+Status make_directory(const std::string &path, unsigned mode) {
   errno = 0;
-  if (::mkdir(path.c_str(), 0777) == 0)
+  if (::mkdir(path.c_str(), mode_t(mode)) == 0)
     return ok_status();
   struct stat info;
   if (errno == EEXIST && ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))

@@ -45,6 +45,8 @@ Status check_lone_kernel(const LoneKernel &kernel) {
   for (const llmrt_constraint &constraint : kernel.code->constraints(entry))
     if (kernel.code->evaluate(constraint.value, kernel.scalars).value_or(-1) < 0)
       return wrong("a constraint of the kernel does not hold");
+  if (kernel.code->evaluate(entry.items, kernel.scalars).value_or(INT64_MAX) > kMaxLoneItems)
+    return wrong("there are too many work items for one kernel by itself");
   for (size_t i = 0; i < kernel.operands.size(); ++i)
     if (Status status = check_operand(kernel, i); !status.ok())
       return status;

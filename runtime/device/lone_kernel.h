@@ -12,6 +12,8 @@
 
 namespace llmrt {
 
+inline constexpr int64_t kMaxLoneItems = int64_t(1) << 20; // one that runs longer is not tried
+
 struct LoneKernel {
   const CodeTable *code = nullptr;
   const llmrt_kernel_entry *entry = nullptr; // of `code`
@@ -21,7 +23,7 @@ struct LoneKernel {
 };
 
 // kInvalidArgument if the variant does not take these operands and scalars: their number, the row count, a constraint,
-// an operand that is too small, an index that is not below its bound.
+// the work items, an operand that is too small, an index that is not below its bound.
 Status check_lone_kernel(const LoneKernel &kernel);
 
 // The operands side by side in one block, each in a slot: guard bytes, the operand's extent, guard bytes.

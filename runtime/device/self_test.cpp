@@ -16,6 +16,8 @@ struct Vector {
   const schema::Golden &golden;
 
   std::span<const std::byte> bytes(const schema::GoldenBytes &at) const {
+    if (at.bytes() == 0)
+      return {};
     return {reinterpret_cast<const std::byte *>(meta.golden_bytes()->data()) + at.offset(), size_t(at.bytes())};
   }
   std::span<const int64_t> scalars() const { return {golden.scalars()->data(), golden.scalars()->size()}; }
@@ -61,8 +63,8 @@ std::string difference(std::span<const std::byte> actual, std::span<const std::b
 Status try_variant(const Vector &vector, const CodeTable &code, const llmrt_kernel_entry &entry, const RunAlone &run) {
   std::vector<std::vector<std::byte>> memory;
   std::vector<std::span<std::byte>> operands;
-  for (const schema::GoldenBytes *operand : *vector.golden.operands()) {
-    std::span<const std::byte> bytes = vector.bytes(*operand);
+  for (uint32_t i = 0; i < count_of(vector.golden.operands()); ++i) {
+    std::span<const std::byte> bytes = vector.bytes(*vector.golden.operands()->Get(i));
     memory.emplace_back(bytes.begin(), bytes.end());
   }
   operands.assign(memory.begin(), memory.end());

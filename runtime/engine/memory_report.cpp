@@ -1,3 +1,4 @@
+#include "runtime/artifact/random_weights.h"
 #include "runtime/engine/request_state.h"
 #include "runtime/engine/sampler.h"
 #include "runtime/engine/sizing.h"
@@ -142,15 +143,6 @@ void add_engine(const Sizing &sizing, Polynomial *sum) {
   sum->add(sizeof(int32_t), "max_queue_tokens");
 }
 
-// Of weights that are not in the file.
-int64_t random_weight_bytes(const schema::Artifact &meta) {
-  int64_t bytes = 0;
-  for (uint32_t i = 0; meta.segments() && i < meta.segments()->size(); ++i)
-    if (meta.segments()->Get(i)->kind() == schema::SegmentKind::RandomWeights)
-      bytes += int64_t(meta.segments()->Get(i)->bytes());
-  return bytes;
-}
-
 } // namespace
 
 MemoryReport report_memory(const Artifact &artifact, const Sizing &sizing, const ProcessMemory &process) {
@@ -167,7 +159,7 @@ MemoryReport report_memory(const Artifact &artifact, const Sizing &sizing, const
   sum.add(1, "device_padding");
 
   add_engine(sizing, &sum);
-  if (int64_t made = random_weight_bytes(meta)) {
+  if (int64_t made = int64_t(random_weight_bytes(meta))) {
     sum.symbol("made_weights", made);
     sum.add(1, "made_weights");
   }

@@ -6,8 +6,6 @@ namespace llmrt::packing {
 
 namespace {
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // Rows [first, first + count) of one source, transformed as it says, over zeros.
 Status read_source(const WeightForm &form, RowReader &reader, size_t index, int64_t first, int64_t count,
                    std::span<float> out) {
@@ -72,14 +70,6 @@ PackStatus pack_block_of(const WeightForm &form, std::span<float> rows, std::spa
 }
 
 } // namespace
-
-int64_t WeightForm::blocks() const {
-  return interleaved ? 2 * ceil_div(rows / 2, kBlockRows) : ceil_div(rows, kBlockRows);
-}
-
-int64_t WeightForm::block_bytes() const {
-  return is_vector ? kBlockRows * 4 : packing::block_bytes(scheme, element, columns);
-}
 
 Status pack_blocks(const WeightForm &form, RowReader &reader, int64_t first, int64_t count, std::vector<float> &rows,
                    std::span<char> out) {

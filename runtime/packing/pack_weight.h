@@ -33,8 +33,14 @@ struct WeightForm {
   std::string_view element;       // without a scheme "f32", "bf16", "f16"; a vector is rounded to it and stored as f32
   std::vector<Source> sources;
 
-  int64_t blocks() const;
-  int64_t block_bytes() const;
+  // Here, so that who checks sizes does not need what packs.
+  int64_t blocks() const {
+    int64_t parts = interleaved ? 2 : 1;
+    return parts * ((rows / parts + kBlockRows - 1) / kBlockRows);
+  }
+  int64_t block_bytes() const {
+    return is_vector ? kBlockRows * 4 : packing::block_bytes(scheme, element, columns);
+  }
 };
 
 // Where rows come from. Called by one thread.

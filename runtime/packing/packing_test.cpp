@@ -49,24 +49,39 @@ TEST(Packing, EverySchemeHasTheBytesItAlwaysHad) {
   }
 }
 
+constexpr float kLevels[] = {6.9f, 7.5f, 8.0f, 8.9f};
+constexpr SearchPlan kPlan{-8, 7, kLevels};
+
 TEST(Packing, EveryVectorWidthFindsTheSameScales) {
-  std::vector<float> rows = block(), values(size_t(kRows * kMaxGroup));
-  std::copy_n(rows.begin(), values.size(), values.begin());
-  const float levels[] = {6.9f, 7.5f, 8.0f, 8.9f};
-  SearchPlan plan{-8, 7, levels};
-  float first[kRows], other[kRows];
-  int8_t w[kRows * kMaxGroup], x[kRows * kMaxGroup];
-  ASSERT_EQ(search_variants().front().search(plan, values.data(), kMaxGroup, first, w), PackStatus::kOk);
+  for (float size : {1.0f, 1e-5f, 0x1p-120f, 30000.0f})
+    for (int group : {32, 64, kMaxGroup}) {
+      std::vector<float> values = block();
+      values.resize(size_t(kRows * group));
+      for (size_t i = 0; i < values.size(); ++i)
+        values[i] = i % 37 == 5 ? 0 : values[i] * size;
+      float first[kRows], other[kRows];
+      int8_t w[kRows * kMaxGroup], x[kRows * kMaxGroup];
+      ASSERT_EQ(search_variants().front().search(kPlan, values.data(), group, first, w), PackStatus::kOk);
+      for (const SearchVariant &variant : search_variants()) {
+        ASSERT_EQ(variant.search(kPlan, values.data(), group, other, x), PackStatus::kOk);
+        EXPECT_TRUE(std::equal(first, first + kRows, other)) << variant.name;
+        EXPECT_TRUE(std::equal(w, w + kRows * group, x)) << variant.name;
+      }
+    }
+}
+
+// A NaN is told from a value that is too large, whichever row has which.
+TEST(Packing, EveryVectorWidthRefusesTheSame) {
+  std::vector<float> values = block();
+  values.resize(size_t(kRows * kMaxGroup));
+  float other[kRows];
+  int8_t x[kRows * kMaxGroup];
   for (const SearchVariant &variant : search_variants()) {
-    ASSERT_EQ(variant.search(plan, values.data(), kMaxGroup, other, x), PackStatus::kOk);
-    EXPECT_TRUE(std::equal(first, first + kRows, other)) << variant.name;
-    EXPECT_TRUE(std::equal(w, w + kRows * kMaxGroup, x)) << variant.name;
-    // A NaN is told from a value that is too large, whichever row has which.
     std::vector<float> bad = values;
     bad[2] = 1e30f, bad[14] = __builtin_nanf("");
-    EXPECT_EQ(variant.search(plan, bad.data(), kMaxGroup, other, x), PackStatus::kNotFinite) << variant.name;
+    EXPECT_EQ(variant.search(kPlan, bad.data(), kMaxGroup, other, x), PackStatus::kNotFinite) << variant.name;
     bad[14] = 0;
-    EXPECT_EQ(variant.search(plan, bad.data(), kMaxGroup, other, x), PackStatus::kTooLarge) << variant.name;
+    EXPECT_EQ(variant.search(kPlan, bad.data(), kMaxGroup, other, x), PackStatus::kTooLarge) << variant.name;
   }
 }
 

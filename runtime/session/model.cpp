@@ -1,5 +1,6 @@
 #include "runtime/session/model.h"
 
+#include "runtime/artifact/random_weights.h"
 #include "runtime/base/os.h"
 #include "runtime/base/text.h"
 #include "runtime/schema/artifact_generated.h"
@@ -92,11 +93,7 @@ Status read_text_parts(const ModelOptions &options, Model &model) {
 
 // Weights that the file does not have, for whoever computes with them.
 Status make_weights(const ModelOptions &options, Model &model) {
-  const auto *segments = model.artifact->meta().segments();
-  bool missing = false;
-  for (uint32_t i = 0; segments && i < segments->size(); ++i)
-    missing |= segments->Get(i)->kind() == schema::SegmentKind::RandomWeights && model.artifact->segment(i).empty();
-  if (!missing)
+  if (random_weight_bytes(model.artifact->meta()) == 0)
     return ok_status();
   if (!&llmrt_random_weights)
     return Status(StatusCode::kUnsupported, model.artifact->path() + " was compiled with --weights-at-load, and this "

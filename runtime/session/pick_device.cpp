@@ -29,14 +29,13 @@ bool has_cuda_code(const Artifact &artifact) {
 
 std::vector<std::string> cuda_devices() { return &llmrt_cuda ? llmrt_cuda.devices() : std::vector<std::string>(); }
 
-Result<std::unique_ptr<Device>> make_cuda_device(std::shared_ptr<const Artifact> artifact,
-                                                 const VulkanDeviceOptions &options) {
+Result<std::unique_ptr<Device>> make_cuda_device(std::shared_ptr<const Artifact> artifact, const GpuOptions &options) {
   if (!&llmrt_cuda)
     return Status(StatusCode::kUnsupported, "this program was linked without CUDA: link it with -Wl,-u,llmrt_cuda");
   if (!has_cuda_code(*artifact))
     return Status(StatusCode::kUnsupported,
                   artifact->path() + " has no code for CUDA; compile it with `llmc compile --target cuda`");
-  return llmrt_cuda.make(std::move(artifact), std::max(options.index, 0), options.self_test);
+  return llmrt_cuda.make(std::move(artifact), options);
 }
 
 // "the artifact has code for cpu, vulkan; this machine has cpu, vulkan:0 llvmpipe (software)"
@@ -85,7 +84,7 @@ Result<OpenDevice> open_cpu(const ModelOptions &options, std::shared_ptr<const A
   Result<std::string> tier =
       options.self_test ? tested_cpu_tier(*artifact, device_options) : cpu_tier(*artifact, options.cpu_tier);
   if (!tier.ok())
-    return Status(tier.status().code(), artifact->path() + ": " + tier.status().message());
+    return tier.status();
   device_options.tier = *tier;
   Result<std::unique_ptr<Device>> device = make_cpu_device(std::move(artifact), device_options);
   if (!device.ok())
@@ -98,16 +97,18 @@ Result<OpenDevice> open_cpu(const ModelOptions &options, std::shared_ptr<const A
 Result<OpenDevice> open_gpu(const ModelOptions &options, std::string_view kind, std::string_view index,
                             std::shared_ptr<const Artifact> artifact) {
   std::string flag = "--device " + std::string(kind);
-  VulkanDeviceOptions device_options;
+  GpuOptions device_options;
   device_options.self_test = options.self_test;
   if (!index.empty() && (!parse_integer(index, device_options.index) || device_options.index < 0))
     return Status(StatusCode::kInvalidArgument, flag + ":N takes the number of a device, from 0 on");
   Result<std::unique_ptr<Device>> device =
       kind == kCuda ? make_cuda_device(artifact, device_options) : make_vulkan_device(artifact, device_options);
   if (device.status().code() == StatusCode::kInternal && has_cpu_code(*artifact)) {
-    log(LogLevel::kWarning, flag + ": " + device.status().message() +
-                                "; using the CPU instead (--no-self-test uses the GPU all the same)");
-    return open_cpu(options, std::move(artifact));
+    // An error though it goes on: whoever asked for a GPU is told even where little is to be said.
+    const std::string why = flag + ": " + device.status().message();
+    log(LogLevel::kError, why + "; using the CPU instead (--no-self-test uses the GPU all the same)");
+    Result<OpenDevice> cpu = open_cpu(options, std::move(artifact));
+    return cpu.ok() ? std::move(cpu) : Status(cpu.status().code(), why + "; and on the CPU: " + cpu.status().message());
   }
   if (!device.ok())
     return Status(device.status().code(), flag + ": " + device.status().message() + "; " + devices_text(*artifact));

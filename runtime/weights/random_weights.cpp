@@ -1,15 +1,16 @@
 #include "runtime/weights/random_weights.h"
 
+#include "runtime/artifact/random_weights.h"
 #include "runtime/artifact/verify.h"
 #include "runtime/base/os.h"
+#include "runtime/base/text.h"
 #include "runtime/packing/half.h"
 #include "runtime/packing/normal.h"
-#include "runtime/packing/pack_weight.h"
-#include "runtime/schema/artifact_generated.h"
 
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <new>
 #include <vector>
 
 namespace llmrt {
@@ -46,13 +47,7 @@ private:
 };
 
 packing::WeightForm form_of(const schema::Weight &weight) {
-  packing::WeightForm form;
-  form.is_vector = text_of(weight.layout()) == "vector";
-  form.rows = int64_t(form.is_vector ? weight.columns() : weight.rows());
-  form.columns = form.is_vector ? 1 : int64_t(weight.columns());
-  form.interleaved = weight.interleave() != 0;
-  form.scheme = form.is_vector ? nullptr : packing::find_scheme(text_of(weight.scheme()));
-  form.element = text_of(form.is_vector ? weight.rounded() : weight.element());
+  packing::WeightForm form = weight_form(weight);
   if (weight.values())
     form.sources.push_back({form.rows});
   for (uint32_t i = 0; i < count_of(weight.sources()); ++i) {
@@ -65,11 +60,9 @@ packing::WeightForm form_of(const schema::Weight &weight) {
 // The tensors of docs/random-weights.md.
 class RandomRows final : public packing::RowReader {
 public:
-  RandomRows(const schema::RandomWeights &random, const schema::Weight &weight, int64_t columns)
-      : random_(random), weight_(weight), columns_(columns) {
-    for (uint32_t i = 0; i < count_of(weight.sources()); ++i)
-      keys_.push_back(packing::stream_key(random.seed(), text_of(weight.sources()->Get(i)->tensor())));
-  }
+  RandomRows(const schema::RandomWeights &random, const schema::Weight &weight, int64_t columns,
+             std::span<const uint64_t> keys)
+      : random_(random), weight_(weight), columns_(columns), keys_(keys) {}
 
   Status read(size_t index, int64_t first, int64_t count, std::span<float> out) override {
     if (weight_.values()) {
@@ -104,23 +97,28 @@ private:
   const schema::RandomWeights &random_;
   const schema::Weight &weight_;
   int64_t columns_;
-  std::vector<uint64_t> keys_; // of each source's tensor
+  std::span<const uint64_t> keys_; // of each source's tensor
 };
 
-// Some blocks of one weight.
+// A weight that is to be made.
+struct Made {
+  const schema::Weight *weight;
+  packing::WeightForm form;
+  std::vector<uint64_t> keys; // of each source's tensor
+};
+
+// Some blocks of one of them.
 struct Task {
-  uint32_t weight;
+  size_t made;
   int64_t first, count;
 };
 
 class Maker {
 public:
   Maker(const schema::Artifact &meta, uint32_t segment, std::byte *out) : meta_(meta), out_(out) {
-    for (uint32_t i = 0; i < count_of(meta.weights()); ++i) {
-      forms_.push_back(form_of(*meta.weights()->Get(i)));
-      if (meta.weights()->Get(i)->segment() == segment)
-        add_tasks(i);
-    }
+    for (uint32_t i = 0; i < count_of(meta.weights()); ++i)
+      if (const schema::Weight *weight = meta.weights()->Get(i); weight->segment() == segment)
+        add(*weight);
   }
 
   Status run(int threads) {
@@ -135,35 +133,48 @@ public:
   }
 
 private:
-  void add_tasks(uint32_t weight) {
-    const packing::WeightForm &form = forms_[weight];
+  void add(const schema::Weight &weight) {
+    packing::WeightForm form = form_of(weight);
+    std::vector<uint64_t> keys;
+    for (uint32_t i = 0; i < count_of(weight.sources()); ++i)
+      keys.push_back(packing::stream_key(meta_.random()->seed(), text_of(weight.sources()->Get(i)->tensor())));
     int64_t blocks = form.blocks(),
             together = std::max<int64_t>(1, kTaskBytes / std::max<int64_t>(form.block_bytes(), 1));
     for (int64_t first = 0; first < blocks; first += together)
-      tasks_.push_back({weight, first, std::min(together, blocks - first)});
+      tasks_.push_back({made_.size(), first, std::min(together, blocks - first)});
+    made_.push_back({&weight, std::move(form), std::move(keys)});
   }
 
+  // Nothing may leave a thread but its status.
   void work() {
-    std::vector<float> rows;
-    for (size_t i = next_++; i < tasks_.size() && !failed_; i = next_++) {
-      const Task &task = tasks_[i];
-      const schema::Weight &weight = *meta_.weights()->Get(task.weight);
-      const packing::WeightForm &form = forms_[task.weight];
-      RandomRows reader(*meta_.random(), weight, form.columns);
-      char *out = reinterpret_cast<char *>(out_) + weight.offset() + uint64_t(task.first * form.block_bytes());
-      Status status = packing::pack_blocks(form, reader, task.first, task.count, rows,
-                                           {out, size_t(task.count * form.block_bytes())});
-      if (status.ok())
-        continue;
-      std::lock_guard lock(mutex_);
-      if (!failed_.exchange(true))
-        failure_ = Status(status.code(), "weight " + std::string(text_of(weight.name())) + " " + status.message());
+    try {
+      std::vector<float> rows;
+      for (size_t i = next_++; i < tasks_.size() && !failed_; i = next_++)
+        make(tasks_[i], rows);
+    } catch (const std::bad_alloc &) {
+      fail(Status(StatusCode::kExhausted, "no memory is left for the rows of a weight"));
     }
+  }
+
+  void make(const Task &task, std::vector<float> &rows) {
+    const auto &[weight, form, keys] = made_[task.made];
+    RandomRows reader(*meta_.random(), *weight, form.columns, keys);
+    char *out = reinterpret_cast<char *>(out_) + weight->offset() + uint64_t(task.first * form.block_bytes());
+    Status status = packing::pack_blocks(form, reader, task.first, task.count, rows,
+                                         {out, size_t(task.count * form.block_bytes())});
+    if (!status.ok())
+      fail(Status(status.code(), "weight " + std::string(text_of(weight->name())) + " " + status.message()));
+  }
+
+  void fail(Status status) {
+    std::lock_guard lock(mutex_);
+    if (!failed_.exchange(true))
+      failure_ = std::move(status);
   }
 
   const schema::Artifact &meta_;
   std::byte *out_;
-  std::vector<packing::WeightForm> forms_; // of each weight
+  std::vector<Made> made_;
   std::vector<Task> tasks_;
   std::atomic<size_t> next_ = 0;
   std::atomic<bool> failed_ = false;
@@ -171,13 +182,25 @@ private:
   Status failure_;
 };
 
+// Memory is taken when it is touched: too much of it would be found out by the system, which ends the process.
+Status check_room(const Artifact &artifact, uint64_t bytes) {
+  const uint64_t available = os::available_memory(); // 0: not known
+  if (available == 0 || bytes <= available)
+    return ok_status();
+  return Status(StatusCode::kExhausted, artifact.path() + ": its weights, which are made at load, need " +
+                                            format_bytes(bytes) + " of memory; " + format_bytes(available) +
+                                            " are available");
+}
+
 // The verifier lets one such segment through.
 Result<std::shared_ptr<const Artifact>> make(std::shared_ptr<const Artifact> artifact, int threads) {
   const schema::Artifact &meta = artifact->meta();
   for (uint32_t i = 0; i < count_of(meta.segments()); ++i) {
     const schema::Segment &segment = *meta.segments()->Get(i);
-    if (segment.kind() != schema::SegmentKind::RandomWeights)
+    if (segment.kind() != schema::SegmentKind::RandomWeights || !artifact->segment(i).empty()) // made already
       continue;
+    if (Status status = check_room(*artifact, segment.bytes()); !status.ok())
+      return status;
     Result<os::Mapping> memory = os::map_memory(segment.bytes(), true);
     if (!memory)
       return Status(StatusCode::kExhausted,

@@ -1,7 +1,9 @@
 #include "runtime/weights/random_weights.h"
 
 #include "runtime/artifact/inspect.h"
+#include "runtime/artifact/prefix.h"
 #include "runtime/artifact/testing/fake_model.h"
+#include "runtime/artifact/testing/mutate.h"
 #include "runtime/packing/half.h"
 #include "runtime/packing/normal.h"
 #include "runtime/packing/scheme.h"
@@ -168,6 +170,10 @@ TEST(RandomWeights, WhatCannotBeMadeIsRefused) {
       {"factor", [&](auto &s) { weight(s, 1).sources[0].scale = __builtin_nan(""); }, "not finite"},
       {"values", [&](auto &s) { weight(s, 0).values = {1, 2, 3, 4, 5}; }, "values of its own and sources"},
       {"few values", [&](auto &s) { weight(s, 0).sources.clear(), weight(s, 0).values = {1}; }, "too few of them"},
+      {"values of a matrix", [&](auto &s) { weight(s, 1).values = {1}; }, "values of its own and is no vector"},
+      {"no rows", [&](auto &s) { weight(s, 1).rows = 0; }, "or nothing"},
+      {"an empty source", [&](auto &s) { weight(s, 1).sources.push_back({"b", 0, 0, 3}); }, "too many rows, or none"},
+      {"many sources", [&](auto &s) { weight(s, 1).sources.resize(2000); }, "too many sources"},
       {"value", [&](auto &s) { weight(s, 0).sources.clear(), weight(s, 0).values = {1, 2, 3, 4, __builtin_inff()}; },
        "a value that is not finite"},
   };
@@ -178,6 +184,26 @@ TEST(RandomWeights, WhatCannotBeMadeIsRefused) {
     EXPECT_FALSE(status.ok()) << broken.name;
     EXPECT_NE(status.message().find(broken.message), std::string::npos) << broken.name << ": " << status.message();
   }
+}
+
+// What the verifier lets through can be made: an error or bytes, never a crash.
+TEST(RandomWeights, DamagedDescriptionsAreRefusedOrMade) {
+  const std::vector<std::byte> good = build_artifact(random_model());
+  Prefix prefix;
+  std::memcpy(&prefix, good.data(), sizeof prefix);
+  int made = 0, refused = 0;
+  for (uint64_t seed = 0; seed < 3000; ++seed) {
+    std::vector<std::byte> file = good;
+    mutate(file, kPrefixBytes, size_t(prefix.metadata_offset + prefix.metadata_bytes), seed);
+    if (!fix_hashes(file))
+      continue;
+    auto artifact = Artifact::open_bytes(file, "x");
+    artifact ? ++made : ++refused;
+    if (artifact)
+      (void)llmrt_random_weights.make(*artifact, 2).ok();
+  }
+  EXPECT_GT(made, 50);
+  EXPECT_GT(refused, 300);
 }
 
 TEST(RandomWeights, AValueThatCannotBeExpressedIsAnError) {

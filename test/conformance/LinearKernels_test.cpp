@@ -1,5 +1,6 @@
 // linear and the norm kernels that round its input, in every scheme, against the oracle and bit for bit between row
 // counts, pieces and tiers.
+#include "codegen/golden/Operands.h"
 #include "codegen/reference/Oracle.h"
 #include "codegen/schemes/Scheme.h"
 #include "test/conformance/KernelHarness.h"
@@ -113,17 +114,10 @@ std::vector<float> runLinear(const Case &c, const PackedWeight &weight, const st
   return valuesOf<float>(out);
 }
 
-// What docs/kernels.md says of bf16 rows.
-std::vector<double> roundBf16(std::vector<double> values) {
-  for (double &value : values) value = std::abs(value) < 0x1p-100 ? 0 : value;
-  reference::roundAll(reference::Element::BF16, values);
-  return values;
-}
-
 std::vector<double> expectedLinear(const Case &c, const PackedWeight &weight, const std::vector<float> &x, int64_t n) {
   std::vector<double> input = toDouble(x);
   if (c.activations == "int8") input = reference::roundInt8(input, n, c.K);
-  if (c.activations == "bf16") input = roundBf16(input);
+  if (c.activations == "bf16") input = golden::roundToBf16(input);
   return reference::linear(input, n, c.K, weight.values, c.N);
 }
 
@@ -175,7 +169,7 @@ TEST(LinearKernels, InputsAreRoundedToBf16) {
                                                              -0x1p-140f, INFINITY, 3.4e38f, -0.0f, 0x1.fffffep-101f};
   std::copy(special.begin(), special.end(), x.begin() + 5 * c.K);
   x[17 * c.K] = NAN;
-  std::vector<double> expected = roundBf16(toDouble(x));
+  std::vector<double> expected = golden::roundToBf16(toDouble(x));
   for (const std::string &device : devices()) {
     if (!takes(device, {roundingText(c)})) continue;
     std::vector<char> tiles = roundToBf16(c, x, n, device, Guard::End, 3);

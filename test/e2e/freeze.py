@@ -49,10 +49,10 @@ def main():
         inspected = json.loads(output(llmrt, "inspect", artifact, "--json"))
         version = "{}.{}".format(*struct.unpack("<8x2I", artifact.read_bytes()[:16]))  # runtime/artifact/prefix.h
         into = flags.into / version
-        into.mkdir(parents=True)  # an error where it is there
         made_by = f"llmc {output(llmc, '--version').decode().strip()}, format {version}: llmc {' '.join(COMPILE)}"
         record = {"made_by": made_by, "root_hash": inspected["root_hash"],
                   **answers(llmrt, artifact, pathlib.Path(folder) / "logits.npy")}
+        into.mkdir(parents=True)  # an error where it is there
         (into / "stories260k-q4_g32.json").write_text(json.dumps(record, indent=1) + "\n")
         (into / "stories260k-q4_g32.fbs.gz").write_bytes(gzip.compress(artifact.read_bytes(), 9, mtime=0))
 

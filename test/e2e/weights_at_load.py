@@ -53,6 +53,9 @@ class Suite:
         self.tally.check("its weights are not in it, and come out as their hashes say" in said, f"verify: {said}")
         self.tally.check(self.logits(empty, "--verify-weights") == self.logits(empty), "--verify-weights changes logits")
 
+        said = programs.run(self.options.llmrt, "verify", empty)
+        self.tally.check(": good" in said, f"llmrt verify: {said}")
+
     def check_memory(self, empty):
         """The weights are private memory, and all of it is counted."""
         said = json.loads(programs.run(self.options.llmrt, "run", empty, "--print-memory", "--json", "--threads", 2))

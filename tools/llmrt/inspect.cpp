@@ -1,7 +1,10 @@
 // llmrt inspect, verify.
 #include "runtime/artifact/inspect.h"
+#include "runtime/artifact/verify.h"
+#include "runtime/base/os.h"
 #include "runtime/base/text.h"
 #include "runtime/session/pick_device.h"
+#include "runtime/weights/random_weights.h"
 #include "tools/llmrt/common.h"
 #include "tools/llmrt/progress.h"
 #include "tools/llmrt/verbs.h"
@@ -47,8 +50,13 @@ int verify(const ModelFlags &flags) {
   std::unique_ptr<Model> model;
   if (int code = open_model(*options, &model); code != kOk)
     return code;
+  Result<std::shared_ptr<const Artifact>> whole = model->artifact;
+  if (has_random_weights(model->artifact->meta())) // what they come out as is what is to be verified
+    whole = llmrt_random_weights.make(model->artifact, os::usable_cpus());
+  if (!whole.ok())
+    return fail(whole.status());
   Progress progress("verify", 1, flags.quiet);
-  Status status = verify_weights(*model->artifact, true, [&progress](uint64_t done, uint64_t total) {
+  Status status = verify_weights(**whole, true, [&progress](uint64_t done, uint64_t total) {
     progress.show(total ? static_cast<double>(done) / static_cast<double>(total) : 1);
     return !interrupted();
   });

@@ -1,5 +1,6 @@
 #include "tools/llmrt/model_memory.h"
 
+#include "runtime/artifact/random_weights.h"
 #include "runtime/base/os.h"
 #include "runtime/base/text.h"
 #include "runtime/device/cpu/cpu_device.h"
@@ -25,7 +26,7 @@ Result<MeasuredModel> measure_file(const ModelOptions &options, int64_t availabl
     return Status(StatusCode::kNotFound, artifact.status().message());
   if (!runs_on_cpu(**artifact, options))
     return Status(StatusCode::kUnsupported, "--print-memory counts the memory of --device cpu only in this version");
-  return measure_memory(**artifact, options, available, server_threads);
+  return measure_memory(**artifact, options, available_beside_made(**artifact, available), server_threads);
 }
 
 void append_json(std::string &out, const MemoryReport &report) {
@@ -86,6 +87,12 @@ int64_t available_beside(int64_t start_bytes, int64_t promised_bytes) {
   if (start_bytes <= 0 || now <= 0)
     return now;
   return std::max<int64_t>(1, std::min(now, start_bytes - promised_bytes));
+}
+
+int64_t available_beside_made(const Artifact &artifact, int64_t available_bytes) {
+  if (available_bytes <= 0)
+    return available_bytes;
+  return std::max<int64_t>(1, available_bytes - int64_t(random_weight_bytes(artifact.meta())));
 }
 
 int64_t kv_bytes_of(const Model &model) {

@@ -23,6 +23,8 @@ Result<MeasuredModel> measure_memory(const Artifact &artifact, const ModelOption
 // What one more model may count on: what there is now, but no more than what was there at `start_bytes` without what
 // others were promised, touched or not. 1 at least; 0 where the system does not say.
 int64_t available_beside(int64_t start_bytes, int64_t promised_bytes);
+// The same less the weights that are not in the file, which are made before anything else is sized. 1 at least.
+int64_t available_beside_made(const Artifact &artifact, int64_t available_bytes);
 int64_t kv_bytes_of(const Model &model);
 
 } // namespace llmrt::tool

@@ -1,5 +1,6 @@
 #include "tools/llmrt/serve_models.h"
 
+#include "runtime/artifact/random_weights.h"
 #include "runtime/base/os.h"
 #include "runtime/base/text.h"
 #include "runtime/server/model_folder.h"
@@ -170,19 +171,25 @@ Result<server::OpenedModel> ServedOptions::open(const ModelSource &source, int64
   options.artifact = *artifact;
   server::OpenedModel out;
   out.memory.mapped_bytes = static_cast<int64_t>((*artifact)->bytes().size());
-  if (runs_on_cpu(**artifact, options)) {
-    options.engine.available_bytes = available_beside(start_available_, promised_bytes);
+  const bool on_cpu = runs_on_cpu(**artifact, options);
+  options.engine.available_bytes =
+      available_beside_made(**artifact, available_beside(start_available_, promised_bytes));
+  auto measure = [&] {
     Result<MeasuredModel> measured = measure_memory(**artifact, options, options.engine.available_bytes, 0);
     if (!measured.ok())
       return measured.status();
     out.memory.private_bytes = measured->report.private_bytes;
-    Status fits = check_memory(source, out.memory.private_bytes, options.engine.kv_cache_bytes, promised_bytes);
-    if (!fits.ok())
-      return fits;
-  }
+    return check_memory(source, out.memory.private_bytes, options.engine.kv_cache_bytes, promised_bytes);
+  };
+  out.memory.private_bytes = static_cast<int64_t>(random_weight_bytes((*artifact)->meta()));
+  if (Status fits = on_cpu ? measure() : ok_status(); !fits.ok())
+    return fits;
   Result<std::unique_ptr<Model>> model = Model::open(options);
   if (!model.ok())
     return model.status();
+  const bool gave_way = !on_cpu && (*model)->device == "cpu"; // a GPU whose kernels failed the self-test
+  if (Status fits = gave_way ? measure() : ok_status(); !fits.ok())
+    return fits;
   out.model = std::move(*model);
   out.memory.kv_bytes = kv_bytes_of(*out.model);
   out.companion = std::make_shared<WeightCheck>(*out.model->artifact, !options.verify_weights);

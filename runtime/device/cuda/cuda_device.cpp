@@ -294,18 +294,21 @@ Result<std::unique_ptr<llmrt::Device>> load(std::shared_ptr<const Artifact> arti
   return gpu::make_device(std::move(artifact), *std::move(table), std::move(backend));
 }
 
-// The best code first; where the driver does not take that or a kernel fails, the next, and it is said.
+// The best code first; where the driver does not take that or a kernel fails, the next, and it is said. kInternal where a
+// kernel of any of it failed.
 Result<std::unique_ptr<llmrt::Device>> load(std::shared_ptr<const Artifact> artifact,
                                             const std::shared_ptr<OpenDevice> &device, bool self_test) {
   std::vector<uint32_t> segments = segments_for(*artifact, device->info().chip);
   Status last(StatusCode::kUnsupported, "the artifact has no code that " + device->info().text() +
                                             " runs; compile it for this chip with --gpu-arch");
+  bool failed = false;
   for (uint32_t segment : segments) {
     std::string tier(text_of(artifact->meta().segments()->Get(segment)->layout()));
     Result<std::unique_ptr<llmrt::Device>> made = load(artifact, device, segment, self_test);
     if (made)
       return made;
-    last = Status(made.status().code(), "code for " + tier + ": " + made.status().message());
+    failed |= made.status().code() == StatusCode::kInternal;
+    last = Status(failed ? StatusCode::kInternal : made.status().code(), "code for " + tier + ": " + made.status().message());
     if (segment != segments.back())
       log(LogLevel::kWarning, last.message() + "; trying the artifact's next");
   }
@@ -324,11 +327,11 @@ bool can_run(const Artifact &artifact) {
   return !devices.empty() && !segments_for(artifact, devices.front().chip).empty();
 }
 
-Result<std::unique_ptr<llmrt::Device>> make(std::shared_ptr<const Artifact> artifact, int index, bool self_test) {
-  Result<std::unique_ptr<OpenDevice>> device = OpenDevice::open(index);
+Result<std::unique_ptr<llmrt::Device>> make(std::shared_ptr<const Artifact> artifact, const GpuOptions &options) {
+  Result<std::unique_ptr<OpenDevice>> device = OpenDevice::open(std::max(options.index, 0));
   if (!device)
     return device.status();
-  return load(std::move(artifact), *std::move(device), self_test);
+  return load(std::move(artifact), *std::move(device), options.self_test);
 }
 
 Result<std::unique_ptr<gpu::Backend>> open(int index) {

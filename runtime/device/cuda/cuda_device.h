@@ -3,6 +3,7 @@
 
 #include "runtime/device/device.h"
 #include "runtime/device/gpu/backend.h"
+#include "runtime/device/gpu/gpu_options.h"
 
 #include <memory>
 #include <string>
@@ -11,10 +12,10 @@
 namespace llmrt {
 
 struct CudaKind {
-  // kUnsupported: this machine has no device `index`, or its chip or driver cannot run the artifact's code; the message
+  // kUnsupported: this machine has no such device, or its chip or driver cannot run the artifact's code; the message
   // says which. kInternal: a kernel of all code that the chip runs failed the self-test, where that is wanted. Opens the
   // device and loads the kernels; prepare() takes the memory and uploads the weights.
-  Result<std::unique_ptr<Device>> (*make)(std::shared_ptr<const Artifact> artifact, int index, bool self_test);
+  Result<std::unique_ptr<Device>> (*make)(std::shared_ptr<const Artifact> artifact, const GpuOptions &options);
   // The devices of this machine, for people: "NVIDIA H200 (sm_90)"; empty without CUDA.
   std::vector<std::string> (*devices)();
   // The first device of this machine can run the artifact.

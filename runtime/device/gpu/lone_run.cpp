@@ -38,12 +38,12 @@ Status run_alone(Backend &backend, const LoneKernel &kernel) {
   if (Status status = check_lone_kernel(kernel); !status.ok())
     return status;
   const llmrt_kernel_entry &entry = *kernel.entry;
-  int64_t items = kernel.code->evaluate(entry.items, kernel.scalars).value_or(INT64_MAX);
-  bool fits = items <= INT32_MAX && std::all_of(kernel.scalars.begin(), kernel.scalars.end(), [](int64_t scalar) {
+  int64_t items = *kernel.code->evaluate(entry.items, kernel.scalars);
+  bool fits = std::all_of(kernel.scalars.begin(), kernel.scalars.end(), [](int64_t scalar) {
                 return scalar >= 0 && scalar <= INT32_MAX;
               });
   int64_t groups = items / entry.grain + (items % entry.grain != 0);
-  if (!fits || groups > kMaxGroupDimension * kMaxGroupDimension)
+  if (!fits)
     return Status(StatusCode::kInvalidArgument, "a figure of the dispatch does not fit into 31 bits");
   if (items <= 0)
     return ok_status();

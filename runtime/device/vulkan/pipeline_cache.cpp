@@ -10,7 +10,8 @@ namespace llmrt::vk {
 
 namespace {
 
-constexpr uint64_t kMaxBytes = uint64_t(256) << 20; // of a file; what has grown larger is begun anew
+constexpr unsigned kFolderMode = 0700; // XDG Base Directory Specification: nobody else writes what a driver reads
+constexpr uint64_t kMaxBytes = uint64_t(256) << 20; // of a file; what would be larger is not written
 
 // In front of the driver's data. Drivers look for their device in the data, but not all of them for damage.
 struct Header {
@@ -94,8 +95,8 @@ void PipelineCache::store() {
   if (header.sha256 == stored_)
     return;
   std::string where = path_.substr(0, path_.rfind('/'));
-  (void)os::make_directory(where.substr(0, where.rfind('/'))).ok();
-  if (!os::make_directory(where).ok())
+  (void)os::make_directory(where.substr(0, where.rfind('/')), kFolderMode).ok();
+  if (!os::make_directory(where, kFolderMode).ok())
     return;
   llmrt::Result<os::AtomicFile> file = os::AtomicFile::create(path_);
   if (file && file->write(std::as_bytes(std::span(&header, 1))).ok() && file->write(data).ok())

@@ -153,7 +153,7 @@ Result<std::unique_ptr<gpu::Backend>> open_vulkan(int index) {
 }
 
 Result<std::unique_ptr<Device>> make_vulkan_device(std::shared_ptr<const Artifact> artifact,
-                                                   const VulkanDeviceOptions &options) {
+                                                   const GpuOptions &options) {
   std::optional<uint32_t> segment = vulkan_segment(*artifact);
   if (!segment)
     return Status(StatusCode::kUnsupported, artifact->path() + " has no code for Vulkan; compile it with `llmc compile "

@@ -3,6 +3,7 @@
 
 #include "runtime/device/device.h"
 #include "runtime/device/gpu/backend.h"
+#include "runtime/device/gpu/gpu_options.h"
 
 #include <memory>
 #include <string>
@@ -10,16 +11,11 @@
 
 namespace llmrt {
 
-struct VulkanDeviceOptions {
-  int index = -1;        // of vulkan_devices(); -1: the most able one
-  bool self_test = true; // try the kernels on the artifact's golden vectors
-};
-
 // kUnsupported: the artifact has no code for Vulkan, or this machine no such device; the message lists what there is.
 // kInternal: a kernel failed the self-test.
 // Opens the device; prepare() takes the memory and uploads the weights.
 Result<std::unique_ptr<Device>> make_vulkan_device(std::shared_ptr<const Artifact> artifact,
-                                                   const VulkanDeviceOptions &options);
+                                                   const GpuOptions &options);
 
 // The device alone, for running kernels by themselves; `index` as in the options.
 Result<std::unique_ptr<gpu::Backend>> open_vulkan(int index);
