@@ -4,7 +4,11 @@
 #include "codegen/common/NumberBuilder.h"
 #include "dialects/llm/Llm.h"
 
+#include <numbers>
+
 namespace llmc::codegen {
+
+inline constexpr double kLog2E = std::numbers::log2e;
 
 // e^x. At most 2 ulp; 0 below -87.3, infinity above 88.7; exp(0) is exactly 1.
 Value emitExp(NumberBuilder &k, Value x);

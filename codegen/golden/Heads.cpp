@@ -2,6 +2,7 @@
 #include "codegen/golden/Draft.h"
 
 #include <cmath>
+#include <numbers>
 
 namespace llmc::golden {
 
@@ -10,8 +11,8 @@ using codegen::CpuTier;
 namespace {
 
 constexpr double kRopeBound = 4e-6, kDynamicRopeBound = 2e-5, kAttentionBound = 1e-5;
-constexpr double kBf16AttentionBound = 1.0 / 256; // where p and queries are rounded to bf16
-constexpr double kLog2E = 1.44269504088896340736;
+constexpr double kBf16AttentionBound = 1.0 / 128; // where p and queries are rounded to bf16
+constexpr double kLog2E = std::numbers::log2e;
 
 } // namespace
 

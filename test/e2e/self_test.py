@@ -52,28 +52,28 @@ class Suite:
         artifact = self.compile("cpu.fbs", "cpu", *(flag for tier in tiers for flag in ("--cpu-tier", tier)))
         self.expect("kernels that are right", self.ids(artifact, "cpu"), 0, True)
         best = tiers[-1]
-        for kernel in ("norm", "linear", "attention", "embed", "rope", "cache_write"):
+        for kernel in ("rms_norm", "linear", "attention", "embed", "rope", "cache_write"):
             bad = self.planted(artifact, best, kernel)
             named = f"kernel {kernel}"
             if len(tiers) > 1:
                 self.expect(f"{best}: {kernel} gives way to {tiers[-2]}", self.ids(bad, "cpu"), 0, True, f"tier {best}: {named}",
                             "trying the artifact's next tier")
             self.expect(f"{best}, by name", self.ids(bad, "cpu", "--cpu-tier", best), 1, False, named, "--no-self-test")
-        bad = self.planted(artifact, "cpu", "norm")
+        bad = self.planted(artifact, "cpu", "rms_norm")
         found = self.ids(bad, "cpu", "-q")
-        self.expect("every tier", found, 1, False, f"tier {tiers[0]}: kernel norm", "failed its self-test")
+        self.expect("every tier", found, 1, False, f"tier {tiers[0]}: kernel rms_norm", "failed its self-test")
         self.expect("every tier, --no-self-test", self.ids(bad, "cpu", "--no-self-test"), 0, False)
 
     def check_gpu(self, device):
         both = self.compile("both.fbs", f"cpu,{device}", "--cpu-tier", "x86-64-v3")
         self.expect(f"{device}: kernels that are right", self.ids(both, device), 0, True)
-        for kernel in ("norm", "linear"):
+        for kernel in ("rms_norm", "attention"):
             bad = self.planted(both, device, kernel)
             self.expect(f"{device}: {kernel} gives way to the CPU", self.ids(bad, device), 0, True, f"kernel {kernel}",
                         "using the CPU instead")
         self.expect(f"{device}, --no-self-test", self.ids(bad, device, "--no-self-test"), 0, False)
-        alone = self.planted(self.compile("alone.fbs", device), device, "norm")
-        self.expect(f"{device} alone", self.ids(alone, device), 1, False, f"--device {device}", "kernel norm")
+        alone = self.planted(self.compile("alone.fbs", device), device, "rms_norm")
+        self.expect(f"{device} alone", self.ids(alone, device), 1, False, f"--device {device}", "kernel rms_norm")
 
     def check_size(self):
         for flags in ((), ("--quantization", "q4_g32"), ("--quantization", "q8_g32", "--activations", "bf16")):

@@ -1,12 +1,13 @@
 // From scores to p and what a segment counts for in the total; docs/kernels.md has the order.
 #pragma once
 
+#include "codegen/common/Math.h"
 #include "codegen/cpu/kinds/AttentionTile.h"
 
 namespace llmc::cpu {
 
 inline constexpr double kNoScore = -1e30; // below every score; finite, so that differences are numbers
-inline constexpr double kLog2E = 1.44269504088896340736;
+using codegen::kLog2E;
 
 // What attention does to a score, with e^x taken as 2^(x log2 e).
 struct ScoreConfig {

@@ -46,7 +46,7 @@ struct Attention {
   // The item at hand
   Value row = {}, head = {}, kvHead = {}, position = {}, firstSeen = {}, sequence = {}, firstBlock = {}, endBlock = {};
 
-  // One score: an fma chain over key_dim.
+  // One score times log2 e: an fma chain over key_dim.
   Value score(Value key) {
     Value keyDim = cache.keyDim, page = cache.page(sequence, k.div(key, kPageTokens));
     Value slot = k.rem(key, kPageTokens);
@@ -55,13 +55,13 @@ struct Attention {
       Value x = k.loadElement(4, element, cache.key(page, kvHead, slot, i));
       return Values{k.fma(k.loadF32(0, k.add(query, i)), x, carried[0])};
     });
-    Value scaled = k.mulf(sum[0], k.f32(cpu::configFloat(kernel, "scale")));
-    if (double cap = cpu::configFloat(kernel, "soft_cap"); cap != 0)
-      scaled = k.mulf(codegen::emitTanh(k, k.divf(scaled, k.f32(cap))), k.f32(cap));
+    double scale = cpu::configFloat(kernel, "scale"), cap = cpu::configFloat(kernel, "soft_cap");
+    Value scaled = k.mulf(sum[0], k.f32(cap == 0 ? scale * codegen::kLog2E : scale));
+    if (cap != 0) scaled = k.mulf(codegen::emitTanh(k, k.divf(scaled, k.f32(cap))), k.f32(cap * codegen::kLog2E));
     if (alibi >= 0) {
       Value distance = arith::SubIOp::create(k.b, k.toI32(key), k.toI32(position));
       Value wide = arith::SIToFPOp::create(k.b, k.f32Type(), distance);
-      scaled = k.addf(scaled, k.mulf(k.loadF32(alibi, head), wide));
+      scaled = k.fma(k.mulf(k.loadF32(alibi, head), wide), k.f32(codegen::kLog2E), scaled);
     }
     return scaled;
   }
@@ -72,7 +72,7 @@ struct Attention {
     return largest;
   }
 
-  // Scores of 64 keys from `firstOfRound` on, then their weights e^(score - m), m the largest score up to their block.
+  // Scores of 64 keys from `firstOfRound` on, then their weights 2^(score - m), m the largest score up to their block.
   void weigh(Value firstOfRound, Value m) {
     Value key = k.add(firstOfRound, k.thread());
     Value tooEarly = k.less(key, firstSeen), tooLate = k.less(position, key);
@@ -85,7 +85,7 @@ struct Attention {
     Values largest = k.loop(k.index(0), k.add(ownBlock, 1), 1, {m}, [&](Value block, ValueRange carried) {
       return Values{largestOf(block, carried[0])};
     });
-    Value p = k.select(hidden, k.f32(0), codegen::emitExp(k, k.subf(own, largest[0])));
+    Value p = k.select(hidden, k.f32(0), codegen::emitExp2(k, k.subf(own, largest[0])));
     k.storeShared(weights, p, k.thread());
     k.barrier();
   }
@@ -112,7 +112,7 @@ struct Attention {
     weigh(k.mul(index, kThreads), m);
     return k.loop(k.index(0), k.index(kRoundBlocks), 1, {m, l}, [&](Value block, ValueRange carried) {
       Value now = largestOf(block, carried[0]), first = k.mul(block, kPageTokens);
-      Value shrink = codegen::emitExp(k, k.subf(carried[0], now));
+      Value shrink = codegen::emitExp2(k, k.subf(carried[0], now));
       addValues(k.add(k.mul(index, kRoundBlocks), block), first, shrink);
       return Values{now, k.addf(k.mulf(carried[1], shrink), k.sumOfLanes(weights, first))};
     });

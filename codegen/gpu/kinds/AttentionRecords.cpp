@@ -10,8 +10,8 @@ Value firstKey(GpuBuilder &k, int64_t window, Value position) {
 
 Softmax SegmentSums::combine(Softmax own, Softmax whole) {
   Value now = k.maxf(own.m, whole.m);
-  Value ofTotal = codegen::emitExp(k, k.subf(whole.m, now));
-  Value ofSegment = codegen::emitExp(k, k.subf(own.m, now));
+  Value ofTotal = codegen::emitExp2(k, k.subf(whole.m, now));
+  Value ofSegment = codegen::emitExp2(k, k.subf(own.m, now));
   ownColumns([&](Value column) {
     setTotal(k.fma(segment(column), ofSegment, k.mulf(total(column), ofTotal)), column);
   });
@@ -19,7 +19,11 @@ Softmax SegmentSums::combine(Softmax own, Softmax whole) {
 }
 
 void SegmentSums::store(int out, Value to, Value valueDim, Softmax whole, Value sink) {
-  Value sum = sink ? k.addf(whole.l, codegen::emitExp(k, k.subf(sink, whole.m))) : whole.l;
+  Value sum = whole.l;
+  if (sink) { // which may be above the largest score, where emitExp2 does not go
+    Value over = k.subf(k.mulf(sink, k.f32(codegen::kLog2E)), whole.m);
+    sum = k.addf(sum, codegen::emitExp(k, k.mulf(over, k.f32(1 / codegen::kLog2E))));
+  }
   k.loop(k.thread(), valueDim, k.threads(),
          [&](Value column) { k.storeF32(out, k.divf(total(column), sum), k.add(to, column)); });
 }

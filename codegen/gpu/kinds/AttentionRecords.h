@@ -1,5 +1,5 @@
 // Where the parts of one row's attention leave what their segments came to, and how segments become one result. The
-// layout is that of codegen/cpu/kinds/AttentionParts.h; maxima belong to the natural exponential.
+// records are those of codegen/cpu/kinds/AttentionParts.h: scores are times log2 e, and the exponential is 2^x.
 #pragma once
 
 #include "codegen/gpu/kinds/Kinds.h"
@@ -30,7 +30,7 @@ struct SegmentSums {
   void setSegment(Value sum, Value column) { k.storeShared(memory, sum, column); }
   void setTotal(Value sum, Value column) { k.storeShared(memory, sum, k.add(column, kMaxValueDim)); }
 
-  // total = total e^(M - M') + segment e^(m - M'), M' the larger of both maxima.
+  // total = total 2^(M - M') + segment 2^(m - M'), M' the larger of both maxima.
   Softmax combine(Softmax segment, Softmax whole);
   // The total over its sum of p, into a row of the output that begins at `to`. `sink`: a score without a value; may be null.
   void store(int out, Value to, Value valueDim, Softmax whole, Value sink);
