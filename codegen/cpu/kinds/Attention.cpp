@@ -38,7 +38,7 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   info.indices(s(kRows), Expression(kPageTokens) * s(kBlocks));
   info.indices(s(kRows), s(kSequences));
   info.indices(s(kSequences) * s(kBlocks), s(kPages));
-  info.reads(poolBytes(kernel, s(kPages), s(kKvHeads), s(kKeyDim), s(kValuePad)), 64);
+  info.reads(poolBytes(configString(kernel, "element"), s(kPages), s(kKvHeads), s(kKeyDim), s(kValuePad)), 64);
   if (configBool(kernel, "sinks")) info.reads(Expression(4) * s(kHeads));
   if (configBool(kernel, "alibi")) info.reads(Expression(4) * s(kHeads));
   info.writesRows(s(kRows), s(kHeads) * s(kValueDim), s(kLdOut));

@@ -11,31 +11,29 @@ using namespace mlir;
 
 namespace {
 
-enum Scalars { kRows, kColumns, kOutputs, kBlocks, kChunks, kLdX, kLdOut };
-
 // The inputs, and what must hold between their sizes.
 void describeInputs(const LinearConfig &c, const codegen::CpuTier &tier, KernelInfo &info) {
-  Expression padded = Expression(c.columnsPerChunk()) * s(kChunks); // of int8 and bf16 inputs
+  Expression padded = Expression(c.columnsPerChunk()) * s(kLinearChunks); // of int8 and bf16 inputs
   switch (c.inputs) {
   case LinearInputs::Int8:
-    info.require(padded - s(kColumns));
+    info.require(padded - s(kLinearColumns));
     info.requireCeil(padded, s(int(c.scalesIndex())), 128);
-    info.reads(s(kRows) * padded);
-    info.reads(Expression(4 * 2) * s(kRows) * s(kChunks));
-    info.reads(Expression(4) * s(kRows) * s(int(c.scalesIndex())));
+    info.reads(s(kLinearRows) * padded);
+    info.reads(Expression(4 * 2) * s(kLinearRows) * s(kLinearChunks));
+    info.reads(Expression(4) * s(kLinearRows) * s(int(c.scalesIndex())));
     return;
   case LinearInputs::Bf16:
-    info.requireCeil(s(kColumns), s(kChunks), c.columnsPerChunk());
-    info.reads(Expression(PairDot::inputBytes(tier)) * s(kRows) * padded);
+    info.requireCeil(s(kLinearColumns), s(kLinearChunks), c.columnsPerChunk());
+    info.reads(Expression(PairDot::inputBytes(tier)) * s(kLinearRows) * padded);
     return;
   case LinearInputs::Float:
     if (c.scheme) {
-      info.requireCeil(s(kColumns), s(kChunks), c.columnsPerChunk());
+      info.requireCeil(s(kLinearColumns), s(kLinearChunks), c.columnsPerChunk());
     } else {
-      info.require(s(kChunks) - s(kColumns));
-      info.require(s(kColumns) - s(kChunks));
+      info.require(s(kLinearChunks) - s(kLinearColumns));
+      info.require(s(kLinearColumns) - s(kLinearChunks));
     }
-    info.readsRows(s(kRows), s(kColumns), s(kLdX));
+    info.readsRows(s(kLinearRows), s(kLinearColumns), s(kLinearLdX));
   }
 }
 
@@ -59,32 +57,39 @@ void addVariants(const LinearConfig &c, const codegen::CpuTier &tier, KernelInfo
 KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   LinearConfig c = readLinearConfig(kernel);
   KernelInfo info;
-  info.scalarCount = int(c.scalesIndex()) + (c.int8() ? 1 : 0);
-  info.items = s(kBlocks);
+  info.scalarCount = int(c.scalarCount());
+  info.items = s(kLinearBlocks);
   info.grain = 4;
-  info.requireCeil(s(kOutputs), s(kBlocks), kLanes);
-  describeInputs(c, tier, info);
-  Expression columnsStored = c.scheme ? s(kChunks) : s(kColumns);
-  info.reads(Expression(c.blocksPerItem()) * matrixBytes(kernel, s(kBlocks), columnsStored), 64);
-  for (int64_t i = 0; i < c.rows; ++i) info.readsRows(s(kRows), s(kOutputs), s(int(c.ldIndex(i))));
-  for (int64_t i = 0; i < c.vectors; ++i) info.reads(Expression(4 * kLanes * c.blocksPerItem()) * s(kBlocks));
-  info.writesRows(s(kRows), s(kOutputs), s(kLdOut));
-  if (c.int8()) info.scratch = Expression(int8ScratchBytes());
-  if (c.inputs == LinearInputs::Bf16) info.scratch = Expression(bf16ScratchBytes(c));
-  addVariants(c, tier, info);
+  describeLinear(c, kernel, tier, info);
+  info.writesRows(s(kLinearRows), s(kLinearOutputs), s(kLinearLdOut));
+  info.scratch = Expression(linearScratchBytes(c));
   return info;
 }
 
+// Every unit is an item, and goes to its columns of the output.
+class Rows : public LinearOutputs {
+public:
+  Rows(KernelBuilder &k, const LinearDispatch &d) : k(k), d(d), out(k.operand(d.operands)) {}
+
+  Value mostUnits() override { return k.i64(1); }
+  void units(Value item, const KernelBuilder::Body &body) override { body(item); }
+  void take(Value unit, Value first, Value row, Value outputs) override {
+    Value column = k.mul(unit, kLanes), there = k.add(k.mul(k.add(first, row), d.ldOut), column);
+    k.storeColumns(outputs, k.at(out, k.mul(there, 4)), k.sub(d.outputs, column));
+  }
+  void finish(Value, Value, Value) override {}
+
+private:
+  KernelBuilder &k;
+  const LinearDispatch &d;
+  Value out;
+};
+
 void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
   LinearConfig config = readLinearConfig(kernel);
-  switch (config.inputs) {
-  case LinearInputs::Float:
-    return emitFloatLinear(k, config, variant);
-  case LinearInputs::Int8:
-    return emitInt8Linear(k, config, variant);
-  case LinearInputs::Bf16:
-    return emitBf16Linear(k, config, variant);
-  }
+  LinearDispatch d(k, config);
+  Rows outputs(k, d);
+  emitLinear(k, config, d, outputs, variant);
 }
 
 } // namespace
@@ -94,52 +99,81 @@ LinearConfig readLinearConfig(exec::KernelOp kernel) {
   LinearInputs inputs = activations == "int8"   ? LinearInputs::Int8
                         : activations == "bf16" ? LinearInputs::Bf16
                                                 : LinearInputs::Float;
-  return {inputs, configBool(kernel, "gated"), configInt(kernel, "rows"), configInt(kernel, "vectors"),
+  // Gates and rows belong to some of the kinds only.
+  return {inputs, kernel.getFlag("gated"), kernel.getInteger("rows"), configInt(kernel, "vectors"),
           configString(kernel, "element"), configScheme(kernel), &kernel.getEpilogue()};
 }
 
-LinearDispatch::LinearDispatch(KernelBuilder &k, const LinearConfig &config) {
-  int next = 0;
-  x = k.operand(next++);
-  if (config.int8()) {
-    corr = k.operand(next++);
-    scale = k.operand(next++);
-    scales = k.scalar(int(config.scalesIndex()));
-  }
-  weight = k.operand(next++);
-  for (int64_t i = 0; i < config.rows; ++i) {
-    rows.push_back(k.operand(next++));
-    rowLds.push_back(k.scalar(int(config.ldIndex(i))));
-  }
-  for (int64_t i = 0; i < config.vectors; ++i) vectors.push_back(k.operand(next++));
-  out = k.operand(next++);
-  n = k.scalar(kRows);
-  columns = k.scalar(kColumns);
-  outputs = k.scalar(kOutputs);
-  blocks = k.scalar(kBlocks);
-  chunks = k.scalar(kChunks);
-  ldX = k.scalar(kLdX);
-  ldOut = k.scalar(kLdOut);
+void describeLinear(const LinearConfig &c, exec::KernelOp kernel, const codegen::CpuTier &tier, KernelInfo &info) {
+  info.requireCeil(s(kLinearOutputs), s(kLinearBlocks), kLanes);
+  describeInputs(c, tier, info);
+  Expression columnsStored = c.scheme ? s(kLinearChunks) : s(kLinearColumns);
+  info.reads(Expression(c.blocksPerUnit()) * matrixBytes(kernel, s(kLinearBlocks), columnsStored), 64);
+  for (int64_t i = 0; i < c.rows; ++i) info.readsRows(s(kLinearRows), s(kLinearOutputs), s(int(c.ldIndex(i))));
+  for (int64_t i = 0; i < c.vectors; ++i) info.reads(Expression(4 * kLanes * c.blocksPerUnit()) * s(kLinearBlocks));
+  addVariants(c, tier, info);
 }
 
-void finishLinear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, Value item, Value row,
-                  ValueRange accumulators) {
-  Value first = k.mul(item, kLanes);
-  Value valid = k.sub(d.outputs, first);
+int64_t linearScratchBytes(const LinearConfig &config) {
+  switch (config.inputs) {
+  case LinearInputs::Float:
+    return 0;
+  case LinearInputs::Int8:
+    return int8ScratchBytes();
+  case LinearInputs::Bf16:
+    return bf16ScratchBytes(config);
+  }
+}
+
+LinearDispatch::LinearDispatch(KernelBuilder &k, const LinearConfig &config) {
+  x = k.operand(operands++);
+  if (config.int8()) {
+    corr = k.operand(operands++);
+    scale = k.operand(operands++);
+    scales = k.scalar(int(config.scalesIndex()));
+  }
+  weight = k.operand(operands++);
+  for (int64_t i = 0; i < config.rows; ++i) {
+    rows.push_back(k.operand(operands++));
+    rowLds.push_back(k.scalar(int(config.ldIndex(i))));
+  }
+  for (int64_t i = 0; i < config.vectors; ++i) vectors.push_back(k.operand(operands++));
+  n = k.scalar(kLinearRows);
+  columns = k.scalar(kLinearColumns);
+  outputs = k.scalar(kLinearOutputs);
+  blocks = k.scalar(kLinearBlocks);
+  chunks = k.scalar(kLinearChunks);
+  ldX = k.scalar(kLinearLdX);
+  ldOut = k.scalar(kLinearLdOut);
+}
+
+void finishUnit(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs, Value unit,
+                Value first, Value row, ValueRange accumulators) {
+  Value column = k.mul(unit, kLanes), valid = k.sub(d.outputs, column);
   EpilogueInputs inputs;
   inputs.accumulators.assign(accumulators.begin(), accumulators.end());
   for (auto [pointer, ld] : llvm::zip(d.rows, d.rowLds)) {
-    Value there = k.add(k.mul(row, ld), first);
+    Value there = k.add(k.mul(k.add(first, row), ld), column);
     inputs.rows.push_back(k.loadColumns(k.at(pointer, k.mul(there, 4)), valid));
   }
   for (Value vector : d.vectors)
-    for (int64_t i = 0; i < config.blocksPerItem(); ++i) {
-      Value block = k.add(k.mul(item, config.blocksPerItem()), i);
+    for (int64_t i = 0; i < config.blocksPerUnit(); ++i) {
+      Value block = k.add(k.mul(unit, config.blocksPerUnit()), i);
       inputs.vectors.push_back(k.loadVec(k.at(vector, k.mul(block, 4 * kLanes))));
     }
-  Value result = emitEpilogue(k, *config.epilogue, inputs);
-  Value there = k.add(k.mul(row, d.ldOut), first);
-  k.storeColumns(result, k.at(d.out, k.mul(there, 4)), valid);
+  outputs.take(unit, first, row, emitEpilogue(k, *config.epilogue, inputs));
+}
+
+void emitLinear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
+                const VariantInfo &variant) {
+  switch (config.inputs) {
+  case LinearInputs::Float:
+    return emitFloatLinear(k, config, d, outputs, variant);
+  case LinearInputs::Int8:
+    return emitInt8Linear(k, config, d, outputs, variant);
+  case LinearInputs::Bf16:
+    return emitBf16Linear(k, config, d, outputs, variant);
+  }
 }
 
 const KindEmitter kLinear = {"linear", describe, emit};

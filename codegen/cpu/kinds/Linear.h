@@ -1,4 +1,4 @@
-// Shared by the linears on float, int8 and bf16 inputs.
+// Shared by the linears on float, int8 and bf16 inputs, and by the kinds that end in one: `linear` and `linear_heads`.
 #pragma once
 
 #include "codegen/cpu/kinds/Kinds.h"
@@ -14,9 +14,10 @@ struct LinearConfig {
   llvm::StringRef element;
   const Scheme *scheme;
   mlir::Region *epilogue;
-  int64_t blocksPerItem() const { return gated ? 2 : 1; }
+  int64_t blocksPerUnit() const { return gated ? 2 : 1; }
   int64_t ldIndex(int64_t row) const { return 7 + row; }
   int64_t scalesIndex() const { return 7 + rows; } // of int8 inputs
+  int64_t scalarCount() const { return scalesIndex() + (int8() ? 1 : 0); }
   bool int8() const { return inputs == LinearInputs::Int8; }
   // Columns that the scalar C counts, of int8 and bf16 inputs.
   int64_t columnsPerChunk() const { return scheme ? scheme->columns_per_chunk() : 32; }
@@ -24,24 +25,53 @@ struct LinearConfig {
 
 LinearConfig readLinearConfig(exec::KernelOp kernel);
 
+// The scalars that every such kind begins with.
+enum LinearScalars {
+  kLinearRows, kLinearColumns, kLinearOutputs, kLinearBlocks, kLinearChunks, kLinearLdX, kLinearLdOut
+};
+// Its operands up to the vectors, what must hold between the sizes, and the variants.
+void describeLinear(const LinearConfig &config, exec::KernelOp kernel, const codegen::CpuTier &tier, KernelInfo &info);
+// Bytes of scratch that the products need, a multiple of 64.
+int64_t linearScratchBytes(const LinearConfig &config);
+
 // The dispatch of a linear, loaded in the entry block.
 struct LinearDispatch {
   Value n, columns, outputs, blocks, chunks, ldX, ldOut, scales;
-  Value x, corr, scale, weight, out;
+  Value x, corr, scale, weight;
   Values rows, rowLds, vectors;
+  int operands = 0; // that these are: the index of the next
   LinearDispatch(KernelBuilder &k, const LinearConfig &config);
 };
 
-// Applies the epilogue to the accumulators of item `item` (16 outputs; two accumulators where gated) of row `row` and
-// stores the result.
-void finishLinear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, Value item, Value row,
-                  ValueRange accumulators);
+// What becomes of a linear's outputs. They come in units of 16, which a row block of the weight gives (two where gated);
+// a work item is one or more units. Rows of the step come in tiles of up to kTileRows.
+class LinearOutputs {
+public:
+  virtual ~LinearOutputs() = default;
+  virtual Value mostUnits() = 0; // of an item
+  // Calls body(unit) for each unit of the item.
+  virtual void units(Value item, const KernelBuilder::Body &body) = 0;
+  // A unit's outputs, after the epilogue, of row `row` of the tile that begins at row `first` of the step.
+  virtual void take(Value unit, Value first, Value row, Value outputs) = 0;
+  // After all units of the item have been taken for all `rows` of the tile.
+  virtual void finish(Value item, Value first, Value rows) = 0;
+};
 
-void emitFloatLinear(KernelBuilder &k, const LinearConfig &config, const VariantInfo &variant);
-void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const VariantInfo &variant);
-void emitBf16Linear(KernelBuilder &k, const LinearConfig &config, const VariantInfo &variant);
+// Applies the epilogue to the accumulators of a unit (two where gated) of row `first` + `row` of the step, and hands the
+// result on.
+void finishUnit(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs, Value unit,
+                Value first, Value row, ValueRange accumulators);
 
-// Of a thread.
+void emitLinear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
+                const VariantInfo &variant);
+
+// By inputs.
+void emitFloatLinear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
+                     const VariantInfo &variant);
+void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
+                    const VariantInfo &variant);
+void emitBf16Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
+                    const VariantInfo &variant);
 int64_t int8ScratchBytes();
 int64_t bf16ScratchBytes(const LinearConfig &config);
 

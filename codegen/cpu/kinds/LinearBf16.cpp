@@ -15,8 +15,8 @@ constexpr int64_t kTailBytes = 2 * kLanes * kChainColumns; // a chain of stored 
 
 class Bf16Linear : public TiledLinear {
 public:
-  Bf16Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d)
-      : TiledLinear(k, config, d,
+  Bf16Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs)
+      : TiledLinear(k, config, d, outputs,
                     config.scheme ? k.mul(d.chunks, config.scheme->chunk_bytes()) : k.mul(d.columns, 2 * kLanes)),
         scheme(config.scheme), dot(k, config.scheme) {}
 
@@ -146,9 +146,9 @@ int64_t bf16ScratchBytes(const LinearConfig &config) {
   return TiledLinear::kScratchBytes + (config.scheme ? 0 : kTailBytes);
 }
 
-void emitBf16Linear(KernelBuilder &k, const LinearConfig &config, const VariantInfo &variant) {
-  LinearDispatch d(k, config);
-  Bf16Linear(k, config, d).emit(variant);
+void emitBf16Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
+                    const VariantInfo &variant) {
+  Bf16Linear(k, config, d, outputs).emit(variant);
 }
 
 } // namespace llmc::cpu

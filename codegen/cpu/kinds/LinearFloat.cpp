@@ -13,6 +13,7 @@ struct FloatLinear {
   KernelBuilder &k;
   const LinearConfig &config;
   const LinearDispatch &d;
+  LinearOutputs &outputs;
 
   // 16 rows of column `column` of a block. Quantized: scale x w, each exact product rounded once.
   Value weights(Value block, Value column) {
@@ -74,36 +75,44 @@ struct FloatLinear {
     return addAll(sums, parts);
   }
 
-  // `width` rows from `row` on, of one item.
-  void tile(Value item, Value row, int64_t width) {
+  // `width` rows from row `row` of the tile at `first` on, of one unit.
+  void rowsOf(Value unit, Value first, Value row, int64_t width) {
     Values xs;
-    for (int64_t i = 0; i < width; ++i) xs.push_back(k.at(d.x, k.mul(k.mul(k.add(row, i), d.ldX), 4)));
+    for (int64_t i = 0; i < width; ++i) xs.push_back(k.at(d.x, k.mul(k.mul(k.add(k.add(first, row), i), d.ldX), 4)));
     Value columnsStored = config.scheme ? k.mul(d.chunks, config.scheme->chunk_bytes())
                                         : k.mul(d.columns, KernelBuilder::elementBytes(config.element) * kLanes);
     llvm::SmallVector<Values> accumulators;
-    for (int64_t i = 0; i < config.blocksPerItem(); ++i) {
-      Value block = k.add(k.mul(item, config.blocksPerItem()), i);
+    for (int64_t i = 0; i < config.blocksPerUnit(); ++i) {
+      Value block = k.add(k.mul(unit, config.blocksPerUnit()), i);
       accumulators.push_back(accumulate(k.at(d.weight, k.mul(block, columnsStored)), xs));
     }
     for (int64_t i = 0; i < width; ++i) {
       Values own;
       for (Values &block : accumulators) own.push_back(block[i]);
-      finishLinear(k, config, d, item, k.add(row, i), own);
+      finishUnit(k, config, d, outputs, unit, first, k.add(row, i), own);
     }
+  }
+
+  void tile(Value item, Value first, Value rows, int64_t width) {
+    outputs.units(item, [&](Value unit) {
+      Value whole = k.mul(k.div(rows, width), width);
+      k.loop(k.i64(0), whole, width, [&](Value row) { rowsOf(unit, first, row, width); });
+      if (width > 1) k.loop(whole, rows, 1, [&](Value row) { rowsOf(unit, first, row, 1); });
+    });
+    outputs.finish(item, first, rows);
   }
 };
 
 } // namespace
 
-void emitFloatLinear(KernelBuilder &k, const LinearConfig &config, const VariantInfo &variant) {
-  LinearDispatch d(k, config);
-  FloatLinear linear{k, config, d};
+void emitFloatLinear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
+                     const VariantInfo &variant) {
+  FloatLinear linear{k, config, d, outputs};
   // Gated accumulators live side by side: half as many rows fit the registers.
-  int64_t width = std::max<int64_t>(1, variant.width / config.blocksPerItem());
+  int64_t width = std::max<int64_t>(1, variant.width / config.blocksPerUnit());
   k.loop(k.begin(), k.end(), 1, [&](Value item) {
-    Value whole = k.mul(k.div(d.n, width), width);
-    k.loop(k.i64(0), whole, width, [&](Value row) { linear.tile(item, row, width); });
-    if (width > 1) k.loop(whole, d.n, 1, [&](Value row) { linear.tile(item, row, 1); });
+    k.loop(k.i64(0), d.n, kTileRows,
+           [&](Value first) { linear.tile(item, first, k.min(k.sub(d.n, first), k.i64(kTileRows)), width); });
   });
 }
 

@@ -15,8 +15,8 @@ constexpr int64_t kRegisterSums = 8; // vectors of parts, and as many of sums, t
 
 class Int8Linear : public TiledLinear {
 public:
-  Int8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d)
-      : TiledLinear(k, config, d, k.mul(d.chunks, config.scheme->chunk_bytes())), scheme(*config.scheme),
+  Int8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs)
+      : TiledLinear(k, config, d, outputs, k.mul(d.chunks, config.scheme->chunk_bytes())), scheme(*config.scheme),
         lanes(GroupDot::lanes(k.tier)), strips(kLanes / lanes) {}
 
 private:
@@ -189,9 +189,9 @@ private:
 
 int64_t int8ScratchBytes() { return TiledLinear::kScratchBytes + kTileRows * 4 * kLanes; } // parts
 
-void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const VariantInfo &variant) {
-  LinearDispatch d(k, config);
-  Int8Linear(k, config, d).emit(variant);
+void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
+                    const VariantInfo &variant) {
+  Int8Linear(k, config, d, outputs).emit(variant);
 }
 
 } // namespace llmc::cpu

@@ -6,31 +6,36 @@ using namespace mlir;
 
 static constexpr int64_t kPanelBytes = 384 << 10; // of weights that stay in L2 while the tiles of rows pass
 
-// Where row `row`'s sums of the item's block `block` wait for the epilogue.
+// Where row `row`'s sums of the unit's block `block` wait for the epilogue.
 Value TiledLinear::saved(Value row, int64_t block) {
   return k.at(k.scratch(), k.add(k.mul(row, 64), block * 64 * kTileRows));
 }
 
-// Rows [t, t + count) of the tile for one item. The epilogue's code exists once, not once a row.
-void TiledLinear::rowsOf(Value item, const RowTile &tile, Value t, int64_t count) {
-  for (int64_t i = 0; i < config.blocksPerItem(); ++i) {
-    Value block = k.add(k.mul(item, config.blocksPerItem()), i);
+// Rows [t, t + count) of the tile for one unit. The epilogue's code exists once, not once a row.
+void TiledLinear::rowsOf(Value unit, const RowTile &tile, Value t, int64_t count) {
+  for (int64_t i = 0; i < config.blocksPerUnit(); ++i) {
+    Value block = k.add(k.mul(unit, config.blocksPerUnit()), i);
     dots(k.at(d.weight, k.mul(block, blockBytes_)), tile, t, count, saved(k.i64(0), i));
   }
   k.loop(k.i64(0), k.i64(count), 1, [&](Value row) {
     Values own;
-    for (int64_t i = 0; i < config.blocksPerItem(); ++i) own.push_back(k.load(k.f32Vec(), saved(row, i), 64));
-    finishLinear(k, config, d, item, k.add(k.add(tile.first, t), row), own);
+    for (int64_t i = 0; i < config.blocksPerUnit(); ++i) own.push_back(k.load(k.f32Vec(), saved(row, i), 64));
+    finishUnit(k, config, d, outputs_, unit, tile.first, k.add(t, row), own);
   });
 }
 
-// A tile's rows in runs of `width`, and the rest at once: each run reads all of the item's weights.
-void TiledLinear::tileOf(Value item, const RowTile &tile, int64_t width) {
+void TiledLinear::itemOf(Value item, const RowTile &tile, const KernelBuilder::Body &rows) {
+  outputs_.units(item, rows);
+  outputs_.finish(item, tile.first, tile.rows);
+}
+
+// A tile's rows in runs of `width`, and the rest at once: each run reads all of the unit's weights.
+void TiledLinear::runsOf(Value unit, const RowTile &tile, int64_t width) {
   Value whole = k.mul(k.div(tile.rows, width), width), rest = k.sub(tile.rows, whole);
-  k.loop(k.i64(0), whole, width, [&](Value t) { rowsOf(item, tile, t, width); });
+  k.loop(k.i64(0), whole, width, [&](Value t) { rowsOf(unit, tile, t, width); });
   for (int64_t count = 1; count < width; ++count)
     k.ifThen(arith::CmpIOp::create(k.b, arith::CmpIPredicate::eq, rest, k.i64(count)),
-             [&] { rowsOf(item, tile, whole, count); });
+             [&] { rowsOf(unit, tile, whole, count); });
 }
 
 void TiledLinear::panel(Value first, Value last, int64_t width) {
@@ -38,13 +43,17 @@ void TiledLinear::panel(Value first, Value last, int64_t width) {
   k.loop(k.i64(0), whole, kTileRows, [&](Value row) {
     RowTile tile = tileAt(row, k.i64(kTileRows));
     k.loop(first, last, 1, [&](Value item) {
-      k.loop(k.i64(0), k.i64(kTileRows), width, [&](Value t) { rowsOf(item, tile, t, width); });
+      itemOf(item, tile, [&](Value unit) {
+        k.loop(k.i64(0), k.i64(kTileRows), width, [&](Value t) { rowsOf(unit, tile, t, width); });
+      });
     });
   });
   k.loop(whole, d.n, kTileRows, [&](Value row) {
     RowTile tile = tileAt(row, k.sub(d.n, row));
     // Code for every rest is made: not for more than half a tile's.
-    k.loop(first, last, 1, [&](Value item) { tileOf(item, tile, std::min(width, kTileRows / 2)); });
+    k.loop(first, last, 1, [&](Value item) {
+      itemOf(item, tile, [&](Value unit) { runsOf(unit, tile, std::min(width, kTileRows / 2)); });
+    });
   });
 }
 
@@ -52,14 +61,16 @@ void TiledLinear::emit(const VariantInfo &variant) {
   if (variant.lastRows < kTileRows) { // one tile
     bool known = variant.lastRows <= 1 || variant.firstRows == variant.lastRows;
     k.loop(k.begin(), k.end(), 1, [&](Value item) {
-      if (!known) return tileOf(item, tileAt(k.i64(0), d.n), variant.width);
-      for (int64_t t = 0; t < variant.lastRows; t += variant.width)
-        rowsOf(item, tileAt(k.i64(0), k.i64(variant.lastRows)), k.i64(t),
-               std::min<int64_t>(variant.width, variant.lastRows - t));
+      RowTile tile = tileAt(k.i64(0), known ? k.i64(variant.lastRows) : d.n);
+      itemOf(item, tile, [&](Value unit) {
+        if (!known) return runsOf(unit, tile, variant.width);
+        for (int64_t t = 0; t < variant.lastRows; t += variant.width)
+          rowsOf(unit, tile, k.i64(t), std::min<int64_t>(variant.width, variant.lastRows - t));
+      });
     });
     return;
   }
-  Value itemBytes = k.max(k.mul(blockBytes_, config.blocksPerItem()), k.i64(1));
+  Value itemBytes = k.max(k.mul(k.mul(blockBytes_, config.blocksPerUnit()), outputs_.mostUnits()), k.i64(1));
   Value items = k.max(k.div(k.i64(kPanelBytes), itemBytes), k.i64(1)); // of a panel
   Value panels = k.div(k.sub(k.add(k.sub(k.end(), k.begin()), items), k.i64(1)), items);
   k.loop(k.i64(0), panels, 1, [&](Value p) {

@@ -15,8 +15,9 @@ struct RowTile {
 
 class TiledLinear {
 public:
-  TiledLinear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, Value blockBytes)
-      : k(k), config(config), d(d), blockBytes_(blockBytes) {}
+  TiledLinear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
+              Value blockBytes)
+      : k(k), config(config), d(d), outputs_(outputs), blockBytes_(blockBytes) {}
   virtual ~TiledLinear() = default;
   void emit(const VariantInfo &variant);
 
@@ -34,10 +35,13 @@ protected:
 
 private:
   Value saved(Value row, int64_t block);
-  void rowsOf(Value item, const RowTile &tile, Value t, int64_t count);
-  void tileOf(Value item, const RowTile &tile, int64_t width);
+  void rowsOf(Value unit, const RowTile &tile, Value t, int64_t count);
+  // The item for a tile; `rows` calls rowsOf(unit, ...) until it has been for all of the tile's rows.
+  void itemOf(Value item, const RowTile &tile, const KernelBuilder::Body &rows);
+  void runsOf(Value unit, const RowTile &tile, int64_t width);
   void panel(Value first, Value last, int64_t width);
 
+  LinearOutputs &outputs_;
   Value blockBytes_;
 };
 

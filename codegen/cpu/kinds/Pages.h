@@ -23,9 +23,9 @@ struct PageLayout {
 };
 
 // Bytes of a layer's part of the pool.
-inline Expression poolBytes(exec::KernelOp kernel, Expression pages, Expression heads, Expression keyDim,
+inline Expression poolBytes(llvm::StringRef element, Expression pages, Expression heads, Expression keyDim,
                             Expression valuePad) {
-  PageLayout layout(configString(kernel, "element"));
+  PageLayout layout(element);
   Expression perValue(kPageTokens * layout.bytes), places = pages * heads;
   return Expression(layout.scaleBytes) * places + perValue * places * keyDim + perValue * places * valuePad;
 }

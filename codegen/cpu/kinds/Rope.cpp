@@ -1,6 +1,6 @@
 // rope_table: cosines and sines of every row's position, once a step. rope: turns (and optionally norms) heads.
 #include "codegen/common/Math.h"
-#include "codegen/cpu/kinds/Kinds.h"
+#include "codegen/cpu/kinds/Rope.h"
 
 #include "mlir/IR/BuiltinTypes.h"
 
@@ -94,98 +94,94 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &) {
   return info;
 }
 
-struct Rope {
-  KernelBuilder &k;
-  llvm::StringRef kind;
-  bool norm;
-  double epsilon;
-  Value x, table, weight, out, headDim, half, vectors;
-
-  Value headVec(Value index) { return k.at(k.scratch(), k.mul(index, 4 * kLanes)); }
-  Value valid(Value index) { return k.sub(headDim, k.mul(index, kLanes)); }
-  Value head(Value element) { return k.loadF32(k.at(k.scratch(), k.mul(element, 4))); }
-
-  // The head into scratch, whole vectors, zero past its end; so that out may be x.
-  void copy(Value from) {
-    k.loop(k.i64(0), vectors, 1, [&](Value i) {
-      k.store(k.loadColumns(k.at(from, k.mul(i, 4 * kLanes)), valid(i)), headVec(i), 64);
-    });
-  }
-
-  void normalize() {
-    Values squares = k.loop(k.i64(0), vectors, 1, {k.splat(0)}, [&](Value i, ValueRange carried) {
-      Value v = k.load(k.f32Vec(), headVec(i), 64);
-      return Values{k.fma(v, v, carried[0])};
-    });
-    Value count = arith::SIToFPOp::create(k.b, k.f32Type(), headDim);
-    Value size = k.addf(k.divf(k.sum(squares[0]), count), k.f32(epsilon));
-    Value factor = k.broadcast(k.divf(k.f32(1), math::SqrtOp::create(k.b, size)));
-    k.loop(k.i64(0), vectors, 1, [&](Value i) {
-      Value w = k.loadColumns(k.at(weight, k.mul(i, 4 * kLanes)), valid(i));
-      k.store(k.mulf(k.mulf(k.load(k.f32Vec(), headVec(i), 64), factor), w), headVec(i), 64);
-    });
-  }
-
-  // (a, b) -> (a cos - b sin, b cos + a sin), products first as transformers rounds them.
-  std::pair<Value, Value> turned(Value a, Value b, Value cosine, Value sine) {
-    return {k.subf(k.mulf(a, cosine), k.mulf(b, sine)), k.addf(k.mulf(b, cosine), k.mulf(a, sine))};
-  }
-
-  void turnPair(Value pair, Value cosines, Value sines, Value to) {
-    bool interleaved = kind == "interleaved";
-    Value first = interleaved ? k.mul(pair, 2) : pair;
-    Value second = interleaved ? k.add(first, 1) : k.add(pair, half);
-    Value place = k.mul(pair, 4);
-    auto [a, b] = turned(head(first), head(second), k.loadF32(k.at(cosines, place)), k.loadF32(k.at(sines, place)));
-    k.store(a, k.at(to, k.mul(first, 4)));
-    k.store(b, k.at(to, k.mul(second, 4)));
-  }
-
-  // 16 pairs whose firsts, and whose seconds, lie side by side.
-  void turnVectors(Value pair, Value cosines, Value sines, Value to) {
-    Value first = k.mul(pair, 4), second = k.mul(k.add(pair, half), 4);
-    auto [a, b] = turned(k.loadVec(k.at(k.scratch(), first)), k.loadVec(k.at(k.scratch(), second)),
-                         k.loadVec(k.at(cosines, first)), k.loadVec(k.at(sines, first)));
-    k.store(a, k.at(to, first));
-    k.store(b, k.at(to, second));
-  }
-
-  void turn(Value cosines, Value sines, Value to) {
-    Value whole = kind == "half" ? wholeVectors(k, half) : k.i64(0);
-    k.loop(k.i64(0), whole, kLanes, [&](Value pair) { turnVectors(pair, cosines, sines, to); });
-    k.loop(whole, half, 1, [&](Value pair) { turnPair(pair, cosines, sines, to); });
-  }
-};
+// The head into the scratch, so that out may be x.
+void copyHead(KernelBuilder &k, HeadRope &rope, Value from) {
+  k.loop(k.i64(0), rope.vectors(), 1, [&](Value i) {
+    Value place = k.mul(i, 4 * kLanes);
+    k.store(k.loadColumns(k.at(from, place), rope.valid(i)), k.at(k.scratch(), place), 64);
+  });
+}
 
 void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
-  bool norm = configString(kernel, "norm") != "none";
-  Rope r{k, configString(kernel, "kind"), norm, norm ? configFloat(kernel, "epsilon") : 0, {}, {}, {}, {}, {}, {}, {}};
-  bool turns = r.kind != "none";
+  RopeConfig config = RopeConfig::read(kernel, "kind");
   int next = 0;
-  r.x = k.operand(next++);
-  if (turns) r.table = k.operand(next++);
-  if (r.norm) r.weight = k.operand(next++);
-  r.out = k.operand(next++);
-  r.headDim = k.scalar(kHeadDim);
-  r.half = k.scalar(kHalf);
-  r.vectors = k.div(k.add(r.headDim, kLanes - 1), kLanes);
+  Value x = k.operand(next++);
+  Value table = config.turns() ? k.operand(next++) : Value();
+  Value weight = config.norm ? k.operand(next++) : Value();
+  Value out = k.operand(next++);
+  HeadRope rope{k, config, k.scalar(kHeadDim), k.scalar(kHalf)};
   Value heads = k.scalar(kHeads), halfPad = k.scalar(kHalfPad), ldIn = k.scalar(kLdIn), ldOut = k.scalar(kLdOut);
   k.loop(k.begin(), k.end(), 1, [&](Value item) {
-    Value cosines = turns ? k.at(r.table, k.mul(k.mul(item, halfPad), 8)) : Value();
-    Value sines = turns ? k.at(cosines, k.mul(halfPad, 4)) : Value();
+    Angles angles = config.turns() ? Angles::ofRow(k, table, item, halfPad) : Angles();
     k.loop(k.i64(0), heads, 1, [&](Value head) {
-      Value offset = k.mul(head, r.headDim);
-      r.copy(k.at(r.x, k.mul(k.add(k.mul(item, ldIn), offset), 4)));
-      if (r.norm) r.normalize();
-      Value to = k.at(r.out, k.mul(k.add(k.mul(item, ldOut), offset), 4));
-      if (turns) r.turn(cosines, sines, to);
-      Value rest = turns ? k.mul(r.half, 2) : k.i64(0); // the elements that do not turn
-      k.loop(rest, r.headDim, 1, [&](Value i) { k.store(r.head(i), k.at(to, k.mul(i, 4))); });
+      Value offset = k.mul(head, rope.headDim);
+      copyHead(k, rope, k.at(x, k.mul(k.add(k.mul(item, ldIn), offset), 4)));
+      if (config.norm) rope.normalize(k.scratch(), weight);
+      rope.turn(k.scratch(), angles, k.at(out, k.mul(k.add(k.mul(item, ldOut), offset), 4)));
     });
   });
 }
 
 } // namespace
+
+RopeConfig RopeConfig::read(exec::KernelOp kernel, llvm::StringRef key) {
+  bool norm = configString(kernel, "norm") != "none";
+  return {configString(kernel, key), norm, norm ? configFloat(kernel, "epsilon") : 0};
+}
+
+Angles Angles::ofRow(KernelBuilder &k, Value table, Value row, Value halfPad) {
+  Value cosines = k.at(table, k.mul(k.mul(row, halfPad), 8));
+  return {cosines, k.at(cosines, k.mul(halfPad, 4))};
+}
+
+void HeadRope::normalize(Value head, Value weight) {
+  Values squares = k.loop(k.i64(0), vectors(), 1, {k.splat(0)}, [&](Value i, ValueRange carried) {
+    Value v = k.load(k.f32Vec(), vectorOf(head, i), 64);
+    return Values{k.fma(v, v, carried[0])};
+  });
+  Value count = arith::SIToFPOp::create(k.b, k.f32Type(), headDim);
+  Value size = k.addf(k.divf(k.sum(squares[0]), count), k.f32(config.epsilon));
+  Value factor = k.broadcast(k.divf(k.f32(1), math::SqrtOp::create(k.b, size)));
+  k.loop(k.i64(0), vectors(), 1, [&](Value i) {
+    Value w = k.loadColumns(k.at(weight, k.mul(i, 4 * kLanes)), valid(i));
+    k.store(k.mulf(k.mulf(k.load(k.f32Vec(), vectorOf(head, i), 64), factor), w), vectorOf(head, i), 64);
+  });
+}
+
+// (a, b) -> (a cos - b sin, b cos + a sin), products first as transformers rounds them.
+static std::pair<Value, Value> turned(KernelBuilder &k, Value a, Value b, Value cosine, Value sine) {
+  return {k.subf(k.mulf(a, cosine), k.mulf(b, sine)), k.addf(k.mulf(b, cosine), k.mulf(a, sine))};
+}
+
+void HeadRope::turnPair(Value head, Value pair, const Angles &angles, Value to) {
+  bool interleaved = config.kind == "interleaved";
+  Value first = interleaved ? k.mul(pair, 2) : pair;
+  Value second = interleaved ? k.add(first, 1) : k.add(pair, half);
+  auto [a, b] = turned(k, elementOf(head, first), elementOf(head, second), elementOf(angles.cosines, pair),
+                       elementOf(angles.sines, pair));
+  k.store(a, k.at(to, k.mul(first, 4)));
+  k.store(b, k.at(to, k.mul(second, 4)));
+}
+
+// 16 pairs whose firsts, and whose seconds, lie side by side.
+void HeadRope::turnVectors(Value head, Value pair, const Angles &angles, Value to) {
+  Value first = k.mul(pair, 4), second = k.mul(k.add(pair, half), 4);
+  auto [a, b] = turned(k, k.loadVec(k.at(head, first)), k.loadVec(k.at(head, second)),
+                       k.loadVec(k.at(angles.cosines, first)), k.loadVec(k.at(angles.sines, first)));
+  k.store(a, k.at(to, first));
+  k.store(b, k.at(to, second));
+}
+
+void HeadRope::turn(Value head, const Angles &angles, Value to) {
+  Value rest = k.i64(0); // the first element that does not turn
+  if (config.turns()) {
+    Value whole = config.kind == "half" ? wholeVectors(k, half) : k.i64(0);
+    k.loop(k.i64(0), whole, kLanes, [&](Value pair) { turnVectors(head, pair, angles, to); });
+    k.loop(whole, half, 1, [&](Value pair) { turnPair(head, pair, angles, to); });
+    rest = k.mul(half, 2);
+  }
+  k.loop(rest, headDim, 1, [&](Value i) { k.store(elementOf(head, i), k.at(to, k.mul(i, 4))); });
+}
 
 const KindEmitter kRopeTable = {"rope_table", table::describe, table::emit};
 const KindEmitter kRope = {"rope", describe, emit};
