@@ -4,6 +4,7 @@
 #include "codegen/cpu/KernelInfo.h"
 #include "codegen/golden/Golden.h"
 #include "codegen/golden/Operands.h"
+#include "codegen/reference/Epilogue.h"
 
 namespace llmc::golden {
 
@@ -26,10 +27,20 @@ struct Draft {
   void expectBytes(size_t operand, Bytes bytes) { golden.results.push_back({operand, 0, std::move(bytes), 0}); }
 };
 
+// What several kinds have in common: a linear's input (gives what the kernel multiplies with), its weight as it is
+// multiplied, its epilogue, a rope table of rows at these positions.
+std::vector<double> addLinearInput(Draft &draft, int64_t columns, const codegen::CpuTier &tier);
+int64_t linearChunks(exec::KernelOp kernel, int64_t columns); // the scalar C
+std::vector<double> roundedWeight(exec::KernelOp kernel, const Floats &weight, int64_t rows, int64_t columns);
+const Scheme *schemeOf(exec::KernelOp kernel);
+reference::Epilogue epilogueOf(exec::KernelOp kernel);
+Floats ropeTable(llvm::ArrayRef<float> frequencies, llvm::ArrayRef<int64_t> positions);
+
 // By kind, in files of their own.
 Draft makeEmbed(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier);
 Draft makeNorm(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier);
 Draft makeLinear(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier);
+Draft makeLinearHeads(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier);
 Draft makeMap(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier);
 Draft makeRopeTable(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier);
 Draft makeRope(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier);

@@ -47,9 +47,16 @@ struct Maker {
   Draft (*make)(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier);
 };
 constexpr Maker kMakers[] = {
-    {"embed", makeEmbed},           {"norm", makeNorm},     {"linear", makeLinear},
-    {"map", makeMap},               {"rope", makeRope},     {"rope_table", makeRopeTable},
-    {"cache_write", makeCacheWrite}, {"attention", makeAttention}, {"attention_combine", makeAttentionCombine},
+    {"embed", makeEmbed},
+    {"norm", makeNorm},
+    {"linear", makeLinear},
+    {"linear_heads", makeLinearHeads},
+    {"map", makeMap},
+    {"rope", makeRope},
+    {"rope_table", makeRopeTable},
+    {"cache_write", makeCacheWrite},
+    {"attention", makeAttention},
+    {"attention_combine", makeAttentionCombine},
 };
 
 // The first row count of every variant that has something to do.

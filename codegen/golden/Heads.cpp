@@ -58,26 +58,32 @@ Draft makeRopeTable(exec::KernelOp kernel, int64_t n, const CpuTier &tier) {
   return draft;
 }
 
+Floats ropeTable(llvm::ArrayRef<float> frequencies, llvm::ArrayRef<int64_t> positions) {
+  Floats table;
+  for (int64_t position : positions)
+    for (bool sine : {false, true}) {
+      for (float frequency : frequencies) {
+        double angle = float(position) * frequency;
+        table.push_back(float(sine ? std::sin(angle) : std::cos(angle)));
+      }
+      table.resize(ceilDiv(int64_t(table.size()), 16) * 16);
+    }
+  return table;
+}
+
 Draft makeRope(exec::KernelOp kernel, int64_t n, const CpuTier &tier) {
   constexpr int64_t heads = 3, dim = 40, half = 16, pad = 16, width = heads * dim, ld = width + 3;
   llvm::StringRef kind = cpu::configString(kernel, "kind");
   Draft draft(kernel, tier, {n, heads, dim, half, pad, ld, width});
-  Floats x = numbers((n - 1) * ld + width, 1), table, weight = numbers(dim, 2);
+  Floats x = numbers((n - 1) * ld + width, 1), weight = numbers(dim, 2);
   draft.add(x);
   std::vector<int64_t> positions;
   reference::RopeSpec spec;
   spec.dim = 2 * half;
   spec.interleaved = kind == "interleaved";
   std::vector<float> frequencies = reference::ropeFrequencies(spec, 0);
-  for (int64_t row = 0; row < n; ++row) {
-    positions.push_back(3 * row + 2);
-    for (bool sine : {false, true})
-      for (float frequency : frequencies) {
-        double angle = float(positions[row]) * frequency;
-        table.push_back(float(sine ? std::sin(angle) : std::cos(angle)));
-      }
-  }
-  if (kind != "none") draft.add(table);
+  for (int64_t row = 0; row < n; ++row) positions.push_back(3 * row + 2);
+  if (kind != "none") draft.add(ropeTable(frequencies, positions));
   bool norm = cpu::configString(kernel, "norm") != "none";
   if (norm) draft.add(weight);
   std::vector<double> rows;

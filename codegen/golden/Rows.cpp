@@ -1,7 +1,6 @@
 // Golden vectors of the kinds that work on rows: embed, norm, linear, map.
 #include "codegen/cpu/PairDot.h"
 #include "codegen/golden/Draft.h"
-#include "codegen/reference/Epilogue.h"
 
 #include <cmath>
 
@@ -13,6 +12,15 @@ namespace {
 
 constexpr double kRowBound = 4e-6, kSumBound = 2e-5;
 
+// A vector of `count` values, padded to 16.
+Floats vectorOf(int64_t count, uint32_t seed) {
+  Floats values = numbers(count, seed);
+  values.resize(ceilDiv(count, 16) * 16);
+  return values;
+}
+
+} // namespace
+
 const Scheme *schemeOf(exec::KernelOp kernel) { return findScheme(cpu::configString(kernel, "scheme")); }
 
 reference::Epilogue epilogueOf(exec::KernelOp kernel) {
@@ -21,19 +29,10 @@ reference::Epilogue epilogueOf(exec::KernelOp kernel) {
   return std::move(*epilogue);
 }
 
-// A vector of `count` values, padded to 16.
-Floats vectorOf(int64_t count, uint32_t seed) {
-  Floats values = numbers(count, seed);
-  values.resize(ceilDiv(count, 16) * 16);
-  return values;
-}
-
-std::vector<double> rounded(exec::KernelOp kernel, const Floats &weight, int64_t rows, int64_t columns) {
+std::vector<double> roundedWeight(exec::KernelOp kernel, const Floats &weight, int64_t rows, int64_t columns) {
   return reference::roundWeight(cpu::configString(kernel, "scheme"), elementOf(cpu::configString(kernel, "element")),
                                 weight, rows, columns);
 }
-
-} // namespace
 
 Draft makeEmbed(exec::KernelOp kernel, int64_t n, const CpuTier &tier) {
   constexpr int64_t K = 40, V = 20, P = 18;
@@ -51,7 +50,7 @@ Draft makeEmbed(exec::KernelOp kernel, int64_t n, const CpuTier &tier) {
     draft.add(at);
     draft.add(packMatrix(nullptr, "f32", places, P, K));
   }
-  std::vector<double> weight = rounded(kernel, table, V, K), expected;
+  std::vector<double> weight = roundedWeight(kernel, table, V, K), expected;
   for (int64_t row = 0; row < n; ++row)
     for (int64_t i = 0; i < K; ++i)
       expected.push_back(cpu::configFloat(kernel, "scale") * weight[ids[row] * K + i] +
@@ -152,11 +151,16 @@ Draft makeNorm(exec::KernelOp kernel, int64_t n, const CpuTier &tier) {
 
 // ---- linear ----------------------------------------------------------------------------------------------------------
 
-namespace {
+int64_t linearChunks(exec::KernelOp kernel, int64_t columns) {
+  const Scheme *scheme = schemeOf(kernel);
+  if (cpu::configString(kernel, "activations") == "bf16")
+    return ceilDiv(columns, scheme ? scheme->columns_per_chunk() : 32);
+  return scheme ? scheme->chunks(columns) : columns;
+}
 
-// The input's operands; gives what the kernel multiplies with.
-std::vector<double> addInput(Draft &draft, const Scheme *scheme, int64_t K, const CpuTier &tier) {
+std::vector<double> addLinearInput(Draft &draft, int64_t K, const CpuTier &tier) {
   int64_t n = draft.rows();
+  const Scheme *scheme = schemeOf(draft.kernel);
   Floats x = numbers(n * K, 3);
   llvm::StringRef activations = cpu::configString(draft.kernel, "activations");
   if (activations == "float") {
@@ -176,21 +180,18 @@ std::vector<double> addInput(Draft &draft, const Scheme *scheme, int64_t K, cons
   return reference::roundInt8(toDouble(x), n, K);
 }
 
-} // namespace
-
 Draft makeLinear(exec::KernelOp kernel, int64_t n, const CpuTier &tier) {
   constexpr int64_t K = 72, N = 20, Nb = 2, ld = 21;
   const Scheme *scheme = schemeOf(kernel);
   llvm::StringRef activations = cpu::configString(kernel, "activations");
   int64_t parts = cpu::configBool(kernel, "gated") ? 2 : 1, rows = cpu::configInt(kernel, "rows");
   int64_t vectors = cpu::configInt(kernel, "vectors"), outputs = parts * Nb * 16;
-  int64_t chunks = activations == "bf16" ? ceilDiv(K, scheme ? scheme->columns_per_chunk() : 32)
-                                         : scheme ? scheme->chunks(K) : K;
+  int64_t chunks = linearChunks(kernel, K);
   std::vector<int64_t> scalars{n, K, N, Nb, chunks, activations == "float" ? K : 0, N};
   scalars.insert(scalars.end(), rows, ld);
   if (activations == "int8") scalars.push_back(ceilDiv(chunks * scheme->columns_per_chunk(), 128));
   Draft draft(kernel, tier, scalars);
-  std::vector<double> input = addInput(draft, scheme, K, tier);
+  std::vector<double> input = addLinearInput(draft, K, tier);
   Floats weight = numbers(outputs * K, 4);
   draft.add(packMatrix(scheme, cpu::configString(kernel, "element"), weight, outputs, K));
   std::vector<Floats> rowValues, vectorValues;
@@ -199,7 +200,7 @@ Draft makeLinear(exec::KernelOp kernel, int64_t n, const CpuTier &tier) {
   for (const Floats &values : rowValues) draft.add(values);
   for (const Floats &values : vectorValues) draft.add(values);
 
-  std::vector<double> sums = reference::linear(input, n, K, rounded(kernel, weight, outputs, K), outputs), expected;
+  std::vector<double> sums = reference::linear(input, n, K, roundedWeight(kernel, weight, outputs, K), outputs), expected;
   reference::Epilogue epilogue = epilogueOf(kernel);
   for (int64_t row = 0; row < n; ++row)
     for (int64_t i = 0; i < N; ++i) {

@@ -46,6 +46,7 @@ std::vector<Task> cpuTasks(mlir::ModuleOp module, const CompileOptions &options)
     for (const std::string &tier : options.tiers)
       for (size_t i = 0; i < kernels.size(); ++i) {
         llvm::StringRef own = kernels[i].getKind();
+        if (own == "linear_heads") own = "linear";
         if (own == kind || (kind.empty() && own != "attention" && own != "linear")) tasks.push_back({tier, i});
       }
   return tasks;

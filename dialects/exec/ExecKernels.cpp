@@ -38,6 +38,10 @@ static const Kind *findKind(StringRef name) {
       {"linear", true,
        {{"scheme", String}, {"element", String, elements}, {"activations", String, "float|int8|bf16"}, {"gated", Flag},
         {"rows", Integer}, {"vectors", Integer}}},
+      {"linear_heads", true,
+       {{"scheme", String}, {"element", String, elements}, {"activations", String, "float|int8|bf16"},
+        {"vectors", Integer}, {"rope", String, "none|half|interleaved"}, {"norm", String, "none|rms"},
+        {"epsilon", Real, nullptr, false}, {"cache", String, cacheElements}}},
       {"rope_table", false,
        {{"scaling", String, "static|dynamic"}, {"factor", Real, nullptr, false}, {"attention_factor", Real},
         {"base", Real, nullptr, false}, {"dim", Integer, nullptr, false}, {"original", Integer, nullptr, false}}},
@@ -118,7 +122,7 @@ static LogicalResult verifyTogether(KernelOp op) {
     return failure();
   if (kind == "norm" && op.getFlag("bias") && op.getString("kind") != "layer")
     return op.emitOpError("only a layer norm has a bias");
-  if (kind == "rope" && op.getString("norm") == "rms" && !op.getConfig().get("epsilon"))
+  if ((kind == "rope" || kind == "linear_heads") && op.getString("norm") == "rms" && !op.getConfig().get("epsilon"))
     return op.emitOpError("a norm needs config 'epsilon'");
   if (kind == "rope_table" && op.getString("scaling") == "dynamic")
     for (StringRef key : {"factor", "base", "dim", "original"})
@@ -133,7 +137,7 @@ static LogicalResult verifyKernelEpilogue(KernelOp op, const Kind &kind) {
   if (!kind.hasEpilogue)
     return op.hasEpilogue() ? op.emitOpError("a kernel '") << op.getKind() << "' has no epilogue" : success();
   int64_t rows = op.getInteger("rows"), vectors = op.getInteger("vectors");
-  bool isLinear = op.getKind() == "linear";
+  bool isLinear = op.getKind() == "linear" || op.getKind() == "linear_heads";
   int64_t fanout = op.getFlag("gated") ? 2 : 1;
   if (!op.hasEpilogue() && (!isLinear || rows || vectors || fanout == 2))
     return op.emitOpError("a map, and a linear with a gate, rows or vectors, need an epilogue");
@@ -165,18 +169,33 @@ static void appendNumbered(Names &names, StringRef stem, int64_t count) {
     names.push_back((stem + std::to_string(i)).str());
 }
 
-static void shapeLinear(KernelOp op, KernelShape &shape) {
+// What the kinds that end in a linear begin with.
+static void shapeInputs(KernelOp op, KernelShape &shape) {
   append(shape.operands, {"x"});
   if (op.getString("activations") == "int8")
     append(shape.operands, {"corr", "scale"});
   append(shape.operands, {"weight"});
   appendNumbered(shape.operands, "rows", op.getInteger("rows"));
   appendNumbered(shape.operands, "vectors", op.getInteger("vectors"));
-  append(shape.operands, {"out"});
   append(shape.scalars, {"n", "K", "N", "Nb", "C", "ldx", "ldo"});
   appendNumbered(shape.scalars, "ld", op.getInteger("rows"));
   if (op.getString("activations") == "int8")
     append(shape.scalars, {"A"});
+}
+
+static void shapeLinear(KernelOp op, KernelShape &shape) {
+  shapeInputs(op, shape);
+  append(shape.operands, {"out"});
+}
+
+static void shapeLinearHeads(KernelOp op, KernelShape &shape) {
+  shapeInputs(op, shape);
+  if (op.getString("rope") != "none")
+    append(shape.operands, {"table"});
+  if (op.getString("norm") == "rms")
+    append(shape.operands, {"query_norm", "key_norm"});
+  append(shape.operands, {"positions", "sequence", "page_table", "pool", "out"});
+  append(shape.scalars, {"heads", "kv_heads", "key_blocks", "value_blocks", "half", "half_pad", "S", "B", "P"});
 }
 
 static void shapeMap(KernelOp op, KernelShape &shape) {
@@ -267,8 +286,9 @@ KernelShape llmc::exec::getKernelShape(KernelOp op) {
   using Fill = void (*)(KernelOp, KernelShape &);
   static constexpr std::pair<StringLiteral, Fill> kinds[] = {
       {"embed", shapeEmbed}, {"norm", shapeNorm},
-      {"linear", shapeLinear}, {"rope_table", shapeRopeTable},
-      {"rope", shapeRope}, {"cache_write", shapeCacheWrite},
+      {"linear", shapeLinear}, {"linear_heads", shapeLinearHeads},
+      {"rope_table", shapeRopeTable}, {"rope", shapeRope},
+      {"cache_write", shapeCacheWrite},
       {"attention", shapeAttention}, {"attention_combine", shapeAttentionCombine}, {"map", shapeMap}};
   KernelShape shape;
   for (auto [name, fill] : kinds)

@@ -11,6 +11,7 @@ namespace llmrt::tool {
 
 namespace {
 
+// "linear_heads_..." is a linear too, with work behind it that is nothing beside the product.
 bool has_kind(std::string_view kernel, std::string_view kind) {
   return kernel.substr(0, kind.size()) == kind && (kernel.size() == kind.size() || kernel[kind.size()] == '_');
 }

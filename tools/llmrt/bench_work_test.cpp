@@ -27,23 +27,25 @@ TEST(StepWork, CountsWhatTheProgramReads) {
 
 // Two dispatches that take 2 and 4 of a matrix's 6 outputs are one linear.
 TEST(StepWork, ALinearInRunsCountsOnce) {
-  testing::ArtifactSpec spec = testing::fake_model();
-  spec.kernels[1].name = "linear_f32";
-  spec.weights[0].layout = "rows16";
-  spec.weights[0].rows = 6;
-  spec.weights[0].columns = 5;
-  auto &dispatches = spec.programs[0].dispatches;
-  dispatches[1].scalars[2] = {2, testing::kOne};
-  dispatches.push_back(dispatches[1]);
-  dispatches[2].scalars[2] = {4, testing::kOne};
-  std::vector<std::byte> file = testing::build_artifact(spec); // which does not run, and so does not open
-  const schema::Artifact &meta = *schema::GetArtifact(file.data() + kPrefixBytes);
-  const auto &steps = *meta.programs()->Get(0)->dispatches();
-  DispatchWork first = dispatch_work(meta, *steps.Get(1)->op_as_KernelDispatch());
-  DispatchWork second = dispatch_work(meta, *steps.Get(2)->op_as_KernelDispatch());
-  EXPECT_DOUBLE_EQ(first.weight_bytes, double(spec.weights[0].bytes) * 2 / 6);
-  EXPECT_DOUBLE_EQ(first.ops, 2 * 2 * 5);
-  EXPECT_DOUBLE_EQ(second.ops, 2 * 4 * 5);
+  for (const char *name : {"linear_f32", "linear_heads_f32_f32"}) {
+    testing::ArtifactSpec spec = testing::fake_model();
+    spec.kernels[1].name = name;
+    spec.weights[0].layout = "rows16";
+    spec.weights[0].rows = 6;
+    spec.weights[0].columns = 5;
+    auto &dispatches = spec.programs[0].dispatches;
+    dispatches[1].scalars[2] = {2, testing::kOne};
+    dispatches.push_back(dispatches[1]);
+    dispatches[2].scalars[2] = {4, testing::kOne};
+    std::vector<std::byte> file = testing::build_artifact(spec); // which does not run, and so does not open
+    const schema::Artifact &meta = *schema::GetArtifact(file.data() + kPrefixBytes);
+    const auto &steps = *meta.programs()->Get(0)->dispatches();
+    DispatchWork first = dispatch_work(meta, *steps.Get(1)->op_as_KernelDispatch());
+    DispatchWork second = dispatch_work(meta, *steps.Get(2)->op_as_KernelDispatch());
+    EXPECT_DOUBLE_EQ(first.weight_bytes, double(spec.weights[0].bytes) * 2 / 6) << name;
+    EXPECT_DOUBLE_EQ(first.ops, 2 * 2 * 5) << name;
+    EXPECT_DOUBLE_EQ(second.ops, 2 * 4 * 5) << name;
+  }
 }
 
 TEST(StepWork, AWindowBoundsWhatIsSeen) {

@@ -7,7 +7,8 @@
 
 namespace llmc::cpu {
 
-extern const KindEmitter kEmbed, kNorm, kLinear, kRopeTable, kRope, kCacheWrite, kAttention, kAttentionCombine, kMap;
+extern const KindEmitter kEmbed, kNorm, kLinear, kLinearHeads, kRopeTable, kRope, kCacheWrite, kAttention,
+    kAttentionCombine, kMap;
 
 // ---- shared by several kinds ----
 

@@ -5,8 +5,8 @@ namespace llmc::cpu {
 using namespace mlir;
 
 const KindEmitter *findKind(llvm::StringRef kind) {
-  static const KindEmitter *const kinds[] = {&kEmbed,      &kNorm,      &kLinear,           &kRopeTable, &kRope,
-                                             &kCacheWrite, &kAttention, &kAttentionCombine, &kMap};
+  static const KindEmitter *const kinds[] = {&kEmbed, &kNorm,       &kLinear,    &kLinearHeads,      &kRopeTable,
+                                             &kRope,  &kCacheWrite, &kAttention, &kAttentionCombine, &kMap};
   for (const KindEmitter *emitter : kinds)
     if (kind == emitter->kind) return emitter;
   return nullptr;

@@ -50,6 +50,16 @@ exec.kernel @k "cache_write" {element = "f32"} epilogue (%a: f32) {
 
 // -----
 
+// expected-error @+1 {{a norm needs config 'epsilon'}}
+exec.kernel @k "linear_heads" {activations = "float", cache = "f32", element = "f32", norm = "rms", rope = "half", scheme = "none", vectors = 0 : i64}
+
+// -----
+
+// expected-error @+1 {{a kernel 'linear_heads' has no config 'gated'}}
+exec.kernel @k "linear_heads" {activations = "float", cache = "f32", element = "f32", gated = false, norm = "none", rope = "half", scheme = "none", vectors = 0 : i64}
+
+// -----
+
 // expected-error @+1 {{dynamic scaling needs config 'factor'}}
 exec.kernel @k "rope_table" {scaling = "dynamic", attention_factor = 1.0 : f64}
 
