@@ -8,11 +8,14 @@ using mlir::failed;
 using mlir::failure;
 using mlir::success;
 
-// A table does not depend on which elements turn together.
-static llm::RopeAttr withoutKind(llm::RopeAttr rope) {
+llm::RopeAttr withoutKind(llm::RopeAttr rope) {
   return llm::RopeAttr::get(rope.getContext(), rope.getDim(), rope.getBase(), llm::RopeKind::Half, rope.getScaling(),
                             rope.getFactor(), rope.getLow(), rope.getHigh(), rope.getOriginal(), rope.getBetaFast(),
                             rope.getBetaSlow(), rope.getAttentionFactor(), rope.getTruncate());
+}
+
+llvm::StringRef ropeKind(llm::RopeAttr rope) {
+  return !rope ? "none" : rope.getKind() == llm::RopeKind::Half ? "half" : "interleaved";
 }
 
 llvm::LogicalResult StepLowering::emitRopeTables() {
@@ -24,7 +27,7 @@ llvm::LogicalResult StepLowering::emitRopeTables() {
     View table{newBuffer("rope_table", "f32", exec::Symbol::Tokens, 2 * padded * 4), 0, 2 * padded, 2 * padded};
     bool dynamic = rope.getScaling() == "dynamic";
     Operands operands{input("Positions")};
-    llvm::SmallVector<std::pair<llvm::StringRef, mlir::Attribute>> entries{
+    ConfigEntries entries{
         {"scaling", builder.getStringAttr(dynamic ? "dynamic" : "static")},
         {"factor", builder.getF64FloatAttr(dynamic ? double(rope.getFactor()) : 1.0)},
         {"attention_factor", builder.getF64FloatAttr(rope.getAttentionFactor())}};
@@ -73,7 +76,7 @@ llvm::LogicalResult StepLowering::emitRope(mlir::Operation *op, const View &inpu
     return op->emitOpError("turns wanted rows only; positions are known for the rows of the whole step");
   if (norm.kind && (*norm.kind != llm::NormKind::Rms || norm.bias))
     return op->emitOpError("is a norm over heads; only rms without a bias is built");
-  llvm::StringRef kind = !rope ? "none" : rope.getKind() == llm::RopeKind::Half ? "half" : "interleaved";
+  llvm::StringRef kind = ropeKind(rope);
   int64_t half = rope ? rope.getDim() / 2 : 0;
   Operands operands{operand(input)};
   if (rope) operands.push_back(operand(ropeTables[withoutKind(rope)]));
@@ -191,7 +194,7 @@ llvm::LogicalResult StepLowering::lowerAttention(llm::PagedAttentionOp op) {
   }
   View out = newRows("attention", op.getResult(), exec::Symbol::Tokens);
   operands.push_back(operand(out));
-  llvm::SmallVector<std::pair<llvm::StringRef, mlir::Attribute>> entries{
+  ConfigEntries entries{
       {"element", builder.getStringAttr(element)},
       {"scale", builder.getF64FloatAttr(op.getScale().convertToDouble())},
       {"soft_cap", builder.getF64FloatAttr(op.getSoftCap().convertToDouble())},

@@ -16,7 +16,7 @@ mlir::FlatSymbolRefAttr StepLowering::normKernel(const NormAttrs &norm, bool gat
   if (gather) name += "_gather";
   if (out != "f32") name += ("_" + out).str();
   if (out == "int8") name += ("_" + scheme).str();
-  llvm::SmallVector<std::pair<llvm::StringRef, mlir::Attribute>> entries{
+  ConfigEntries entries{
       {"kind", builder.getStringAttr(kind)},
       {"epsilon", builder.getF64FloatAttr(norm.kind ? norm.epsilon : 0.0)},
       {"bias", builder.getBoolAttr(bool(norm.bias))},
@@ -162,8 +162,9 @@ llvm::FailureOr<RoundedRows> StepLowering::roundedInput(llm::LinearOp op, llvm::
 
 // ---- the linear ------------------------------------------------------------------------------------------------------
 
-static std::string linearName(llvm::StringRef scheme, llvm::StringRef element, llvm::StringRef activations, bool gated) {
-  std::string name = "linear_" + (scheme == "none" ? element : scheme).str();
+static std::string linearName(llvm::StringRef stem, llvm::StringRef scheme, llvm::StringRef element,
+                              llvm::StringRef activations, bool gated) {
+  std::string name = (stem + "_" + (scheme == "none" ? element : scheme)).str();
   if (scheme != "none" || activations != "float") name += ("_" + activations).str();
   return gated ? name + "_gated" : name;
 }
@@ -228,21 +229,25 @@ llvm::LogicalResult StepLowering::lowerLinear(llm::LinearOp op) {
     if (failed(vectorOf(op, name, op.getGated() ? 2 * N : N))) return failure();
     operands.push_back(weight(name));
   }
-  View out = resultRows("linear", op.getResult(), rows, rowOperands, reads);
-  operands.push_back(operand(out));
-
   int64_t chunks = parsed ? ceilDiv(K, 2 * parsed->group) : tiled ? ceilDiv(K, 32) : K;
   Scalars scalars{symbol(rows), number(K), number(N), number(ceilDiv(N, 16)), number(chunks),
-                  number(tiled ? 0 : input.ld), number(out.ld)};
+                  number(tiled ? 0 : input.ld), number(0)}; // the last is the output's
   for (const View &view : rowOperands) scalars.push_back(number(view.ld));
   if (int8) scalars.push_back(number(ceilDiv(chunks * 2 * parsed->group, kRunColumns)));
-  auto kernel = kernels.get(linearName(scheme, element, activations, op.getGated()), "linear",
-                            config({{"scheme", builder.getStringAttr(scheme)},
-                                    {"element", builder.getStringAttr(element)},
-                                    {"activations", builder.getStringAttr(activations)},
-                                    {"gated", builder.getBoolAttr(op.getGated())},
-                                    {"rows", builder.getI64IntegerAttr(int64_t(rowOperands.size()))},
-                                    {"vectors", builder.getI64IntegerAttr(int64_t(op.getVectors().size()))}}),
+  ConfigEntries entries{{"scheme", builder.getStringAttr(scheme)},
+                        {"element", builder.getStringAttr(element)},
+                        {"activations", builder.getStringAttr(activations)},
+                        {"vectors", builder.getI64IntegerAttr(int64_t(op.getVectors().size()))}};
+  if (auto heads = rows == exec::Symbol::Tokens ? headsOf(op) : std::nullopt)
+    return dispatchHeads(op, *heads, linearName("linear_heads", scheme, element, activations, false), entries, operands,
+                         scalars);
+
+  View out = resultRows("linear", op.getResult(), rows, rowOperands, reads);
+  operands.push_back(operand(out));
+  scalars[6] = number(out.ld);
+  entries.append({{"gated", builder.getBoolAttr(op.getGated())},
+                  {"rows", builder.getI64IntegerAttr(int64_t(rowOperands.size()))}});
+  auto kernel = kernels.get(linearName("linear", scheme, element, activations, op.getGated()), "linear", config(entries),
                             &op.getEpilogue());
   dispatchLinear(op, kernel, operands, scalars);
   setView(op.getResult(), out);

@@ -45,7 +45,7 @@ llvm::LogicalResult StepLowering::lowerEmbed(llm::EmbedOp op) {
   }
   operands.push_back(operand(out));
   llvm::StringRef element = parsed ? "f32" : elementName(type.getElementType());
-  llvm::SmallVector<std::pair<llvm::StringRef, mlir::Attribute>> entries{
+  ConfigEntries entries{
       {"scheme", builder.getStringAttr(table.getScheme())},
       {"element", builder.getStringAttr(element)},
       {"scale", builder.getF64FloatAttr(op.getScale().convertToDouble())},

@@ -20,6 +20,8 @@ struct LoweringOptions {
   // The most bytes of a weight that a kernel of every target can reach; 0: all of it. Of a larger one, a linear or an
   // embed is several dispatches, each of a run of its row blocks.
   int64_t maxOperandBytes = 0;
+  // What happens to a layer's heads between their linear and attention is part of the linear, which GPUs have not built.
+  bool headsInLinear = false;
 };
 
 // Replaces func.func @step by exec.kernel, exec.buffer and exec.program ops (buffers without offsets). llm.weight and

@@ -71,6 +71,17 @@ std::string llama(int layers, const std::string &scheme = "none", const std::str
          " : tensor<?x64xf32> -> tensor<?x105xf32>\nreturn %y : tensor<?x105xf32>\n}\n";
 }
 
+std::string replaced(std::string text, const std::string &what, const std::string &with) {
+  for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
+    text.replace(at, what.size(), with);
+  return text;
+}
+
+// The same with heads of 16, which are whole row blocks of the weight.
+std::string wideHeads(std::string text) {
+  return replaced(replaced(replaced(text, "heads = 4", "heads = 2"), "heads = 8", "heads = 4"), "dim = 8", "dim = 16");
+}
+
 class Lowering : public testing::Test {
 protected:
   Lowering() {
@@ -165,6 +176,69 @@ TEST_F(Lowering, EqualKernelsExistOnce) {
   EXPECT_EQ(dispatches().size(), 4 + 3 * 10u);
   // Pools are [layers][pages]: layer 1 starts a layer's pages on.
   EXPECT_EQ(operand(dispatches()[16], 5), "cache full + 6144 P0");
+}
+
+TEST_F(Lowering, HeadsGoFromTheirLinearToAttention) {
+  ASSERT_TRUE(lower(wideHeads(llama(2)))) << errors;
+  EXPECT_THAT(kinds(), ElementsAre("rope_table", "embed", "norm", "linear", "rope", "rope", "cache_write", "attention",
+                                   "linear", "norm", "linear", "linear", "norm", "linear", "rope", "rope", "cache_write",
+                                   "attention", "linear", "norm", "linear", "linear", "norm", "linear"));
+  options.headsInLinear = true;
+  ASSERT_TRUE(lower(wideHeads(llama(2)))) << errors;
+  EXPECT_THAT(kinds(), ElementsAre("rope_table", "embed", "norm", "linear_heads", "attention", "linear", "norm", "linear",
+                                   "linear", "norm", "linear_heads", "attention", "linear", "norm", "linear", "linear",
+                                   "norm", "linear"));
+  auto d = dispatches();
+  EXPECT_EQ(kernelOf(d[3]), kernelOf(d[10]));
+  EXPECT_EQ(kernelOf(d[3]).getSymName(), "linear_heads_f32_f32");
+  EXPECT_EQ(operand(d[3], 2), lastOperand(d[0]));
+  EXPECT_EQ(operand(d[3], 6), "cache full");
+  EXPECT_EQ(operand(d[10], 6), "cache full + 4096 P0");
+  // Queries are rows; keys and values are not.
+  EXPECT_EQ(lastOperand(d[3]), operand(d[4], 0));
+  auto queries = module->lookupSymbol<exec::BufferOp>(lastOperand(d[3]).substr(7));
+  EXPECT_EQ(exec::Size::fromAttr(queries.getBytes()).toString(), "256 T");
+  EXPECT_EQ(scalar(d[3], 6), 64);
+  std::vector<int64_t> heads;
+  for (size_t i = 7; i < 13; ++i) heads.push_back(scalar(d[3], i));
+  EXPECT_THAT(heads, ElementsAre(4, 2, 1, 1, 8, 16));
+}
+
+TEST_F(Lowering, HeadNormsGoWithTheHeads) {
+  options.headsInLinear = true;
+  std::string norms = vector("qn", 16) + vector("kn", 16) + wideHeads(llama(1, "q4_g32", "int8")), epsilon = "1.0e-06";
+  for (auto [name, type] : {std::pair{"q", "64"}, {"k", "32"}}) {
+    std::string normed = std::string("%n") + name, rope = std::string("%l0r") + name + " = llm.rope %b, ";
+    norms = replaced(norms, rope + "%l0" + name + " ",
+                     normed + " = llm.norm rms %l0" + name + ", @" + name + "n {epsilon = " + epsilon +
+                         " : f64, group = 16 : i64} : tensor<?x" + type + "xf32>\n" + rope + normed + " ");
+  }
+  ASSERT_TRUE(lower(norms)) << errors;
+  EXPECT_THAT(kinds(), ElementsAre("rope_table", "embed", "norm", "linear_heads", "attention", "norm", "linear", "norm",
+                                   "linear", "norm", "linear", "norm", "linear"));
+  auto d = dispatches();
+  EXPECT_EQ(kernelOf(d[3]).getString("norm"), "rms");
+  EXPECT_EQ(operand(d[3], 5), "weight qn");
+  EXPECT_EQ(operand(d[3], 6), "weight kn");
+  EXPECT_EQ(scalar(d[3], 8), 4); // after the scales of int8 rows
+  // One kernel has one epsilon.
+  size_t second = norms.find("epsilon = 1.0e-06", norms.find("%nk = "));
+  ASSERT_TRUE(lower(norms.replace(second, 17, "epsilon = 1.0e-05"))) << errors;
+  EXPECT_EQ(kinds()[3], "linear");
+}
+
+TEST_F(Lowering, HeadsThatAreNotWholeOrThatOthersReadAreRows) {
+  options.headsInLinear = true;
+  ASSERT_TRUE(lower(llama(1))) << errors; // half a row block each
+  EXPECT_EQ(kinds()[3], "linear");
+  std::string read = "%l0z = llm.activation silu %l0v : tensor<?x32xf32>\n%l0rq = ";
+  ASSERT_TRUE(lower(replaced(wideHeads(llama(1)), "%l0rq = ", read))) << errors;
+  EXPECT_EQ(kinds()[3], "linear");
+  std::string other = ", rope = #llm.rope<dim = 16, base = 2.0e+04,";
+  std::string twoRopes = wideHeads(llama(1));
+  size_t first = twoRopes.find(", rope = #llm.rope<dim = 16, base = 1.0e+04,");
+  ASSERT_TRUE(lower(twoRopes.replace(first, other.size(), other))) << errors;
+  EXPECT_EQ(kinds()[4], "linear"); // after two tables
 }
 
 TEST_F(Lowering, AttentionOfFewHeadsIsSplit) {

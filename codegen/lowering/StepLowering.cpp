@@ -25,6 +25,7 @@ llvm::LogicalResult StepLowering::run() {
   numberOps();
   if (mlir::failed(emitRopeTables())) return mlir::failure();
   for (mlir::Operation &op : step.front()) {
+    if (folded.contains(&op)) continue;
     position = positions[&op];
     builder.setInsertionPointToEnd(&program.getBody().front());
     if (mlir::failed(lower(op))) return mlir::failure();

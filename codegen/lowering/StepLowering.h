@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/Support/LogicalResult.h"
 
 #include <map>
@@ -45,6 +46,7 @@ public:
 private:
   using Operands = llvm::SmallVector<mlir::Attribute, 8>;
   using Scalars = llvm::SmallVector<mlir::Attribute, 12>;
+  using ConfigEntries = llvm::SmallVector<std::pair<llvm::StringRef, mlir::Attribute>, 8>;
   struct BufferInfo {
     exec::BufferOp op;
     exec::Symbol rows; // Tokens, Rows or HiddenRows; of what is not rows, what its size is a multiple of
@@ -63,6 +65,16 @@ private:
     std::optional<llm::NormKind> kind; // none: the kernel only gathers or quantizes
     mlir::FlatSymbolRefAttr weight, bias;
     double epsilon = 0;
+  };
+
+  // What a linear's heads go through until the queries are rows and the others in the cache.
+  struct Heads {
+    llm::CacheWriteOp write;
+    llm::RopeAttr rope;                // null: none
+    llm::NormOp queryNorm, keyNorm;    // both or none
+    mlir::Value query;                 // what attention reads
+    int64_t queries;                   // heads
+    llvm::SmallVector<mlir::Operation *> folded; // the ops that the dispatch takes in
   };
 
   // The ops. Each leaves the result's view in `views`.
@@ -125,6 +137,10 @@ private:
                                             RoundedRows rows);
   llvm::FailureOr<View> normedInput(llm::LinearOp op);
   void dispatchLinear(llm::LinearOp op, mlir::FlatSymbolRefAttr kernel, Operands operands, Scalars scalars);
+  // Nothing: the linear's outputs are rows.
+  std::optional<Heads> headsOf(llm::LinearOp op);
+  llvm::LogicalResult dispatchHeads(llm::LinearOp op, Heads heads, std::string name, ConfigEntries entries,
+                                    Operands operands, Scalars scalars);
   NormAttrs normOf(llm::LinearOp op);
   llvm::FailureOr<mlir::FlatSymbolRefAttr> vectorOf(mlir::Operation *op, mlir::FlatSymbolRefAttr name, int64_t size);
   void normHead(const View &input, const NormAttrs &norm, Operands &operands, Scalars &scalars);
@@ -153,6 +169,7 @@ private:
   std::vector<BufferInfo> buffers;
   llvm::DenseMap<mlir::Value, View> views;
   llvm::DenseMap<mlir::Value, Root> roots;
+  llvm::SmallPtrSet<mlir::Operation *, 16> folded; // lowered with an op before them
   mlir::Value logits, hidden; // what the step returns; hidden may be null
 
   // Copies that several linears share: by input, norm, and what it is rounded for.
@@ -165,6 +182,8 @@ private:
 
 // "f32", "bf16", "f16" of a weight's or page's element type; empty for others.
 llvm::StringRef elementName(mlir::Type type);
+llvm::StringRef ropeKind(llm::RopeAttr rope); // "none" of a null one
+llm::RopeAttr withoutKind(llm::RopeAttr rope); // a table does not depend on which elements turn together
 int64_t blockBytes(llm::WeightOp matrix); // of a row block in the layout rows16
 inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t roundUp(int64_t a, int64_t b) { return ceilDiv(a, b) * b; }

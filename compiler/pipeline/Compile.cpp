@@ -147,6 +147,7 @@ private:
 
   llvm::Error lower() {
     LoweringOptions lowering;
+    lowering.headsInLinear = options.cudaTiers.empty() && !options.vulkan;
     if (!options.cudaTiers.empty()) lowering.maxOperandBytes = codegen::kCudaOperandBytes;
     if (options.vulkan) lowering.maxOperandBytes = codegen::kVulkanOperandBytes;
     if (mlir::failed(lowerToExec(module(), lowering)) || mlir::failed(planMemory(module())) ||
