@@ -68,7 +68,8 @@ Bytes poolOf(const HeadsCase &c, const std::vector<int32_t> &table, const std::v
              const std::vector<double> &values, double move) {
   auto moved = [&](const std::vector<double> &rows, int64_t width) {
     std::vector<double> all(HeadsCase::first * width);
-    for (double value : rows) all.push_back(value + move * largestOf(rows));
+    double shift = move * largestOf(rows);
+    for (double value : rows) all.push_back(value + shift);
     return all;
   };
   std::vector<double> k = moved(keys, HeadsCase::keys), v = moved(values, HeadsCase::values);
