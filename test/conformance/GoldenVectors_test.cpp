@@ -46,14 +46,14 @@ std::string attention(const char *element, const char *more, const char *split =
 std::vector<std::string> texts() {
   std::vector<std::string> all;
   for (auto [scheme, element] : {std::pair{"none", "f32"}, {"none", "bf16"}, {"none", "f16"}, {"q8_g32", "f32"},
-                                 {"q4_g32", "f32"}, {"q4_g128", "f32"}}) {
+                                 {"q4_g32", "f32"}, {"q4_g128", "f32"}, {"q4a_g32", "f32"}}) {
     for (const char *positions : {"true", "false"})
       all.push_back(kernel("embed", std::string("scheme = \"") + scheme + "\", element = \"" + element +
                                         "\", scale = 2.0 : f64, positions = " + positions));
     all.push_back(linear(scheme, element, "float", false, true));
     all.push_back(linear(scheme, element, "float", true, false));
   }
-  for (const char *scheme : {"q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g64", "q8_g128"})
+  for (const char *scheme : {"q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g64", "q8_g128", "q4a_g32"})
     for (const char *activations : {"int8", "bf16"}) {
       if (!findScheme(scheme)) continue;
       all.push_back(linear(scheme, "f32", activations, false, true));

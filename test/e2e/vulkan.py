@@ -74,7 +74,7 @@ class Suite:
     def check_quantized(self, ids):
         """Float activations on both devices: logits close, and ids equal wherever the CPU's choice is clear."""
         tolerance = 2e-3
-        for scheme in ("q8_g32", "q4_g32"):
+        for scheme in ("q8_g32", "q4_g32", "q4a_g32"):
             artifact = self.compile(MODELS / "stories260k", "--quantization", scheme, "--activations", "float")
             expected = self.logits(artifact, "cpu", "--ids", joined(ids))
             actual = self.logits(artifact, "vulkan", "--ids", joined(ids))
@@ -138,7 +138,8 @@ class Suite:
         """Kernels of several configurations under spirv-val."""
         validator, count = shutil.which("spirv-val"), 0
         self.tally.check(validator, "spirv-val is not installed: scripts/setup brings it")
-        for flags in ((), ("--quantization", "q8_g32"), ("--quantization", "q4_g128", "--kv-cache-dtype", "f16")):
+        for flags in ((), ("--quantization", "q8_g32"), ("--quantization", "q4_g128", "--kv-cache-dtype", "f16"),
+                      ("--quantization", "q4a_g32")):
             artifact, folder = self.compile(MODELS / "stories260k", *flags, target="vulkan"), self.work / "kernels"
             shutil.rmtree(folder, ignore_errors=True)
             programs.run(self.options.llmrt, "inspect", artifact, "--dump-kernels", folder)

@@ -83,7 +83,8 @@ struct Linear {
     int64_t perWord = scheme->bits == 4 ? 8 : 4;
     return k.loop(begin, k.add(begin, kChain), perWord, k.zeros(width * parts), [&](Value at, ValueRange carried) {
       Value chunkIndex = k.div(at, scheme->columns_per_chunk()), within = k.rem(at, scheme->columns_per_chunk());
-      Values sums(carried), words, scales;
+      Values sums(carried), words;
+      llvm::SmallVector<GroupScale> scales;
       for (Value block : blocks) {
         Value chunk = k.add(block, k.mul(chunkIndex, scheme->chunk_bytes() / 4));
         scales.push_back(loadScale(k, weight(), *scheme, chunk, within, lane));
