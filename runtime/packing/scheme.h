@@ -36,7 +36,8 @@ const char *pack_status_text(PackStatus status);
 
 // Packs 16 rows of `columns` values (row-major) into one row block of the scheme's layout: chunks(columns) *
 // chunk_bytes() bytes. Each group's scale is found by a search for the least squared error over f16 values (a scale
-// may be negative), an affine scheme's scale and offset by one of their own. Pure: the same input gives the same bytes on every machine. Thread-safe.
+// may be negative), an affine scheme's scale and offset by one of their own. Pure: the same input gives the same bytes on
+// every machine. Thread-safe.
 PackStatus pack_block(const Scheme &scheme, std::span<const float> rows, int64_t columns, std::span<char> out);
 // The inverse, rounding included: what the kernels compute with.
 void unpack_block(const Scheme &scheme, std::span<const char> block, int64_t columns, std::span<float> rows);
