@@ -2,10 +2,13 @@
 
 import fnmatch
 import json
+import pathlib
 import statistics
 
 import plan
 from kl_ratio import kl_ratio
+
+HERE = f"{pathlib.Path(__file__).resolve().parents[2]}/" # records say paths within the repository
 
 
 def choose(samples, row, contender):
@@ -150,7 +153,7 @@ def write(output, samples, commands, args, seconds):
     output.parent.mkdir(parents=True, exist_ok=True)
     root = str(args.peers)
     head = {"machine": machine(), "threads": args.threads, "quick": args.quick, "seconds": round(seconds),
-            "commands": sorted(command.replace(root, "PEERS") for command in commands)}
+            "commands": sorted(command.replace(root, "PEERS").replace(HERE, "") for command in commands)}
     output.with_suffix(".json").write_text(json.dumps({**head, "samples": samples}, indent=1) + "\n")
     reads = [s["read_gbps"] for s in samples]
     output.with_suffix(".md").write_text(
