@@ -8,7 +8,7 @@ import statistics
 import plan
 from kl_ratio import kl_ratio
 
-HERE = f"{pathlib.Path(__file__).resolve().parents[2]}/" # records say paths within the repository
+HERE = f"{pathlib.Path(__file__).resolve().parents[2]}/"  # records say paths within the repository
 
 
 def choose(samples, row, contender):
