@@ -18,6 +18,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/SPIRV/Serialization.h"
 #include "mlir/Transforms/Passes.h"
+#include "runtime/abi/kernel.h"
 
 namespace llmc::vulkan {
 
@@ -25,14 +26,17 @@ using namespace mlir;
 
 namespace {
 
-spirv::TargetEnvAttr targetEnv(MLIRContext *context) {
-  auto triple = spirv::VerCapExtAttr::get(spirv::Version::V_1_3, {spirv::Capability::Shader},
-                                          llvm::ArrayRef<spirv::Extension>(), context);
+spirv::TargetEnvAttr targetEnv(MLIRContext *context, uint64_t features) {
+  llvm::SmallVector<spirv::Capability> capabilities = {spirv::Capability::Shader};
+  // Int16 is what the conversion asks for; the modules have no arithmetic on 16 bits and do not declare it.
+  if (features & LLMRT_FEATURE_STORAGE16)
+    capabilities.append({spirv::Capability::StorageBuffer16BitAccess, spirv::Capability::Int16});
+  auto triple = spirv::VerCapExtAttr::get(spirv::Version::V_1_3, capabilities, llvm::ArrayRef<spirv::Extension>(), context);
   return spirv::TargetEnvAttr::get(triple, spirv::getDefaultResourceLimits(context), spirv::ClientAPI::Vulkan);
 }
 
 // Attributions become allocations, which the patterns know.
-void allocateSharedMemory(gpu::GPUFuncOp function) {
+void allocateSharedMemory(mlir::gpu::GPUFuncOp function) {
   OpBuilder b = OpBuilder::atBlockBegin(&function.getBody().front());
   while (function.getNumWorkgroupAttributions() > 0) {
     unsigned index = function.getFunctionType().getNumInputs();
@@ -46,14 +50,13 @@ void allocateSharedMemory(gpu::GPUFuncOp function) {
 }
 
 std::optional<spirv::StorageClass> storageClass(Attribute space) {
-  auto shared = dyn_cast_or_null<gpu::AddressSpaceAttr>(space);
-  return shared && shared.getValue() == gpu::AddressSpace::Workgroup ? spirv::StorageClass::Workgroup
+  auto shared = dyn_cast_or_null<mlir::gpu::AddressSpaceAttr>(space);
+  return shared && shared.getValue() == mlir::gpu::AddressSpace::Workgroup ? spirv::StorageClass::Workgroup
                                                                      : spirv::mapMemorySpaceToVulkanStorageClass(space);
 }
 
-LogicalResult convert(gpu::GPUModuleOp module) {
+LogicalResult convert(mlir::gpu::GPUModuleOp module, spirv::TargetEnvAttr env) {
   MLIRContext *context = module.getContext();
-  spirv::TargetEnvAttr env = targetEnv(context);
   spirv::MemorySpaceToStorageClassConverter spaces(storageClass);
   spirv::convertMemRefTypesAndAttrs(module, spaces);
   SPIRVTypeConverter types(env);
@@ -67,7 +70,7 @@ LogicalResult convert(gpu::GPUModuleOp module) {
   populateFuncToSPIRVPatterns(types, patterns);
   populateBuiltinFuncToSPIRVPatterns(types, patterns);
   std::unique_ptr<ConversionTarget> target = SPIRVConversionTarget::get(env);
-  target->addIllegalOp<gpu::GPUModuleOp>();
+  target->addIllegalOp<mlir::gpu::GPUModuleOp>();
   return applyFullConversion(module, *target, std::move(patterns));
 }
 
@@ -80,40 +83,54 @@ void forbidContraction(spirv::ModuleOp module) {
   });
 }
 
+// Values of 16 bits are loaded, stored and converted, which StorageBuffer16BitAccess allows by itself.
+void dropInt16(spirv::ModuleOp module) {
+  spirv::VerCapExtAttr triple = *module.getVceTriple();
+  llvm::SmallVector<spirv::Capability> capabilities;
+  for (spirv::Capability one : triple.getCapabilities())
+    if (one != spirv::Capability::Int16) capabilities.push_back(one);
+  llvm::SmallVector<spirv::Extension> extensions(triple.getExtensions());
+  module.setVceTripleAttr(
+      spirv::VerCapExtAttr::get(triple.getVersion(), capabilities, extensions, module.getContext()));
+}
+
+llvm::Error problem(llvm::StringRef what) {
+  return llvm::createStringError("lowering a kernel to SPIR-V failed in " + what + "; the diagnostics say where");
+}
+
 } // namespace
 
-llvm::Expected<llvm::SmallVector<uint32_t, 0>> lowerToSpirv(gpu::GPUModuleOp module) {
-  auto problem = [](llvm::StringRef what) {
-    return llvm::createStringError("lowering a kernel to SPIR-V failed in " + what + "; the diagnostics say where");
-  };
+llvm::Expected<std::vector<char>> lowerToBytes(mlir::gpu::GPUModuleOp module, uint64_t features) {
   MLIRContext *context = module.getContext();
-  for (auto function : module.getOps<gpu::GPUFuncOp>()) {
+  spirv::TargetEnvAttr env = targetEnv(context, features);
+  for (auto function : module.getOps<mlir::gpu::GPUFuncOp>()) {
     allocateSharedMemory(function);
     llvm::ArrayRef<int32_t> threads = *function.getKnownBlockSize();
     function->setAttr(spirv::getEntryPointABIAttrName(), spirv::getEntryPointABIAttr(context, threads));
   }
-  module->setAttr(spirv::getTargetEnvAttrName(), targetEnv(context));
+  module->setAttr(spirv::getTargetEnvAttrName(), env);
   auto parent = module->getParentOfType<ModuleOp>();
   PassManager before(context);
   before.enableVerifier(false);
   before.addPass(createCanonicalizerPass());
   before.addPass(createCSEPass());
   if (failed(before.run(parent))) return problem("canonicalization");
-  if (failed(convert(module))) return problem("conversion");
+  if (failed(convert(module, env))) return problem("conversion");
 
   PassManager after(context, spirv::ModuleOp::getOperationName(), PassManager::Nesting::Explicit);
   after.addPass(spirv::createSPIRVLowerABIAttributesPass());
   after.addPass(spirv::createSPIRVUpdateVCEPass());
-  llvm::SmallVector<uint32_t, 0> words;
+  std::vector<char> bytes;
   for (auto lowered : parent.getOps<spirv::ModuleOp>()) {
     if (failed(after.run(lowered))) return problem("its last passes");
     forbidContraction(lowered);
-    llvm::SmallVector<uint32_t> binary;
-    spirv::SerializationOptions options;
-    if (failed(spirv::serialize(lowered, binary, options))) return problem("serialization");
-    words.assign(binary.begin(), binary.end());
+    dropInt16(lowered);
+    llvm::SmallVector<uint32_t> words;
+    if (failed(spirv::serialize(lowered, words, spirv::SerializationOptions()))) return problem("serialization");
+    const char *first = reinterpret_cast<const char *>(words.data());
+    bytes.assign(first, first + words.size() * sizeof(uint32_t));
   }
-  return words;
+  return bytes;
 }
 
 } // namespace llmc::vulkan

@@ -105,9 +105,14 @@ void expectResult(const golden::Result &result, const std::vector<char> &operand
   EXPECT_LE(relativeError(valuesOf<float>(actual), expected), result.bound) << where << "operand " << result.operand;
 }
 
+// A variant's name in its order, and what the operands are when it has run.
+using Runs = std::map<std::string, std::vector<std::vector<char>>>;
+
+// And all tiers of a GPU leave the same bytes.
 TEST(GoldenVectors, EveryDeviceMakesThem) {
   for (const std::string &text : texts()) {
     std::vector<golden::Golden> goldens;
+    Runs firsts;
     for (const std::string &device : devices()) {
       const Kernel *kernel = kernelIfTaken(text, device);
       if (!kernel) continue;
@@ -126,6 +131,10 @@ TEST(GoldenVectors, EveryDeviceMakesThem) {
         EXPECT_FALSE(golden.results.empty()) << text;
         kernel->run(pointers, golden.scalars);
         left.erase(golden.scalars[0]);
+        if (const TestDevice &own = findDevice(device); own.backend) {
+          std::string which = own.order + " " + std::to_string(&golden - goldens.data());
+          EXPECT_TRUE(firsts.try_emplace(which, operands).first->second == operands) << text << " differs on " << device;
+        }
         for (const golden::Result &result : golden.results)
           expectResult(result, operands[result.operand],
                        text + " on " + device + ", " + std::to_string(golden.scalars[0]) + " rows, ");

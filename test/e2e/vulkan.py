@@ -138,7 +138,8 @@ class Suite:
         """Kernels of several configurations under spirv-val."""
         validator, count = shutil.which("spirv-val"), 0
         self.tally.check(validator, "spirv-val is not installed: scripts/setup brings it")
-        for flags in ((), ("--quantization", "q8_g32"), ("--quantization", "q4_g128", "--kv-cache-dtype", "f16")):
+        for flags in ((), ("--quantization", "q8_g32"), ("--quantization", "q4_g128", "--kv-cache-dtype", "f16"),
+                      ("--dtype", "bfloat16", "--kv-cache-dtype", "bf16")):
             artifact, folder = self.compile(MODELS / "stories260k", *flags, target="vulkan"), self.work / "kernels"
             shutil.rmtree(folder, ignore_errors=True)
             programs.run(self.options.llmrt, "inspect", artifact, "--dump-kernels", folder)
@@ -148,6 +149,31 @@ class Suite:
                 count += 1
         print(f"{count} modules under spirv-val", flush=True)
         return artifact
+
+    def check_tiers(self, ids):
+        """Tiers by device features: which an artifact has, which is taken and why, one by name; all of one order."""
+        plain, halves = self.work / "plain.fbs", ("--dtype", "float16", "--kv-cache-dtype", "f16")
+        self.compile(MODELS / "stories260k", target="vulkan").rename(plain)
+        artifact, text = self.compile(MODELS / "stories260k", *halves, target="vulkan"), ["--ids", joined(ids[:64])]
+        # What has no values of 16 bits gains nothing by storage for them.
+        for file, expected in ((plain, ["spirv1.3"]), (artifact, ["spirv1.3", "spirv1.3-storage16"])):
+            found = json.loads(programs.run(self.options.llmrt, "inspect", file, "--json"))["tiers"]
+            self.tally.check(found == expected, f"tiers {found} for {expected}")
+        said = programs.run(self.options.llmrt, "inspect", artifact)
+        best = "storage16" if "it has storage16" in said else ""
+        picked = "tier spirv1.3-storage16; it has storage16" if best else "tier spirv1.3; it has"
+        self.tally.check("vulkan:0 " in said and picked in said, f"inspect does not say which tier and why: {said}")
+        floor = self.logits(artifact, "vulkan", *text, "--gpu-tier", "spirv1.3")
+        if best:
+            forced = self.logits(artifact, "vulkan", *text, "--gpu-tier", "spirv1.3-storage16")
+            self.tally.check(forced == floor and self.logits(artifact, "vulkan", *text) == floor, "tiers differ in bits")
+        print(f"tiers: {'both run' if best else 'the device lacks storage16'}", flush=True)
+        ask = ["logits", artifact, "-o", self.work / "none.npy", *text, "--gpu-tier"]
+        code, said = failure(self.options.llmrt, *ask, "spirv9", "--device", "vulkan")
+        self.tally.check(code == 1 and "does not run tier spirv9; the artifact has spirv1.3-storage16" in said,
+                         f"--gpu-tier spirv9: {code}: {said}")
+        code, said = failure(self.options.llmrt, *ask, "spirv1.3", "--device", "cpu")
+        self.tally.check(code != 0 and "--gpu-tier goes with" in said, f"--gpu-tier on the CPU: {code}: {said}")
 
     def check_layers(self, artifact):
         """No message of the validation layers, synchronization included."""
@@ -248,6 +274,7 @@ def main():
     hidden = [embeddings.GOLDEN / name for name in ("llama-base", "llama-head-dim", "gpt2-base")]
     embeddings.check_reference(options, work, tally, hidden, "--device", "vulkan",
                                compile_flags=("--target", "vulkan"))
+    suite.check_tiers(ids)
     artifact = suite.check_modules()
     suite.check_layers(artifact)
     suite.check_pipeline_cache(artifact)

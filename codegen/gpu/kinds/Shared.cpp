@@ -101,12 +101,12 @@ cpu::KernelInfo describe(exec::KernelOp kernel) {
 }
 
 mlir::gpu::GPUModuleOp emitKernel(ModuleOp module, exec::KernelOp kernel, const cpu::KernelInfo &info, size_t variant,
-                                  llvm::StringRef symbol) {
+                                  llvm::StringRef symbol, uint64_t features) {
   const KindEmitter *kind = findKind(kernel.getKind());
   OpBuilder b(module.getContext());
   b.setInsertionPointToEnd(module.getBody());
   auto holder = mlir::gpu::GPUModuleOp::create(b, module.getLoc(), ("m_" + symbol).str());
-  GpuBuilder builder(holder, symbol, int(info.operands.size()), info.scalarCount, kind->threads);
+  GpuBuilder builder(holder, symbol, int(info.operands.size()), info.scalarCount, kind->threads, features);
   kind->emit(builder, kernel, info.variants[variant]);
   builder.finish();
   return holder;
