@@ -81,7 +81,7 @@ class Suite:
         if f"tier {better}" not in programs.run(self.options.llmrt, "inspect", artifact):
             print(f"{better} is not tried: this machine's device lacks storage16", flush=True)
             return
-        bad, said = self.planted(artifact, better, "attention"), f"tier {better}: kernel attention"
+        bad, said = self.planted(artifact, better, "rms_norm"), f"tier {better}: kernel rms_norm"
         self.expect(f"{better} gives way", self.ids(bad, "vulkan"), 0, True, said, "trying the artifact's next tier")
         self.expect(f"{better}, by name", self.ids(bad, "vulkan", "--gpu-tier", better), 1, False, said)
         self.expect("spirv1.3, by name", self.ids(bad, "vulkan", "--gpu-tier", "spirv1.3"), 0, True)
