@@ -1,6 +1,7 @@
 #include "codegen/gpu/GpuBuilder.h"
 
 #include "codegen/common/Halves.h"
+#include "codegen/gpu/ops/Chip.h"
 #include "runtime/abi/kernel.h"
 
 namespace llmc::gpu {
@@ -92,7 +93,9 @@ Value GpuBuilder::loadF32(int operand, Value at) {
   return arith::BitcastOp::create(b, f32Type(), loadWord(operand, at));
 }
 void GpuBuilder::storeF32(int operand, Value value, Value at) {
-  Value bits = arith::BitcastOp::create(b, i32Type(), value);
+  storeWord(operand, arith::BitcastOp::create(b, i32Type(), value), at);
+}
+void GpuBuilder::storeWord(int operand, Value bits, Value at) {
   memref::StoreOp::create(b, bits, words(operand), ValueRange{word(operand, at)});
 }
 
@@ -173,6 +176,8 @@ Value GpuBuilder::sumOfLanes(Value memory, Value first) {
     for (size_t i = 0; i < half; ++i) values[i] = addf(values[i], values[i + half]);
   return values[0];
 }
+
+Value GpuBuilder::dot4(Value a, Value b, Value c) { return chip::Dot4Op::create(this->b, i32Type(), a, b, c); }
 
 // ---- control flow ----------------------------------------------------------------------------------------------------
 

@@ -70,6 +70,7 @@ public:
   Value loadF32(int operand, Value at);
   void storeF32(int operand, Value value, Value at);
   Value loadElement(int operand, llvm::StringRef element, Value at);
+  void storeWord(int operand, Value word, Value at);
   // To nearest even. Without storage16 a value goes into its half of a word by atomics: another thread may be writing the
   // other half.
   void storeElement(int operand, llvm::StringRef element, Value value, Value at);
@@ -82,6 +83,9 @@ public:
   void barrier(); // all threads of the workgroup, and shared memory
   // The sum over 16 values of shared memory from `first` on: i with i + 8, then 4, 2, 1.
   Value sumOfLanes(Value memory, Value first);
+
+  // What chips have instructions for (codegen/gpu/ops/ChipOps.td)
+  Value dot4(Value a, Value b, Value c); // c + the sum of products of the signed bytes of two words
 
   // Control flow. Loops may run zero times.
   using Body = std::function<void(Value index)>;

@@ -11,6 +11,7 @@ const std::vector<VulkanTier> &vulkanTiers() {
   static const std::vector<VulkanTier> tiers = {
       {"spirv1.3", 0},
       {"spirv1.3-storage16", LLMRT_FEATURE_STORAGE16},
+      {"spirv1.3-storage16-dot", LLMRT_FEATURE_STORAGE16 | LLMRT_FEATURE_INT_DOT},
   };
   return tiers;
 }

@@ -192,17 +192,26 @@ const TestDevice &findDevice(const std::string &name) {
   llvm::report_fatal_error(llvm::Twine("there is no device ") + name);
 }
 
+// LLMC_DEVICES: those to try, separated by commas, for who works on one of them; not set: all.
+static bool isWanted(const TestDevice &device) {
+  const char *wanted = getenv("LLMC_DEVICES");
+  if (!wanted) return device.runs();
+  llvm::SmallVector<llvm::StringRef> names;
+  llvm::StringRef(wanted).split(names, ',');
+  return llvm::is_contained(names, device.name) && device.runs();
+}
+
 std::vector<std::string> devices() {
   std::vector<std::string> names;
   for (const TestDevice &device : allDevices())
-    if (device.runs()) names.push_back(device.name);
+    if (isWanted(device)) names.push_back(device.name);
   return names;
 }
 
 std::vector<std::string> runnableTiers() {
   std::vector<std::string> names;
   for (const TestDevice &device : allDevices())
-    if (!device.backend && device.runs()) names.push_back(device.name);
+    if (!device.backend && isWanted(device)) names.push_back(device.name);
   return names;
 }
 

@@ -31,7 +31,8 @@ struct TestDevice {
 std::vector<TestDevice> &allDevices();
 const TestDevice &findDevice(const std::string &name); // aborts if there is none
 
-// The names of those that this machine runs, all and the CPU's tiers alone.
+// The names of those that this machine runs, all and the CPU's tiers alone; of those in the environment's LLMC_DEVICES,
+// "spirv1.3,cuda", where that is set.
 std::vector<std::string> devices();
 std::vector<std::string> runnableTiers();
 

@@ -72,23 +72,24 @@ class Suite:
         return ids
 
     def check_quantized(self, ids):
-        """Float activations on both devices: logits close, and ids equal wherever the CPU's choice is clear."""
+        """One kind of activations on both devices: logits close, and ids equal wherever the CPU's choice is clear."""
         tolerance = 2e-3
-        for scheme in ("q8_g32", "q4_g32"):
-            artifact = self.compile(MODELS / "stories260k", "--quantization", scheme, "--activations", "float")
+        for scheme, activations in (("q8_g32", "float"), ("q4_g32", "float"), ("q8_g32", "int8"), ("q4_g32", "int8")):
+            artifact = self.compile(MODELS / "stories260k", "--quantization", scheme, "--activations", activations)
             expected = self.logits(artifact, "cpu", "--ids", joined(ids))
             actual = self.logits(artifact, "vulkan", "--ids", joined(ids))
-            scale = self.close(f"stories260k {scheme}, cache f32", actual, expected, tolerance)
+            scale = self.close(f"stories260k {scheme}, {activations}, cache f32", actual, expected, tolerance)
             (rows, columns), unclear = expected[0], 0
             for row in range(rows):
                 span = slice(row * columns, (row + 1) * columns)
                 want, got = list(expected[1][span]), list(actual[1][span])
                 best, second = sorted(want)[-1], sorted(want)[-2]
                 if best - second > 2 * tolerance * scale:
-                    self.tally.check(got.index(max(got)) == want.index(best), f"{scheme}: another id in row {row}")
+                    self.tally.check(got.index(max(got)) == want.index(best),
+                                     f"{scheme}, {activations}: another id in row {row}")
                 else:
                     unclear += 1
-            print(f"{scheme}: {rows - unclear} of {rows} choices are clear", flush=True)
+            print(f"{scheme}, {activations}: {rows - unclear} of {rows} choices are clear", flush=True)
 
     def check_types(self, ids):
         for dtype, kv in (("float32", "f16"), ("float32", "bf16"), ("float16", "f16"), ("bfloat16", "bf16")):
@@ -139,7 +140,7 @@ class Suite:
         validator, count = shutil.which("spirv-val"), 0
         self.tally.check(validator, "spirv-val is not installed: scripts/setup brings it")
         for flags in ((), ("--quantization", "q8_g32"), ("--quantization", "q4_g128", "--kv-cache-dtype", "f16"),
-                      ("--dtype", "bfloat16", "--kv-cache-dtype", "bf16")):
+                      ("--quantization", "q8_g32", "--activations", "int8", "--kv-cache-dtype", "bf16")):
             artifact, folder = self.compile(MODELS / "stories260k", *flags, target="vulkan"), self.work / "kernels"
             shutil.rmtree(folder, ignore_errors=True)
             programs.run(self.options.llmrt, "inspect", artifact, "--dump-kernels", folder)
@@ -151,28 +152,34 @@ class Suite:
         return artifact
 
     def check_tiers(self, ids):
-        """Tiers by device features: which an artifact has, which is taken and why, one by name; all of one order."""
-        plain, halves = self.work / "plain.fbs", ("--dtype", "float16", "--kv-cache-dtype", "f16")
-        self.compile(MODELS / "stories260k", target="vulkan").rename(plain)
-        artifact, text = self.compile(MODELS / "stories260k", *halves, target="vulkan"), ["--ids", joined(ids[:64])]
-        # What has no values of 16 bits gains nothing by storage for them.
-        for file, expected in ((plain, ["spirv1.3"]), (artifact, ["spirv1.3", "spirv1.3-storage16"])):
-            found = json.loads(programs.run(self.options.llmrt, "inspect", file, "--json"))["tiers"]
-            self.tally.check(found == expected, f"tiers {found} for {expected}")
-        said = programs.run(self.options.llmrt, "inspect", artifact)
-        best = "storage16" if "it has storage16" in said else ""
-        picked = "tier spirv1.3-storage16; it has storage16" if best else "tier spirv1.3; it has"
-        self.tally.check("vulkan:0 " in said and picked in said, f"inspect does not say which tier and why: {said}")
-        floor = self.logits(artifact, "vulkan", *text, "--gpu-tier", "spirv1.3")
-        if best:
-            forced = self.logits(artifact, "vulkan", *text, "--gpu-tier", "spirv1.3-storage16")
-            self.tally.check(forced == floor and self.logits(artifact, "vulkan", *text) == floor, "tiers differ in bits")
-        print(f"tiers: {'both run' if best else 'the device lacks storage16'}", flush=True)
+        """Tiers by device features: which an artifact has, which is taken and why, one by name; all give one order."""
+        base, halves, dots = "spirv1.3", "spirv1.3-storage16", "spirv1.3-storage16-dot"
+        text = ["--ids", joined(ids[:64])]
+        # A tier is there where a model gains by it: values of 16 bits, products of int8.
+        configurations = (((), [base]), (("--dtype", "float16", "--kv-cache-dtype", "f16"), [base, halves]),
+                          (("--quantization", "q4_g32", "--activations", "int8"), [base, dots]),
+                          (("--quantization", "q8_g32", "--activations", "int8", "--kv-cache-dtype", "bf16"),
+                           [base, halves, dots]))
+        for flags, tiers in configurations:
+            artifact = self.compile(MODELS / "stories260k", *flags, target="vulkan")
+            found = json.loads(programs.run(self.options.llmrt, "inspect", artifact, "--json"))["tiers"]
+            self.tally.check(found == tiers, f"tiers {found} for {tiers}")
+            said = programs.run(self.options.llmrt, "inspect", artifact)
+            has = {base: True, halves: "storage16" in said.split("it has")[-1],
+                   dots: all(name in said.split("it has")[-1] for name in ("storage16", "int_dot"))}
+            run = [tier for tier in tiers if has[tier]]
+            self.tally.check("vulkan:0 " in said and f": tier {run[-1]}; it has " in said,
+                             f"inspect does not say which tier and why: {said}")
+            floor = self.logits(artifact, "vulkan", *text, "--gpu-tier", base)
+            for tier in run[1:]:
+                self.tally.check(self.logits(artifact, "vulkan", *text, "--gpu-tier", tier) == floor, f"{tier}: other bits")
+            self.tally.check(self.logits(artifact, "vulkan", *text) == floor, "the tier that is taken: other bits")
+            print(f"{' '.join(flags) or 'f32'}: ran {len(run)} of {len(tiers)} tiers", flush=True)
         ask = ["logits", artifact, "-o", self.work / "none.npy", *text, "--gpu-tier"]
         code, said = failure(self.options.llmrt, *ask, "spirv9", "--device", "vulkan")
-        self.tally.check(code == 1 and "does not run tier spirv9; the artifact has spirv1.3-storage16" in said,
+        self.tally.check(code == 1 and f"does not run tier spirv9; the artifact has {dots}" in said,
                          f"--gpu-tier spirv9: {code}: {said}")
-        code, said = failure(self.options.llmrt, *ask, "spirv1.3", "--device", "cpu")
+        code, said = failure(self.options.llmrt, *ask, base, "--device", "cpu")
         self.tally.check(code != 0 and "--gpu-tier goes with" in said, f"--gpu-tier on the CPU: {code}: {said}")
 
     def check_layers(self, artifact):

@@ -84,7 +84,7 @@ std::string refusal(exec::KernelOp kernel) {
   llvm::StringRef rounded = kind == "norm"     ? cpu::configString(kernel, "out")
                             : kind == "linear" ? cpu::configString(kernel, "activations")
                                                : "";
-  if (rounded == "int8" || rounded == "bf16") return (rounded + " activations; compile with --activations float").str();
+  if (rounded == "bf16") return "bf16 activations; compile with --activations float or int8";
   if ((kind == "attention" || kind == "cache_write") && cpu::configString(kernel, "element") == "int8")
     return "int8 keys and values; compile with --kv-cache-dtype f16";
   if (kind == "rope_table" && cpu::configString(kernel, "scaling") == "dynamic") return "rope scaling 'dynamic'";

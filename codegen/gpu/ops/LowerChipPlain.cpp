@@ -19,11 +19,11 @@ class Plain : public NumberBuilder {
 public:
   explicit Plain(gpu::GPUFuncOp function) : NumberBuilder(function.getLoc(), 0), function(function) {}
 
-  void lower() {
+  void lower(llvm::function_ref<bool(Operation *)> isFast) {
     llvm::SmallVector<Operation *> all;
     int64_t words = 0; // that a thread gives away
     function.walk([&](Operation *op) {
-      if (!isa<ChipDialect>(op->getDialect())) return;
+      if (!isa<ChipDialect>(op->getDialect()) || isFast(op)) return;
       all.push_back(op);
       words = std::max<int64_t>(words, isa<MmaOp>(op) ? kMmaWords : isa<ReduceOp>(op) ? 1 : 0);
     });
@@ -150,13 +150,15 @@ struct LowerChipPlain : PassWrapper<LowerChipPlain, OperationPass<ModuleOp>> {
     registry.insert<arith::ArithDialect, math::MathDialect, memref::MemRefDialect, scf::SCFDialect>();
   }
   void runOnOperation() final {
-    getOperation().walk([](gpu::GPUFuncOp function) { lowerPlainly(function); });
+    getOperation().walk([](gpu::GPUFuncOp function) { lowerPlainly(function, [](Operation *) { return false; }); });
   }
 };
 
 } // namespace
 
-void lowerPlainly(gpu::GPUFuncOp function) { Plain(function).lower(); }
+void lowerPlainly(gpu::GPUFuncOp function, llvm::function_ref<bool(Operation *)> isFast) {
+  Plain(function).lower(isFast);
+}
 
 std::unique_ptr<Pass> createLowerChipPlainPass() { return std::make_unique<LowerChipPlain>(); }
 
