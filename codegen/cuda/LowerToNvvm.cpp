@@ -2,6 +2,7 @@
 // libdevice of roots, rounding and signs; LLVM has intrinsics for them, each one instruction, hence a conversion of our
 // own.
 #include "codegen/cuda/Cuda.h"
+#include "codegen/gpu/ops/Chip.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -66,6 +67,8 @@ llvm::Expected<std::unique_ptr<llvm::Module>> lowerToNvvm(gpu::GPUModuleOp modul
     return llvm::createStringError("lowering a kernel to NVVM failed in " + what + "; the diagnostics say where");
   };
   auto parent = module->getParentOfType<ModuleOp>();
+  for (auto function : module.getOps<gpu::GPUFuncOp>())
+    chip::lowerPlainly(function, [](Operation *) { return false; });
   PassManager before(module.getContext());
   before.enableVerifier(false);
   before.addPass(createCanonicalizerPass());

@@ -1,12 +1,16 @@
 #include "codegen/gpu/GpuBuilder.h"
 
+#include "codegen/common/Halves.h"
+#include "codegen/gpu/ops/Chip.h"
+#include "runtime/abi/kernel.h"
+
 namespace llmc::gpu {
 
 using namespace mlir;
 
 GpuBuilder::GpuBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef symbol, int operands, int scalars,
-                       int64_t threads)
-    : NumberBuilder(module.getLoc(), 0), threads_(threads) {
+                       int64_t threads, uint64_t features)
+    : NumberBuilder(module.getLoc(), 0), threads_(threads), storage16_(features & LLMRT_FEATURE_STORAGE16) {
   b.setInsertionPointToEnd(module.getBody());
   Type words = MemRefType::get({ShapedType::kDynamic}, i32Type());
   llvm::SmallVector<Type> arguments(size_t(operands) + 1, words);
@@ -23,7 +27,13 @@ GpuBuilder::GpuBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef symbol, in
   items_ = dispatchWord(scalars + operands);
 }
 
-void GpuBuilder::finish() { mlir::gpu::ReturnOp::create(b); }
+void GpuBuilder::finish() {
+  mlir::gpu::ReturnOp::create(b);
+  llvm::SmallVector<Type> types; // which operands have elements of 16 bits is known by now
+  for (unsigned i = 0; i < function_.getFunctionType().getNumInputs(); ++i)
+    types.push_back(function_.getArgument(i).getType());
+  function_.setFunctionType(b.getFunctionType(types, {}));
+}
 
 Value GpuBuilder::dispatchWord(int64_t at) {
   return toIndex(memref::LoadOp::create(b, function_.getArgument(0), ValueRange{index(at)}));
@@ -60,38 +70,47 @@ Value GpuBuilder::toF32(Value index) { return arith::SIToFPOp::create(b, f32Type
 // ---- memory ----------------------------------------------------------------------------------------------------------
 
 Value GpuBuilder::word(int operand, Value at) { return add(starts_[size_t(operand)], at); }
+Value GpuBuilder::half(int operand, Value at) { return add(mul(starts_[size_t(operand)], 2), at); }
+
+Value GpuBuilder::words(int operand) {
+  Value memory = function_.getArgument(unsigned(operand) + 1);
+  assert(cast<MemRefType>(memory.getType()).getElementType() == i32Type() && "an operand of elements of 16 bits");
+  return memory;
+}
+
+Value GpuBuilder::halves(int operand) {
+  BlockArgument memory = function_.getArgument(unsigned(operand) + 1);
+  Type type = MemRefType::get({ShapedType::kDynamic}, b.getI16Type());
+  assert((memory.getType() == type || memory.use_empty()) && "an operand of words");
+  memory.setType(type);
+  return memory;
+}
+
 Value GpuBuilder::loadWord(int operand, Value at) {
-  return memref::LoadOp::create(b, function_.getArgument(unsigned(operand) + 1), ValueRange{word(operand, at)});
+  return memref::LoadOp::create(b, words(operand), ValueRange{word(operand, at)});
 }
 Value GpuBuilder::loadF32(int operand, Value at) {
   return arith::BitcastOp::create(b, f32Type(), loadWord(operand, at));
 }
 void GpuBuilder::storeF32(int operand, Value value, Value at) {
-  Value bits = arith::BitcastOp::create(b, i32Type(), value);
-  memref::StoreOp::create(b, bits, function_.getArgument(unsigned(operand) + 1), ValueRange{word(operand, at)});
+  storeWord(operand, arith::BitcastOp::create(b, i32Type(), value), at);
+}
+void GpuBuilder::storeWord(int operand, Value bits, Value at) {
+  memref::StoreOp::create(b, bits, words(operand), ValueRange{word(operand, at)});
 }
 
 Value GpuBuilder::loadElement(int operand, llvm::StringRef element, Value at) {
   if (element == "f32") return loadF32(operand, at);
+  if (storage16_) {
+    Value bits = memref::LoadOp::create(b, halves(operand), ValueRange{half(operand, at)});
+    return bitsToF32(element, arith::ExtUIOp::create(b, i32Type(), bits));
+  }
   Value shift = toI32(mul(rem(at, 2), 16));
   Value bits = arith::ShRUIOp::create(b, loadWord(operand, div(at, 2)), shift);
   return bitsToF32(element, bits);
 }
 
-Value GpuBuilder::bitsToF32(llvm::StringRef element, Value bits) {
-  if (element == "bf16")
-    return arith::BitcastOp::create(b, f32Type(), arith::ShLIOp::create(b, bits, i32(16)));
-  // f16: the exponent moves from 15 to 127. A subnormal is its mantissa times 2^-24, made without an f32 denormal.
-  Value sign = arith::ShLIOp::create(b, arith::AndIOp::create(b, bits, i32(0x8000)), i32(16));
-  Value size = arith::AndIOp::create(b, bits, i32(0x7fff));
-  Value shifted = arith::AddIOp::create(b, arith::ShLIOp::create(b, size, i32(13)), i32(112 << 23));
-  Value isHuge = arith::CmpIOp::create(b, arith::CmpIPredicate::uge, size, i32(0x7c00)); // infinity or NaN
-  shifted = select(isHuge, arith::AddIOp::create(b, shifted, i32(112 << 23)), shifted);
-  Value small = mulf(arith::SIToFPOp::create(b, f32Type(), size), f32(0x1p-24));
-  Value isSmall = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, size, i32(0x400));
-  Value magnitude = select(isSmall, arith::BitcastOp::create(b, i32Type(), small), shifted);
-  return arith::BitcastOp::create(b, f32Type(), arith::OrIOp::create(b, magnitude, sign));
-}
+Value GpuBuilder::bitsToF32(llvm::StringRef element, Value bits) { return codegen::halfToF32(*this, element, bits); }
 
 // As the CPU rounds: add 0x7fff plus the bit that becomes the last, and keep the upper half; a NaN stays one.
 Value GpuBuilder::bf16Bits(Value value) {
@@ -127,8 +146,12 @@ Value GpuBuilder::halfBits(Value value) {
 void GpuBuilder::storeElement(int operand, llvm::StringRef element, Value value, Value at) {
   if (element == "f32") return storeF32(operand, value, at);
   Value bits = element == "bf16" ? bf16Bits(value) : halfBits(value);
-  Value shift = toI32(mul(rem(at, 2), 16)), place = word(operand, div(at, 2));
-  Value memory = function_.getArgument(unsigned(operand) + 1);
+  if (storage16_) {
+    Value narrow = arith::TruncIOp::create(b, b.getI16Type(), bits);
+    memref::StoreOp::create(b, narrow, halves(operand), ValueRange{half(operand, at)});
+    return;
+  }
+  Value shift = toI32(mul(rem(at, 2), 16)), place = word(operand, div(at, 2)), memory = words(operand);
   Value keep = arith::XOrIOp::create(b, arith::ShLIOp::create(b, i32(0xffff), shift), i32(-1));
   memref::AtomicRMWOp::create(b, arith::AtomicRMWKind::andi, keep, memory, ValueRange{place});
   memref::AtomicRMWOp::create(b, arith::AtomicRMWKind::ori, arith::ShLIOp::create(b, bits, shift), memory,
@@ -153,6 +176,8 @@ Value GpuBuilder::sumOfLanes(Value memory, Value first) {
     for (size_t i = 0; i < half; ++i) values[i] = addf(values[i], values[i + half]);
   return values[0];
 }
+
+Value GpuBuilder::dot4(Value a, Value b, Value c) { return chip::Dot4Op::create(this->b, i32Type(), a, b, c); }
 
 // ---- control flow ----------------------------------------------------------------------------------------------------
 

@@ -22,8 +22,8 @@ std::string refusal(exec::KernelOp kernel);
 cpu::KernelInfo describe(exec::KernelOp kernel);
 
 // Emits a variant of the kernel as gpu.func @symbol, alone in a gpu.module at the end of `module`; returns that. The
-// threads of a workgroup are its attribute known_block_size.
+// threads of a workgroup are its attribute known_block_size. `features`: LLMRT_FEATURE_* that it may use.
 mlir::gpu::GPUModuleOp emitKernel(mlir::ModuleOp module, exec::KernelOp kernel, const cpu::KernelInfo &info,
-                                  size_t variant, llvm::StringRef symbol);
+                                  size_t variant, llvm::StringRef symbol, uint64_t features);
 
 } // namespace llmc::gpu

@@ -1,6 +1,6 @@
 // The kinds of one row or head a workgroup of 16 threads: norm and rope. Sums over a row have 16 strided partial sums
 // and a fixed tree.
-#include "codegen/gpu/kinds/Kinds.h"
+#include "codegen/gpu/kinds/Int8Tiles.h"
 
 namespace llmc::gpu {
 
@@ -30,7 +30,7 @@ Value inverseSize(GpuBuilder &k, Value squares, Value count, double epsilon) {
 
 namespace norm {
 
-enum Scalars { kRows, kColumns, kVectors, kLdIn, kLdOut, kTokens };
+enum Scalars { kRows, kColumns, kVectors, kLdIn, kLdOut /* of int8 rows: chunks */, kTokens, kRuns };
 
 void describe(exec::KernelOp, KernelInfo &info) {
   info.items = s(kRows);
@@ -59,13 +59,18 @@ void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
       });
       factor = inverseSize(k, squares, columns, epsilon);
     }
-    k.loop(k.thread(), columns, kLanes, [&](Value i) {
+    auto value = [&](Value i) {
       Value x = load(i);
       if (mean) x = k.subf(x, mean);
       if (factor) x = k.mulf(k.mulf(x, factor), k.loadF32(weight, i));
-      if (bias) x = k.addf(x, k.loadF32(biases, i));
-      k.storeF32(out, x, k.add(to, i));
-    });
+      return bias ? k.addf(x, k.loadF32(biases, i)) : x;
+    };
+    if (cpu::configString(kernel, "out") == "int8") {
+      const Scheme &scheme = *configScheme(kernel);
+      Int8Tiles tiles(k, scheme, k.scalar(kRows), k.scalar(kLdOut), k.scalar(kRuns));
+      return storeInt8Row(k, scheme, out, tiles, columns, item, value);
+    }
+    k.loop(k.thread(), columns, kLanes, [&](Value i) { k.storeF32(out, value(i), k.add(to, i)); });
   });
 }
 

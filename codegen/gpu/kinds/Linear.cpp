@@ -1,7 +1,7 @@
 // linear: y = x W^T with an epilogue. A workgroup has one row block (16 outputs) as lanes and 8 slices of the columns:
 // a slice computes whole fma chains of 32 columns, and the chains' sums are added in the order of llm.linear, so that
-// the result does not depend on how many threads there are.
-#include "codegen/gpu/kinds/Kinds.h"
+// the result does not depend on how many threads there are. On int8 rows it is LinearInt8.cpp's.
+#include "codegen/gpu/kinds/LinearOutput.h"
 
 namespace llmc::gpu {
 
@@ -13,7 +13,6 @@ namespace {
 
 enum Scalars { kRows, kColumns, kOutputs, kBlocks, kChunks, kLdX, kLdOut, kFirstLd };
 
-constexpr int64_t kSlices = 8;
 constexpr int64_t kChain = 32; // columns of one fma chain
 
 void describe(exec::KernelOp, KernelInfo &info) {
@@ -24,16 +23,14 @@ void describe(exec::KernelOp, KernelInfo &info) {
 
 struct Linear {
   GpuBuilder &k;
-  exec::KernelOp kernel;
+  LinearOutput output;
   const Scheme *scheme;
   llvm::StringRef element;
   int64_t parts; // accumulators of an output: 2 where gated
   int64_t width; // rows of x computed together
-  int rows, vectors;
   Value lane, slice, memory; // memory: [slice][row of the tile x part][lane]
 
   int weight() const { return 1; }
-  int out() const { return 2 + rows + vectors; }
   Value place(Value slice, int64_t row, int64_t part) {
     return k.add(k.mul(k.add(k.mul(slice, width * parts), row * parts + part), kLanes), lane);
   }
@@ -133,24 +130,6 @@ struct Linear {
     });
   }
 
-  void finish(Value item, Value row, ValueRange accumulators) {
-    Value output = k.add(k.mul(item, kLanes), lane);
-    Value exists = k.logicalAnd(k.less(output, k.scalar(kOutputs)), k.less(row, k.scalar(kRows)));
-    k.ifThen(k.logicalAnd(exists, k.less(slice, k.index(width))), [&] {
-      codegen::EpilogueInputs inputs;
-      inputs.accumulators.assign(accumulators.begin(), accumulators.end());
-      for (int i = 0; i < rows; ++i)
-        inputs.rows.push_back(k.loadF32(2 + i, k.add(k.mul(row, k.scalar(kFirstLd + i)), output)));
-      for (int i = 0; i < vectors; ++i)
-        for (int64_t part = 0; part < parts; ++part) {
-          Value block = k.add(k.mul(item, parts), part);
-          inputs.vectors.push_back(k.loadF32(2 + rows + i, k.add(k.mul(block, kLanes), lane)));
-        }
-      Value result = codegen::emitEpilogue(k, kernel.getEpilogue(), inputs);
-      k.storeF32(out(), result, k.add(k.mul(row, k.scalar(kLdOut)), output));
-    });
-  }
-
   void tile(Value item, Value first) {
     Values blocks, xs;
     Value words = blockWords(k, scheme, element, scheme ? k.scalar(kChunks) : k.scalar(kColumns));
@@ -159,20 +138,20 @@ struct Linear {
     // Rows past the last one repeat it; their results are not stored.
     Value last = k.sub(k.scalar(kRows), k.index(1));
     for (int64_t i = 0; i < width; ++i) xs.push_back(k.mul(k.min(k.add(first, i), last), k.scalar(kLdX)));
-    finish(item, k.add(first, slice), accumulate(blocks, xs));
+    Values sums = accumulate(blocks, xs);
+    k.ifThen(k.less(slice, k.index(width)), [&] { output.store(item, k.add(first, slice), lane, sums); });
   }
 };
 
 void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
+  if (cpu::configString(kernel, "activations") == "int8") return emitInt8Linear(k, kernel, variant);
   int64_t parts = cpu::configBool(kernel, "gated") ? 2 : 1;
   Linear linear{k,
-                kernel,
+                LinearOutput(k, kernel, 2),
                 configScheme(kernel),
                 cpu::configString(kernel, "element"),
                 parts,
                 variant.width,
-                int(cpu::configInt(kernel, "rows")),
-                int(cpu::configInt(kernel, "vectors")),
                 k.rem(k.thread(), kLanes),
                 k.div(k.thread(), kLanes),
                 k.shared(kSlices * variant.width * parts * kLanes)};
@@ -182,6 +161,23 @@ void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
 }
 
 } // namespace
+
+void LinearOutput::store(Value item, Value row, Value lane, ValueRange sums) {
+  Value output = k.add(k.mul(item, kLanes), lane);
+  k.ifThen(k.logicalAnd(k.less(output, k.scalar(kOutputs)), k.less(row, k.scalar(kRows))), [&] {
+    codegen::EpilogueInputs inputs;
+    inputs.accumulators.assign(sums.begin(), sums.end());
+    for (int i = 0; i < rows; ++i)
+      inputs.rows.push_back(k.loadF32(firstRow + i, k.add(k.mul(row, k.scalar(kFirstLd + i)), output)));
+    for (int i = 0; i < vectors; ++i)
+      for (size_t part = 0; part < sums.size(); ++part) {
+        Value block = k.add(k.mul(item, int64_t(sums.size())), int64_t(part));
+        inputs.vectors.push_back(k.loadF32(firstRow + rows + i, k.add(k.mul(block, kLanes), lane)));
+      }
+    Value result = codegen::emitEpilogue(k, kernel.getEpilogue(), inputs);
+    k.storeF32(firstRow + rows + vectors, result, k.add(k.mul(row, k.scalar(kLdOut)), output));
+  });
+}
 
 const KindEmitter kLinear = {"linear", describe, kLanes * kSlices, emit};
 

@@ -98,7 +98,7 @@ std::string refusal(exec::KernelOp kernel) {
   llvm::StringRef rounded = kind == "norm"     ? cpu::configString(kernel, "out")
                             : kind == "linear" ? cpu::configString(kernel, "activations")
                                                : "";
-  if (rounded == "int8" || rounded == "bf16") return (rounded + " activations; compile with --activations float").str();
+  if (rounded == "bf16") return "bf16 activations; compile with --activations float or int8";
   if ((kind == "attention" || kind == "cache_write") && cpu::configString(kernel, "element") == "int8")
     return "int8 keys and values; compile with --kv-cache-dtype f16";
   if (kind == "rope_table" && cpu::configString(kernel, "scaling") == "dynamic") return "rope scaling 'dynamic'";
@@ -115,12 +115,12 @@ cpu::KernelInfo describe(exec::KernelOp kernel) {
 }
 
 mlir::gpu::GPUModuleOp emitKernel(ModuleOp module, exec::KernelOp kernel, const cpu::KernelInfo &info, size_t variant,
-                                  llvm::StringRef symbol) {
+                                  llvm::StringRef symbol, uint64_t features) {
   const KindEmitter *kind = findKind(kernel.getKind());
   OpBuilder b(module.getContext());
   b.setInsertionPointToEnd(module.getBody());
   auto holder = mlir::gpu::GPUModuleOp::create(b, module.getLoc(), ("m_" + symbol).str());
-  GpuBuilder builder(holder, symbol, int(info.operands.size()), info.scalarCount, kind->threads);
+  GpuBuilder builder(holder, symbol, int(info.operands.size()), info.scalarCount, kind->threads, features);
   kind->emit(builder, kernel, info.variants[variant]);
   builder.finish();
   return holder;
