@@ -3,7 +3,7 @@
 apart, and prints for the loop that does the most multiplications its instructions, and the cycles that llvm-mca sees for
 them, for each 1,024 multiply-adds. Nothing runs: tiers of other machines are compared too.
 
-    tools/bench/instructions.py --llmc build/dev/bin/llmc [--quantization q4_g32] [--rows 16] [--json FILE]"""
+    tools/bench/instructions.py [--quantization q4_g32 ...] [--rows r16] -o docs/benchmarks/instructions"""
 import argparse
 import collections
 import json
@@ -78,11 +78,11 @@ def cycles(body, architecture, cpu):
     return float(re.search(r"Total Cycles:\s+(\d+)", out)[1]) / 100
 
 
-def measure(options, tier, work):
-    artifact, kernels = work / f"{tier}.fbs", work / tier
-    run(options.llmc, "compile", work / "model", "--weights", "random:1", "--quantization", options.quantization,
+def measure(options, scheme, tier, work):
+    artifact, kernels = work / f"{tier}.fbs", work / f"{tier}-{scheme}"
+    run(options.bin / "llmc", "compile", work / "model", "--weights", "random:1", "--quantization", scheme,
         "--activations", options.activations, "--cpu-tier", tier, "-o", artifact, "-q")
-    run(options.llmc, "inspect", artifact, "--dump-kernels", kernels)
+    run(options.bin / "llmc", "inspect", artifact, "--dump-kernels", kernels)
     cpu, weights = TIERS[tier]
     best = None
     for path in sorted(kernels.iterdir()):
@@ -93,29 +93,37 @@ def measure(options, tier, work):
             if count and (best is None or count > best[0]):
                 best = (count, body)
     count, body = best
-    return {"tier": tier, "cpu": cpu, "instructions": len(body) * 1024 / count,
+    return {"scheme": scheme, "tier": tier, "cpu": cpu, "instructions": len(body) * 1024 / count,
             "cycles": cycles(body, tier, cpu) * 1024 / count, "multiply_adds": count, "loop": len(body)}
+
+
+def table(rows):
+    lines = ["| scheme | tier | llvm-mca's CPU | instructions | cycles | multiply-adds a cycle |",
+             "|---|---|---|---|---|---|"]
+    lines += [f"| {row['scheme']} | {row['tier']} | {row['cpu']} | {row['instructions']:.1f} | {row['cycles']:.1f} | "
+              f"{1024 / row['cycles']:.0f} |" for row in rows]
+    return "\n".join(lines) + "\n"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--llmc", required=True)
-    parser.add_argument("--quantization", default="q4_g32")
+    parser.add_argument("--bin", default="build/dev/bin", type=pathlib.Path)
+    parser.add_argument("--quantization", nargs="+", default=["q4_g32", "q4_g128", "q8_g128"])
     parser.add_argument("--activations", default="int8")
-    parser.add_argument("--rows", default=".", help="a regular expression on the dumped kernels' names")
-    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--rows", default="r16", help="a regular expression on the dumped kernels' names")
+    parser.add_argument("-o", "--output", type=pathlib.Path, required=True, help="without an ending")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
         (work / "model").mkdir()
         (work / "model" / "config.json").write_text(json.dumps(CONFIG))
-        rows = [measure(options, tier, work) for tier in TIERS]
-    print("| tier | llvm-mca's CPU | instructions | cycles | multiply-adds a cycle |\n|---|---|---|---|---|")
-    for row in rows:
-        print(f"| {row['tier']} | {row['cpu']} | {row['instructions']:.1f} | {row['cycles']:.1f} | "
-              f"{1024 / row['cycles']:.0f} |")
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+        rows = [measure(options, scheme, tier, work) for scheme in options.quantization for tier in TIERS]
+    head = (f"The innermost loop of the linear kernels for 16 rows and more, {options.activations} activations: instructions"
+            " and llvm-mca's cycles\nfor each 1,024 multiply-adds. Made by `tools/bench/instructions.py -o"
+            f" {options.output}`.\n\n")
+    options.output.with_suffix(".md").write_text(head + table(rows))
+    options.output.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    print(table(rows), end="")
 
 
 if __name__ == "__main__":

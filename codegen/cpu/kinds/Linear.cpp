@@ -37,11 +37,11 @@ void describeInputs(const LinearConfig &c, const codegen::CpuTier &tier, KernelI
   }
 }
 
-// Rows computed together: what the tier's registers hold. NEON's int8 dot takes a strip of outputs at a time, and four
-// inputs are one register.
+// Rows computed together: what the tier's registers hold. Int8 dots take a strip of outputs at a time on AVX2, and with
+// NEON's sdot, to which four inputs are one register.
 int rowsTogether(const LinearConfig &c, const codegen::CpuTier &tier) {
-  bool sdot = tier.features & LLMRT_FEATURE_DOTPROD;
-  return tier.vectorBits == 512 || (sdot && c.int8()) ? 8 : 4;
+  bool strips = tier.vectorBits == 256 || tier.features & LLMRT_FEATURE_DOTPROD;
+  return tier.vectorBits == 512 || (strips && c.int8()) ? 8 : 4;
 }
 
 // With a known row count every address within a tile is a constant: what small batches decode with.
@@ -119,7 +119,7 @@ LinearScratch linearScratch(const LinearConfig &config) {
   case LinearInputs::Float:
     return {0};
   case LinearInputs::Int8:
-    return {int8ScratchBytes()};
+    return {TiledLinear::kScratchBytes};
   case LinearInputs::Bf16:
     return bf16Scratch(config);
   }

@@ -76,7 +76,6 @@ void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDi
                     const VariantInfo &variant);
 void emitBf16Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
                     const VariantInfo &variant);
-int64_t int8ScratchBytes();
 LinearScratch bf16Scratch(const LinearConfig &config);
 
 } // namespace llmc::cpu

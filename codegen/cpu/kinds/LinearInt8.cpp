@@ -61,13 +61,14 @@ private:
 
   using States = llvm::SmallVector<Values>; // of some strips, alike in size
 
-  // Calls body(index, states) `count` times: a loop that carries the states, unless it is once.
-  void repeat(int64_t count, States &states, llvm::function_ref<void(Value, States &)> body) {
-    if (count == 1) return body(k.i64(0), states);
+  // Calls body(index, states) for [first, last): a loop that carries the states, unless it is once.
+  void repeat(int64_t first, int64_t last, States &states, llvm::function_ref<void(Value, States &)> body) {
+    if (last - first == 1) body(k.i64(first), states);
+    if (last - first <= 1) return;
     size_t width = states.front().size();
     Values flat;
     for (Values &state : states) llvm::append_range(flat, state);
-    flat = k.loop(k.i64(0), k.i64(count), 1, flat, [&](Value index, ValueRange carried) {
+    flat = k.loop(k.i64(first), k.i64(last), 1, flat, [&](Value index, ValueRange carried) {
       States inside;
       for (size_t i = 0; i < states.size(); ++i) inside.push_back(Values(carried.slice(i * width, width)));
       body(index, inside);
@@ -95,21 +96,25 @@ private:
   Values groupDots(const Run &run, Value group, Strips which) {
     auto dot = GroupDot::create(k, scheme, run.count);
     // Of an affine scheme the dots are those of the stored weights: addScaled() has the rest.
-    Values corr = scheme.affine ? Values(run.count, k.i32(0)) : corrections(run, group), result;
+    auto load = [&] { return scheme.affine ? Values(run.count, k.i32(0)) : corrections(run, group); };
+    Values corr = dot->correctsAtEnd() ? Values() : load(), result;
     States states(which.count, dot->begin(corr));
     Value quadBytes = k.mul(run.tile.rows, 4);
     Value lines = k.at(chunkOf(run.block, group), k.add(k.mul(k.rem(group, 2), linesPerGroup() * 64), 64));
     Value x = k.at(run.tile.inputs, k.add(k.mul(k.mul(group, scheme.group / 4), quadBytes), k.mul(run.t, 4)));
     int64_t columns = dot->columnsTogether(), pieces = GroupDot::kNarrowColumns / columns;
-    repeat(scheme.group / GroupDot::kNarrowColumns, states, [&](Value index, States &states) {
+    repeat(0, scheme.group / GroupDot::kNarrowColumns, states, [&](Value index, States &states) {
       for (Values &state : states) dot->narrow(state);
-      repeat(pieces, states, [&](Value piece, States &states) {
+      auto add = [&](Value piece, States &states) {
         Value number = k.add(k.mul(index, pieces), piece), steps = k.mul(number, columns / GroupDot::kStepColumns);
         GroupDot::Inputs inputs{k.at(x, k.mul(k.mul(steps, 2), quadBytes)), quadBytes};
         addColumns(*dot, states, k.at(lines, k.mul(steps, linesPerStep() * 64)), inputs, which);
-      });
+      };
+      add(k.i64(0), states); // apart: what is added to sums that begin at zero costs nothing then
+      repeat(1, pieces, states, add);
       for (Values &state : states) dot->widen(state);
     });
+    if (dot->correctsAtEnd()) corr = load(); // loaded where it is added, it takes no register
     for (Values &state : states)
       for (Value sum : dot->finish(state, corr)) result.push_back(arith::SIToFPOp::create(k.b, floats(), sum));
     return result;
@@ -146,20 +151,25 @@ private:
 
   Value place(Value base, int64_t strip, int64_t row) { return k.at(base, 64 * row + strip * lanes * 4); }
 
+  // The sums over the groups [first, last), which share an activation scale: strip by strip, row by row.
+  Values partsOf(const Run &run, Value first, Value last, Strips which) {
+    // One group an iteration: two side by side would need twice the registers.
+    return k.loop(first, last, 1, zeros(which.count * run.count), [&](Value group, ValueRange carried) {
+      Values dots = groupDots(run, group, which), next;
+      Values corr = scheme.affine ? corrections(run, group) : Values();
+      for (int64_t strip = 0; strip < which.count; ++strip) {
+        GroupScale scales = scalesOf(run, group, which.first + strip);
+        for (int64_t i = strip * run.count; i < (strip + 1) * run.count; ++i)
+          next.push_back(addScaled(scales, dots[i], corr, i % run.count, carried[i]));
+      }
+      return next;
+    });
+  }
+
   void inRegisters(const Run &run, Value out) {
     int64_t vectors = strips * run.count;
     Values sums = forScales(zeros(vectors), [&](Value scale, Value first, Value last, ValueRange carried) {
-      // One group an iteration: two side by side would need twice the registers.
-      Values parts = k.loop(first, last, 1, zeros(vectors), [&](Value group, ValueRange carried) {
-        Values dots = groupDots(run, group, {0, strips}), next;
-        Values corr = scheme.affine ? corrections(run, group) : Values();
-        for (int64_t strip = 0; strip < strips; ++strip) {
-          GroupScale scales = scalesOf(run, group, strip);
-          for (int64_t i = strip * run.count; i < (strip + 1) * run.count; ++i)
-            next.push_back(addScaled(scales, dots[i], corr, i % run.count, carried[i]));
-        }
-        return next;
-      });
+      Values parts = partsOf(run, first, last, {0, strips});
       Values factors = rowValues(k.f32Type(), run.tile.scale, scale, run), next;
       for (int64_t i = 0; i < vectors; ++i)
         next.push_back(k.fma(parts[i], k.broadcast(factors[i % run.count], lanes), carried[i]));
@@ -168,29 +178,17 @@ private:
     for (int64_t i = 0; i < vectors; ++i) k.store(sums[i], place(out, i / run.count, i % run.count), 4 * lanes);
   }
 
-  // Parts and sums lie in the scratch: the registers are for the dots alone, of one strip after the other.
+  // The sums lie in the scratch, and the parts are of one strip after the other: the registers are for the dots.
   void inMemory(const Run &run, Value out) {
-    Value parts = k.at(k.scratch(), kScratchBytes), zero = k.splat(0);
-    auto clear = [&](Value base) {
-      for (int64_t row = 0; row < run.count; ++row) k.store(zero, k.at(base, 64 * row), 64);
-    };
-    clear(out);
+    Value zero = k.splat(0);
+    for (int64_t row = 0; row < run.count; ++row) k.store(zero, k.at(out, 64 * row), 64);
     forScales({}, [&](Value scale, Value first, Value last, ValueRange) {
-      clear(parts);
-      k.loop(first, last, 1, [&](Value group) {
-        for (int64_t strip = 0; strip < strips; ++strip) {
-          Values dots = groupDots(run, group, {strip, 1});
-          Values corr = scheme.affine ? corrections(run, group) : Values();
-          GroupScale scales = scalesOf(run, group, strip);
-          for (auto [row, dot] : llvm::enumerate(dots)) {
-            Value at = place(parts, strip, int64_t(row));
-            k.store(addScaled(scales, dot, corr, int64_t(row), k.load(floats(), at, 4 * lanes)), at, 4 * lanes);
-          }
+      for (int64_t strip = 0; strip < strips; ++strip) {
+        Values parts = partsOf(run, first, last, {strip, 1});
+        for (auto [row, factor] : llvm::enumerate(rowValues(k.f32Type(), run.tile.scale, scale, run))) {
+          Value at = place(out, strip, int64_t(row)), sum = k.load(floats(), at, 4 * lanes);
+          k.store(k.fma(parts[row], k.broadcast(factor, lanes), sum), at, 4 * lanes);
         }
-      });
-      for (auto [row, factor] : llvm::enumerate(rowValues(k.f32Type(), run.tile.scale, scale, run))) {
-        Value at = k.at(out, 64 * int64_t(row)), part = k.load(k.f32Vec(), k.at(parts, 64 * int64_t(row)), 64);
-        k.store(k.fma(part, k.broadcast(factor), k.load(k.f32Vec(), at, 64)), at, 64);
       }
       return Values{};
     });
@@ -203,8 +201,6 @@ private:
 };
 
 } // namespace
-
-int64_t int8ScratchBytes() { return TiledLinear::kScratchBytes + kTileRows * 4 * kLanes; } // parts
 
 void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
                     const VariantInfo &variant) {
