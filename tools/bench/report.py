@@ -31,6 +31,13 @@ def share(samples, kind, cost=None):
     return statistics.median(s["value"] * (cost or s[per_token]) / s[limit] / 1e9 for s in steady(samples))
 
 
+def alike(pairs):
+    """The pairs whose samples met the same machine, its limits within 10%: the others compare two states of it. All, if none."""
+    def same(a, b):
+        return all(abs(a[key] / b[key] - 1) <= 0.1 for key in ("read_gbps", "dot_gops"))
+    return [pair for pair in pairs if same(*pair)] or pairs
+
+
 def met_by_rounds(ours, theirs, cost, goal, above, reach):
     """More than half of the rounds reach the ratio, or the share of the read where the peer's own is above what would let
     them. By rounds, for the memory is at times half as fast, and then a peer is near its limit."""
@@ -47,7 +54,7 @@ def best_peer(samples, row):
 
 
 def ratio(ours, theirs, test):
-    pairs = [(a["value"], b["value"]) for a, b in zip(ours, theirs)]
+    pairs = [(a["value"], b["value"]) for a, b in alike(list(zip(ours, theirs)))]
     return statistics.median(b / a if test == "first" else a / b for a, b in pairs)
 
 

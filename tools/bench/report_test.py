@@ -49,6 +49,14 @@ class Report(unittest.TestCase):
         found = report.figure(samples, row("exec to first token of 16"), NOWHERE)
         self.assertEqual((found["against"], round(found["value"], 3)), ("llama Q4_0:no-both", 4.0))
 
+    def test_a_round_that_met_two_machines_is_no_ratio(self):
+        samples = []
+        for i, (mine, at, theirs, there) in enumerate(((30, 35.0, 28, 60.0), (70, 60.0, 25, 35.0), (55, 60.0, 40, 62.0))):
+            samples += [ours("streams", "tg32x8", mine, round=i, gbps=at),
+                        sample("streams", "tg32x8", "llama Q4_0", theirs, i, gbps=there)]
+        self.assertAlmostEqual(report.figure(samples, row("8 streams"), NOWHERE)["value"], 55 / 40)
+        self.assertAlmostEqual(report.figure(samples[:4], row("8 streams"), NOWHERE)["value"], (30 / 28 + 70 / 25) / 2)
+
     def test_near_the_read_the_share_counts(self):
         def met(mine, theirs):
             samples = [ours("main", "tg128", mine), sample("main", "tg128", "llama Q4_0", theirs)]
