@@ -94,7 +94,8 @@ def figure(samples, row, accuracy_file):
         mine, peer = share(ours, "read"), share(theirs, "read", cost)
         out["text"] += f" ({mine:.0%} and {peer:.0%} of the read)"
         for key, goal_of, (above, reach) in zip(("bar", "stretch"), (row.bar, row.stretch), row.or_read):
-            out[key] = out[key] or met_by_rounds(ours, theirs, cost, goal_of, above, reach)
+            out[key] = (out[key] or (peer > above and mine >= reach) or
+                        met_by_rounds(ours, theirs, cost, goal_of, above, reach))
     return out
 
 
