@@ -11,7 +11,10 @@ llvm::Error lowerToLlvm(ModuleOp module) {
   PassManager manager(module.getContext());
   // Kernels are large and already verified op by op; a verifier after each pass doubles the time.
   manager.enableVerifier(false);
-  manager.addPass(createCanonicalizerPass());
+  // Folding goes once over them: LLVM does the rest, and the code is the same.
+  GreedyRewriteConfig once;
+  once.setMaxIterations(1).setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+  manager.addPass(createCanonicalizerPass(once));
   manager.addPass(createCSEPass());
   manager.addPass(createSCFToControlFlowPass());
   manager.addPass(createConvertVectorToLLVMPass());
