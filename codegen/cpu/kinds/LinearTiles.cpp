@@ -29,10 +29,13 @@ void TiledLinear::itemOf(Value item, const RowTile &tile, const KernelBuilder::B
   outputs_.finish(item, tile.first, tile.rows);
 }
 
-// A tile's rows in runs of `width`, and the rest at once: each run reads all of the unit's weights.
-void TiledLinear::runsOf(Value unit, const RowTile &tile, int64_t width) {
-  Value whole = k.mul(k.div(tile.rows, width), width), rest = k.sub(tile.rows, whole);
-  k.loop(k.i64(0), whole, width, [&](Value t) { rowsOf(unit, tile, t, width); });
+// A tile's rows from `first` on in runs of `width`, and the rest at once: each run reads all of the unit's weights. Code
+// for every rest is made; on 256 bits, where a row block is several vectors, runs of half the width come between.
+void TiledLinear::runsOf(Value unit, const RowTile &tile, Value first, int64_t width) {
+  Value left = k.sub(tile.rows, first), whole = k.add(first, k.mul(k.div(left, width), width));
+  k.loop(first, whole, width, [&](Value t) { rowsOf(unit, tile, t, width); });
+  if (k.tier.vectorBits == 256 && width > 4) return runsOf(unit, tile, whole, width / 2);
+  Value rest = k.sub(tile.rows, whole);
   for (int64_t count = 1; count < width; ++count)
     k.ifThen(arith::CmpIOp::create(k.b, arith::CmpIPredicate::eq, rest, k.i64(count)),
              [&] { rowsOf(unit, tile, whole, count); });
@@ -52,9 +55,8 @@ void TiledLinear::panel(Value first, Value last, int64_t width) {
   k.loop(whole, d.n, kTileRows, [&](Value row) {
     RowTile tile = tileAt(row, k.sub(d.n, row));
     prepare(tile);
-    // Code for every rest is made: not for more than half a tile's.
     k.loop(first, last, 1, [&](Value item) {
-      itemOf(item, tile, [&](Value unit) { runsOf(unit, tile, std::min(width, kTileRows / 2)); });
+      itemOf(item, tile, [&](Value unit) { runsOf(unit, tile, k.i64(0), std::min(width, kTileRows / 2)); });
     });
   });
 }
@@ -66,7 +68,7 @@ void TiledLinear::emit(const VariantInfo &variant) {
     prepare(tile);
     k.loop(k.begin(), k.end(), 1, [&](Value item) {
       itemOf(item, tile, [&](Value unit) {
-        if (!known) return runsOf(unit, tile, variant.width);
+        if (!known) return runsOf(unit, tile, k.i64(0), variant.width);
         for (int64_t t = 0; t < variant.lastRows; t += variant.width)
           rowsOf(unit, tile, k.i64(t), std::min<int64_t>(variant.width, variant.lastRows - t));
       });

@@ -40,7 +40,7 @@ private:
   void rowsOf(Value unit, const RowTile &tile, Value t, int64_t count);
   // The item for a tile; `rows` calls rowsOf(unit, ...) until it has been for all of the tile's rows.
   void itemOf(Value item, const RowTile &tile, const KernelBuilder::Body &rows);
-  void runsOf(Value unit, const RowTile &tile, int64_t width);
+  void runsOf(Value unit, const RowTile &tile, Value first, int64_t width);
   void panel(Value first, Value last, int64_t width);
 
   LinearOutputs &outputs_;
