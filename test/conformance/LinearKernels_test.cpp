@@ -19,27 +19,29 @@ struct Case {
   bool gated = false;
 };
 
-std::string linearText(const Case &c, bool epilogue) {
+// With a gate, or with a bias and rows that are added.
+std::string linearText(const Case &c) {
+  std::string count = c.gated ? "0" : "1";
   std::string text = "exec.kernel @k \"linear\" {scheme = \"" + c.scheme + "\", element = \"" + c.element +
                      "\", activations = \"" + c.activations + "\", gated = " + (c.gated ? "true" : "false") +
-                     ", rows = " + (epilogue ? "1" : "0") + ", vectors = " + (epilogue ? "1" : "0") + "}";
-  if (c.gated)
-    text += " epilogue (%g: f32, %u: f32) {\n %s = llm.scalar_activation silu %g\n %v = arith.mulf %s, %u : f32\n llm.yield %v }";
-  else if (epilogue)
-    text += " epilogue (%a: f32, %r: f32, %b: f32) {\n %s = arith.addf %a, %b : f32\n %v = arith.addf %s, %r : f32\n llm.yield %v }";
-  return text;
+                     ", rows = " + count + ", vectors = " + count + "}";
+  return text + (c.gated ? " epilogue (%g: f32, %u: f32) {\n %s = llm.scalar_activation silu %g\n %v = arith.mulf %s, %u : "
+                           "f32\n llm.yield %v }"
+                         : " epilogue (%a: f32, %r: f32, %b: f32) {\n %s = arith.addf %a, %b : f32\n %v = arith.addf %s, "
+                           "%r : f32\n llm.yield %v }");
 }
 
 // The norm kernel that rounds the input of such a linear.
 std::string roundingText(const Case &c) {
   std::string scheme = c.activations == "int8" ? ", scheme = \"" + c.scheme + "\"" : "";
-  return "exec.kernel @k \"norm\" {kind = \"none\", epsilon = 0.0 : f64, bias = false, gather = false, out = \"" +
+  return "exec.kernel @k \"norm\" {kind = \"none\", epsilon = 1.0e-5 : f64, bias = false, gather = false, out = \"" +
          c.activations + "\"" + scheme + "}";
 }
 
 // The device has the linear, and the kernel that rounds its input.
 bool takesLinear(const Case &c, const std::string &device) {
-  return takes(device, {linearText(c, false)}) && (c.activations == "float" || takes(device, {roundingText(c)}));
+  return c.activations == "float" ? takes(device, {linearText(c)})
+                                  : takes(device, {linearText(c), roundingText(c)});
 }
 
 // A weight [blocks x 16, K], packed and as the kernel understands it.
@@ -92,25 +94,39 @@ std::vector<char> roundToBf16(const Case &c, const std::vector<float> &x, int64_
   return out;
 }
 
+// What is added to a linear without a gate. Rows lie apart; those of fewer rows are the first of those of more.
+struct Addends {
+  int64_t ld;
+  std::vector<float> bias, rows;
+
+  Addends(const Case &c, int64_t n)
+      : ld(c.N + 10), bias(randomFloats(ceilDiv(c.N, 16) * 16, 7)), rows(randomFloats(n * ld, 8)) {}
+};
+
 std::vector<float> runLinear(const Case &c, const PackedWeight &weight, const std::vector<float> &x, int64_t n,
                              const std::string &device, Guard guard = Guard::End, int64_t piece = INT64_MAX) {
-  const Kernel &kernel = cachedKernel(linearText(c, false), device);
   const Scheme *scheme = findScheme(c.scheme);
   int64_t chunks = scheme ? scheme->chunks(c.K) : c.K;
   std::vector<char> out(n * c.N * 4), bytes = weight.bytes, input = bytesOf(x);
   std::vector<int64_t> scalars = {n, c.K, c.N, ceilDiv(c.N, 16), chunks, c.K, c.N};
+  Addends addends(c, n);
+  std::vector<char> bias = bytesOf(addends.bias), rows = bytesOf(addends.rows);
+  if (!c.gated) scalars.push_back(addends.ld);
+  Int8Input int8;
+  std::vector<std::vector<char> *> operands = {&input};
   if (c.activations == "int8") {
-    Int8Input rounded = quantize(c, x, n, device, guard, piece);
+    int8 = quantize(c, x, n, device, guard, piece);
     scalars[5] = 0;
     scalars.push_back(ceilDiv(chunks * scheme->columns_per_chunk(), 128));
-    kernel.run({&rounded.q, &rounded.corr, &rounded.scale, &bytes, &out}, scalars, guard, piece);
+    operands = {&int8.q, &int8.corr, &int8.scale};
   } else if (c.activations == "bf16") {
-    std::vector<char> rounded = roundToBf16(c, x, n, device, guard, piece);
+    input = roundToBf16(c, x, n, device, guard, piece);
     scalars[4] = ceilDiv(c.K, bf16Chunk(c)), scalars[5] = 0;
-    kernel.run({&rounded, &bytes, &out}, scalars, guard, piece);
-  } else {
-    kernel.run({&input, &bytes, &out}, scalars, guard, piece);
   }
+  operands.push_back(&bytes);
+  if (!c.gated) operands.insert(operands.end(), {&rows, &bias});
+  operands.push_back(&out);
+  cachedKernel(linearText(c), device).run(operands, scalars, guard, piece);
   return valuesOf<float>(out);
 }
 
@@ -118,7 +134,12 @@ std::vector<double> expectedLinear(const Case &c, const PackedWeight &weight, co
   std::vector<double> input = toDouble(x);
   if (c.activations == "int8") input = reference::roundInt8(input, n, c.K);
   if (c.activations == "bf16") input = golden::roundToBf16(input);
-  return reference::linear(input, n, c.K, weight.values, c.N);
+  std::vector<double> y = reference::linear(input, n, c.K, weight.values, c.N);
+  if (c.gated) return y;
+  Addends addends(c, n);
+  for (int64_t row = 0; row < n; ++row)
+    for (int64_t i = 0; i < c.N; ++i) y[row * c.N + i] += double(addends.bias[i]) + addends.rows[row * addends.ld + i];
+  return y;
 }
 
 const std::vector<Case> kCases = {
@@ -187,15 +208,17 @@ TEST(LinearKernels, InputsAreRoundedToBf16) {
 // Bit for bit: all variants of a linear on every device, and all tiers of the CPU.
 TEST(LinearKernels, OneOrderForEveryRowCountAndTier) {
   for (const Case &c : kCases) {
-    PackedWeight weight = packWeight(c, c.N, 1);
+    std::optional<PackedWeight> packed;
     int64_t n = 37;
     std::vector<float> x = randomFloats(n * c.K, 3);
     std::map<std::string, std::vector<float>> firsts; // by order
     for (const std::string &device : devices()) {
       if (!takesLinear(c, device)) continue;
+      if (!packed) packed = packWeight(c, c.N, 1);
+      const PackedWeight &weight = *packed;
       std::vector<float> all = runLinear(c, weight, x, n, device);
       EXPECT_EQ(all, firsts.try_emplace(findDevice(device).order, all).first->second) << c.scheme << " differs on " << device;
-      std::vector<int64_t> counts = cachedKernel(linearText(c, false), device).rowsOfVariants(n);
+      std::vector<int64_t> counts = cachedKernel(linearText(c), device).rowsOfVariants(n);
       counts.insert(counts.end(), {4, 5, 8});
       for (int64_t rows : counts) {
         std::vector<float> some(x.begin(), x.begin() + rows * c.K);
@@ -229,9 +252,9 @@ TEST(LinearKernels, EveryTierHasCode) {
     for (const Case &c : {Case{"q4_g32", "f32", "int8", 64, 48}, Case{"q8_g128", "f32", "int8", 64, 48},
                           Case{"q4_g64", "f32", "bf16", 64, 48}, Case{"none", "bf16", "bf16", 64, 48},
                           Case{"q4a_g32", "f32", "int8", 64, 48}, Case{"q4a_g32", "f32", "bf16", 64, 48}}) {
-      std::vector<int64_t> scalars = {3, c.K, c.N, 3, 1, 0, c.N};
+      std::vector<int64_t> scalars = {3, c.K, c.N, 3, 1, 0, c.N, c.N};
       if (c.activations == "int8") scalars.push_back(1);
-      EXPECT_EQ(cachedKernel(linearText(c, false), tier.name).items(scalars), 3) << c.scheme << " for " << tier.name;
+      EXPECT_EQ(cachedKernel(linearText(c), tier.name).items(scalars), 3) << c.scheme << " for " << tier.name;
     }
 }
 
@@ -245,7 +268,7 @@ TEST(LinearKernels, GatedProductsMatch) {
       PackedWeight weight = packWeight(c, rows, 5); // block 2i gate, block 2i + 1 up
       Case plain = c;
       plain.N = rows;
-      std::vector<int64_t> counts = cachedKernel(linearText(c, false), device).rowsOfVariants(19);
+      std::vector<int64_t> counts = cachedKernel(linearText(c), device).rowsOfVariants(19);
       counts.push_back(19);
       for (int64_t n : counts) {
         std::vector<float> x = randomFloats(n * c.K, 6);
@@ -259,25 +282,6 @@ TEST(LinearKernels, GatedProductsMatch) {
         EXPECT_LT(relativeError(y, expected), 1e-5) << c.scheme << " with " << n << " rows on " << device;
       }
     }
-}
-
-TEST(LinearKernels, EpilogueAddsBiasThenResidual) {
-  for (const std::string &device : devices()) {
-    Case c{"none", "f32", "float", 48, 40};
-    const Kernel *kernel = kernelIfTaken(linearText(c, true), device);
-    if (!kernel) continue;
-    PackedWeight weight = packWeight(c, c.N, 1);
-    for (int64_t n : {1, 9}) {
-      int64_t ld = 50;
-      std::vector<float> x = randomFloats(n * c.K, 2), residual = randomFloats(n * ld, 3), bias = randomFloats(48, 4);
-      std::vector<char> out(n * c.N * 4), bytes = weight.bytes, input = bytesOf(x), r = bytesOf(residual), b = bytesOf(bias);
-      kernel->run({&input, &bytes, &r, &b, &out}, {n, c.K, c.N, 3, c.K, c.K, c.N, ld});
-      std::vector<double> expected = expectedLinear(c, weight, x, n);
-      for (int64_t row = 0; row < n; ++row)
-        for (int64_t i = 0; i < c.N; ++i) expected[row * c.N + i] += double(bias[i]) + residual[row * ld + i];
-      EXPECT_LT(relativeError(valuesOf<float>(out), expected), 1e-5) << n << " rows on " << device;
-    }
-  }
 }
 
 } // namespace

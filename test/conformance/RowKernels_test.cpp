@@ -41,6 +41,7 @@ TEST(RowKernels, EmbedByParts) {
       int64_t n = 6, V = 70, K = 48, first = 32;
       std::string text = std::string("exec.kernel @k \"embed\" {scheme = \"") + scheme +
                          "\", element = \"f32\", scale = 2.0 : f64, positions = false";
+      if (!takes(tier, {text + "}", text + ", part = true}"})) continue;
       const Kernel &whole = cachedKernel(text + "}", tier), &part = cachedKernel(text + ", part = true}", tier);
       std::vector<char> packed = packRows(scheme, "f32", randomFloats(V * K, 1), V, K);
       std::vector<char> ids = bytesOf(std::vector<int32_t>{0, 31, 32, 69, 33, 1});
@@ -106,7 +107,7 @@ TEST(RowKernels, NormGathersRows) {
   for (const std::string &device : devices()) {
     int64_t n = 2, T = 4, K = 20;
     std::vector<float> x = randomFloats(T * K, 1);
-    const Kernel *kernel = kernelIfTaken("exec.kernel @k \"norm\" {kind = \"none\", epsilon = 0.0 : f64, bias = false, "
+    const Kernel *kernel = kernelIfTaken("exec.kernel @k \"norm\" {kind = \"none\", epsilon = 1.0e-5 : f64, bias = false, "
                                         "gather = true, out = \"f32\"}",
                                           device);
     if (!kernel) continue;
@@ -116,6 +117,56 @@ TEST(RowKernels, NormGathersRows) {
     expected.insert(expected.end(), x.begin() + K, x.begin() + 2 * K);
     EXPECT_EQ(valuesOf<float>(out), expected) << device;
   }
+}
+
+std::string normText(const std::string &kind, bool bias, bool gather, const std::string &out) {
+  return "exec.kernel @k \"norm\" {kind = \"" + kind + "\", epsilon = 1.0e-5 : f64, bias = " + (bias ? "true" : "false") +
+         ", gather = " + (gather ? "true" : "false") + ", out = \"" + out + "\"" +
+         (out == "int8" ? ", scheme = \"q4_g32\"}" : "}");
+}
+
+// Of tiles of rows and of runs of columns.
+TEST(RowKernels, NormsThatRoundHaveTheBitsOfBothAfterEachOther) {
+  int64_t n = 19, K = 300, ld = K + 5, T = n + 2, Kv = ceilDiv(K, 16);
+  std::vector<float> x = randomFloats(T * ld, 1), w = randomFloats(Kv * 16, 2), b = randomFloats(Kv * 16, 3);
+  for (int64_t i = K; i < Kv * 16; ++i) w[i] = b[i] = 0;
+  std::vector<int32_t> rows;
+  for (int64_t i = 0; i < n; ++i) rows.push_back(int32_t((5 * i + 3) % T));
+  std::vector<char> in = bytesOf(x), weight = bytesOf(w), bias = bytesOf(b), taken = bytesOf(rows);
+  for (const std::string &device : devices())
+    for (const char *out : {"int8", "bf16"})
+      for (auto [kind, biased] : {std::pair{"rms", false}, {"layer", true}, {"layer", false}, {"none", false}})
+        for (bool gather : {false, true}) {
+          std::string both = normText(kind, biased, gather, out), norm = normText(kind, biased, gather, "f32");
+          std::string rounding = normText("none", false, false, out);
+          if (!takes(device, {both, norm, rounding})) continue;
+          bool int8 = out == std::string("int8");
+          int64_t kp = int8 ? findScheme("q4_g32")->chunks(K) * findScheme("q4_g32")->columns_per_chunk() : ceilDiv(K, 32) * 32;
+          Scalars scalars{n, K, Kv, ld, int8 ? findScheme("q4_g32")->chunks(K) : kp / 32, gather ? T : n, ceilDiv(kp, 128)};
+          std::vector<std::vector<char> *> operands{&in};
+          if (gather) operands.push_back(&taken);
+          if (kind != std::string("none")) operands.push_back(&weight);
+          if (biased) operands.push_back(&bias);
+          auto run = [&](const std::string &text, std::vector<std::vector<char> *> inputs, const Scalars &own, Guard guard,
+                         int64_t piece) {
+            const Kernel &kernel = cachedKernel(text, device);
+            std::vector<std::vector<char>> results;
+            for (int i = 0; i < (int8 ? 3 : 1); ++i)
+              results.push_back(std::vector<char>(size_t(kernel.extent(int(inputs.size()) + i, own)), char(0x55)));
+            for (auto &result : results) inputs.push_back(&result);
+            kernel.run(inputs, own, guard, piece);
+            return results;
+          };
+          std::vector<char> normed(n * K * 4);
+          std::vector<std::vector<char> *> normOperands = operands;
+          normOperands.push_back(&normed);
+          cachedKernel(norm, device).run(normOperands, {n, K, Kv, ld, K, scalars[5]});
+          Scalars after = scalars;
+          after[3] = K, after[5] = n;
+          auto apart = run(rounding, {&normed}, after, Guard::End, INT64_MAX);
+          EXPECT_EQ(run(both, operands, scalars, Guard::End, INT64_MAX), apart) << both << " on " << device;
+          EXPECT_EQ(run(both, operands, scalars, Guard::Start, 4), apart) << both << " on " << device;
+        }
 }
 
 TEST(RowKernels, RopeTablesAreExactToFloat) {
