@@ -197,7 +197,11 @@ static Operation *find(ModuleOp module, const Mutant &mutant) {
 std::string placeOf(ModuleOp module, const Mutant &mutant) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  find(module, mutant)->print(stream, OpPrintingFlags().useLocalScope().skipRegions());
+  Operation *op = find(module, mutant);
+  OpPrintingFlags flags = OpPrintingFlags().useLocalScope().skipRegions();
+  op->print(stream, flags);
+  if (auto constant = dyn_cast<arith::ConstantOp>(op)) // which says nothing by itself
+    for (Operation *user : constant->getUsers()) user->print(stream << " for ", flags);
   return text;
 }
 

@@ -17,20 +17,23 @@ TEST(RowKernels, EmbedFindsRowsInEveryLayout) {
     for (auto [scheme, element] : {std::pair{"none", "f32"}, {"none", "bf16"}, {"none", "f16"}, {"q8_g32", "f32"},
                                    {"q4_g32", "f32"}, {"q4_g128", "f32"}, {"q4a_g32", "f32"}}) {
       int64_t n = 5, V = 37, K = 172;
-      std::vector<float> table = randomFloats(V * K, 1);
       const Kernel *kernel = kernelIfTaken(std::string("exec.kernel @k \"embed\" {scheme = \"") + scheme +
                                           "\", element = \"" + element + "\", scale = 2.0 : f64, positions = false}",
                                             device);
       if (!kernel) continue;
       const Scheme *s = findScheme(scheme);
-      std::vector<char> packed = packRows(scheme, element, table, V, K), out(n * K * 4);
-      std::vector<int32_t> ids = {0, 36, 17, 16, 31};
-      std::vector<char> idBytes = bytesOf(ids);
-      kernel->run({&idBytes, &packed, &out}, {n, K, V, ceilDiv(V, 16), s ? s->chunks(K) : K, K}, Guard::Start, 2);
-      std::vector<double> rounded = reference::roundWeight(scheme, elementOf(element), table, V, K), expected;
-      for (int32_t id : ids)
-        for (int64_t i = 0; i < K; ++i) expected.push_back(2 * rounded[id * K + i]);
-      EXPECT_LT(relativeError(valuesOf<float>(out), expected), 1e-6) << scheme << " " << element << " on " << device;
+      for (float largest : {1.0f, 5e-5f}) { // of f16, also of scales, the second are denormal
+        std::vector<float> table = randomFloats(V * K, 1, largest);
+        std::vector<char> packed = packRows(scheme, element, table, V, K), out(n * K * 4);
+        std::vector<int32_t> ids = {0, 36, 17, 16, 31};
+        std::vector<char> idBytes = bytesOf(ids);
+        kernel->run({&idBytes, &packed, &out}, {n, K, V, ceilDiv(V, 16), s ? s->chunks(K) : K, K}, Guard::Start, 2);
+        std::vector<double> rounded = reference::roundWeight(scheme, elementOf(element), table, V, K), expected;
+        for (int32_t id : ids)
+          for (int64_t i = 0; i < K; ++i) expected.push_back(2 * rounded[id * K + i]);
+        EXPECT_LT(relativeError(valuesOf<float>(out), expected), 1e-6)
+            << scheme << " " << element << " up to " << largest << " on " << device;
+      }
     }
 }
 
@@ -59,22 +62,26 @@ TEST(RowKernels, EmbedByParts) {
 }
 
 TEST(RowKernels, EmbedAddsPositions) {
-  for (const std::string &device : devices()) {
-    int64_t n = 3, V = 20, K = 48, P = 11;
-    std::vector<float> table = randomFloats(V * K, 1), positions = randomFloats(P * K, 2);
-    const Kernel *kernel = kernelIfTaken("exec.kernel @k \"embed\" {scheme = \"none\", element = \"f32\", scale = 1.0 : "
-                                        "f64, positions = true}",
-                                          device);
-    if (!kernel) continue;
-    std::vector<char> t = packRows("none", "f32", table, V, K), p = packRows("none", "f32", positions, P, K);
-    std::vector<char> ids = bytesOf(std::vector<int32_t>{3, 19, 0}), at = bytesOf(std::vector<int32_t>{10, 0, 5});
-    std::vector<char> out(n * K * 4);
-    kernel->run({&ids, &t, &at, &p, &out}, {n, K, V, 2, K, K, P, 1});
-    std::vector<double> expected;
-    for (auto [id, position] : {std::pair{3, 10}, {19, 0}, {0, 5}})
-      for (int64_t i = 0; i < K; ++i) expected.push_back(double(table[id * K + i]) + positions[position * K + i]);
-    EXPECT_LT(relativeError(valuesOf<float>(out), expected), 1e-6) << device;
-  }
+  for (const std::string &device : devices())
+    for (const char *scheme : {"none", "q8_g32", "q4_g32"}) {
+      int64_t n = 3, V = 20, K = 172, P = 18, ld = K + 3;
+      std::vector<float> table = randomFloats(V * K, 1), positions = randomFloats(P * K, 2);
+      const Kernel *kernel = kernelIfTaken(std::string("exec.kernel @k \"embed\" {scheme = \"") + scheme +
+                                               "\", element = \"f32\", scale = 2.0 : f64, positions = true}",
+                                           device);
+      if (!kernel) continue;
+      const Scheme *s = findScheme(scheme);
+      std::vector<char> t = packRows(scheme, "f32", table, V, K), p = packRows("none", "f32", positions, P, K);
+      std::vector<char> ids = bytesOf(std::vector<int32_t>{3, 19, 0}), at = bytesOf(std::vector<int32_t>{17, 0, 5});
+      std::vector<char> out(n * ld * 4);
+      kernel->run({&ids, &t, &at, &p, &out}, {n, K, V, 2, s ? s->chunks(K) : K, ld, P, 2});
+      std::vector<double> rounded = reference::roundWeight(scheme, elementOf("f32"), table, V, K), expected;
+      std::vector<float> rows = valuesOf<float>(out), actual;
+      for (auto [id, position] : {std::pair{3, 17}, {19, 0}, {0, 5}})
+        for (int64_t i = 0; i < K; ++i) expected.push_back(2 * rounded[id * K + i] + positions[position * K + i]);
+      for (int64_t row = 0; row < n; ++row) actual.insert(actual.end(), rows.begin() + row * ld, rows.begin() + row * ld + K);
+      EXPECT_LT(relativeError(actual, expected), 1e-6) << scheme << " on " << device;
+    }
 }
 
 TEST(RowKernels, NormsAgree) {
@@ -218,8 +225,8 @@ TEST(RowKernels, DynamicRopeFollowsTheLength) {
 TEST(RowKernels, RopeTurnsHeads) {
   for (const std::string &device : devices())
     for (bool interleaved : {false, true})
-      for (int64_t dim : {8, 20}) { // of a head of 20: partial rotation
-        int64_t n = 3, heads = 2, headDim = 20, half = dim / 2, pad = 16, ld = 50;
+      for (auto [headDim, dim] : {std::pair<int64_t, int64_t>{20, 8}, {20, 20}, {80, 72}}) { // all of a head, and part
+        int64_t n = 3, heads = 2, half = dim / 2, pad = ceilDiv(half, 16) * 16, ld = 2 * headDim + 10;
         std::vector<int32_t> positions = {0, 5, 33};
         reference::RopeSpec spec;
         spec.dim = dim;
@@ -255,20 +262,21 @@ TEST(RowKernels, ActivationsAgree) {
                               {"gelu_tanh", Activation::GeluTanh}, {"quick_gelu", Activation::QuickGelu},
                               {"relu", Activation::Relu}, {"relu2", Activation::Relu2}, {"tanh", Activation::Tanh},
                               {"sigmoid", Activation::Sigmoid}}) {
-      int64_t N = 4001;
-      std::vector<float> x(N);
-      for (int64_t i = 0; i < N; ++i) x[i] = float(i - 2000) / 80;
-      x[0] = -1000, x[4000] = 1000;
+      int64_t n = 3, N = 1339, ldIn = N + 5, ldOut = N + 2; // 11 columns beyond whole vectors
+      std::vector<float> x(n * ldIn);
+      for (int64_t i = 0; i < n * N; ++i) x[i / N * ldIn + i % N] = float(i - n * N / 2) / 80;
+      x[0] = -1000, x[(n - 1) * ldIn + N - 1] = 1000;
       const Kernel *kernel = kernelIfTaken(std::string("exec.kernel @k \"map\" {rows = 1 : i64, vectors = 0 : i64} epilogue (%x: "
                                           "f32) { %y = llm.scalar_activation ") + name + " %x\n llm.yield %y }",
                                             device);
       if (!kernel) continue;
-      std::vector<char> in = bytesOf(x), out(N * 4);
-      kernel->run({&in, &out}, {1, N, ceilDiv(N, 16), N, N});
+      std::vector<char> in = bytesOf(x), out(n * ldOut * 4);
+      kernel->run({&in, &out}, {n, N, ceilDiv(N, 16), ldOut, ldIn});
       std::vector<float> y = valuesOf<float>(out);
-      for (int64_t i = 0; i < N; ++i) {
-        double expected = reference::activation(kind, x[i]);
-        EXPECT_NEAR(y[i], expected, 3e-7 * std::max(1.0, std::abs(expected))) << name << "(" << x[i] << ") on " << device;
+      for (int64_t i = 0; i < n * N; ++i) {
+        float at = x[i / N * ldIn + i % N], value = y[i / N * ldOut + i % N];
+        double expected = reference::activation(kind, at);
+        EXPECT_NEAR(value, expected, 3e-7 * std::max(1.0, std::abs(expected))) << name << "(" << at << ") on " << device;
       }
     }
 }
