@@ -16,15 +16,18 @@ namespace {
 struct Case {
   std::string scheme, element = "f32", activations = "float";
   int64_t K, N;
-  bool gated = false;
+  bool gated = false, bare = false;
+
+  bool adds() const { return !gated && !bare; }
 };
 
-// With a gate, or with a bias and rows that are added.
+// With a gate, with a bias and rows that are added, or bare.
 std::string linearText(const Case &c) {
-  std::string count = c.gated ? "0" : "1";
+  std::string count = c.adds() ? "1" : "0";
   std::string text = "exec.kernel @k \"linear\" {scheme = \"" + c.scheme + "\", element = \"" + c.element +
                      "\", activations = \"" + c.activations + "\", gated = " + (c.gated ? "true" : "false") +
                      ", rows = " + count + ", vectors = " + count + "}";
+  if (c.bare) return text;
   return text + (c.gated ? " epilogue (%g: f32, %u: f32) {\n %s = llm.scalar_activation silu %g\n %v = arith.mulf %s, %u : "
                            "f32\n llm.yield %v }"
                          : " epilogue (%a: f32, %r: f32, %b: f32) {\n %s = arith.addf %a, %b : f32\n %v = arith.addf %s, "
@@ -111,7 +114,7 @@ std::vector<float> runLinear(const Case &c, const PackedWeight &weight, const st
   std::vector<int64_t> scalars = {n, c.K, c.N, ceilDiv(c.N, 16), chunks, c.K, c.N};
   Addends addends(c, n);
   std::vector<char> bias = bytesOf(addends.bias), rows = bytesOf(addends.rows);
-  if (!c.gated) scalars.push_back(addends.ld);
+  if (c.adds()) scalars.push_back(addends.ld);
   Int8Input int8;
   std::vector<std::vector<char> *> operands = {&input};
   if (c.activations == "int8") {
@@ -124,7 +127,7 @@ std::vector<float> runLinear(const Case &c, const PackedWeight &weight, const st
     scalars[4] = ceilDiv(c.K, bf16Chunk(c)), scalars[5] = 0;
   }
   operands.push_back(&bytes);
-  if (!c.gated) operands.insert(operands.end(), {&rows, &bias});
+  if (c.adds()) operands.insert(operands.end(), {&rows, &bias});
   operands.push_back(&out);
   cachedKernel(linearText(c), device).run(operands, scalars, guard, piece);
   return valuesOf<float>(out);
@@ -135,7 +138,7 @@ std::vector<double> expectedLinear(const Case &c, const PackedWeight &weight, co
   if (c.activations == "int8") input = reference::roundInt8(input, n, c.K);
   if (c.activations == "bf16") input = golden::roundToBf16(input);
   std::vector<double> y = reference::linear(input, n, c.K, weight.values, c.N);
-  if (c.gated) return y;
+  if (!c.adds()) return y;
   Addends addends(c, n);
   for (int64_t row = 0; row < n; ++row)
     for (int64_t i = 0; i < c.N; ++i) y[row * c.N + i] += double(addends.bias[i]) + addends.rows[row * addends.ld + i];
@@ -157,6 +160,8 @@ const std::vector<Case> kCases = {
     {"none", "bf16", "bf16", 2880, 24},  {"q4a_g32", "f32", "int8", 48, 64}, {"q4a_g32", "f32", "int8", 172, 40},
     {"q4a_g32", "f32", "int8", 2880, 24}, {"q4a_g32", "f32", "float", 352, 24}, {"q4a_g32", "f32", "bf16", 48, 40},
     {"q4a_g32", "f32", "bf16", 172, 33}, {"q4a_g32", "f32", "bf16", 2880, 24},
+    {"none", "f32", "float", 48, 33, false, true}, {"q4_g32", "f32", "int8", 172, 33, false, true},
+    {"q8_g128", "f32", "bf16", 172, 33, false, true},
 };
 
 TEST(LinearKernels, AgreeWithTheOracle) {
@@ -262,6 +267,7 @@ TEST(LinearKernels, GatedProductsMatch) {
   for (const std::string &device : devices())
     for (Case c : {Case{"q4_g32", "f32", "int8", 172, 40, true}, Case{"none", "f32", "float", 48, 36, true},
                    Case{"q8_g128", "f32", "bf16", 172, 40, true}, Case{"q4_g32", "f32", "float", 172, 40, true},
+                   Case{"none", "f16", "float", 48, 36, true}, Case{"none", "bf16", "float", 48, 36, true},
                    Case{"q4a_g32", "f32", "int8", 172, 40, true}, Case{"q4a_g32", "f32", "bf16", 172, 40, true}}) {
       if (!takesLinear(c, device)) continue;
       int64_t rows = 2 * ceilDiv(c.N, 16) * 16;
