@@ -72,15 +72,19 @@ class Suite:
         return ids
 
     def check_quantized(self, ids):
-        """One kind of activations on both devices: logits close, and ids equal wherever the CPU's choice is clear."""
-        tolerance = 2e-3
+        """One kind of activations on both devices: logits close, and ids equal wherever the CPU's choice is clear. An int8
+        input between two integers goes where the last bit of a sum sends it: a 127th of the largest input, from that row
+        on. So those have a wider bound, and the first row, which such a case would have to meet at once, the other."""
         for scheme, activations in (("q8_g32", "float"), ("q4_g32", "float"), ("q4a_g32", "float"), ("q8_g32", "int8"),
                                     ("q4_g32", "int8"), ("q4a_g32", "int8")):
             artifact = self.compile(MODELS / "stories260k", "--quantization", scheme, "--activations", activations)
             expected = self.logits(artifact, "cpu", "--ids", joined(ids))
             actual = self.logits(artifact, "vulkan", "--ids", joined(ids))
+            tolerance = 2e-3 if activations == "float" else 3e-2
             scale = self.close(f"stories260k {scheme}, {activations}, cache f32", actual, expected, tolerance)
             (rows, columns), unclear = expected[0], 0
+            first = max(abs(a - b) for a, b in zip(actual[1][:columns], expected[1][:columns])) / scale
+            self.tally.check(first <= 2e-3, f"{scheme}, {activations}: the first row differs by {first:.2e}")
             for row in range(rows):
                 span = slice(row * columns, (row + 1) * columns)
                 want, got = list(expected[1][span]), list(actual[1][span])
