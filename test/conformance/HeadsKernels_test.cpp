@@ -112,10 +112,8 @@ TEST(HeadsKernels, HaveTheBytesOfTheKernelsTheyStandFor) {
   for (const std::string &device : devices())
     for (const Case &c : kCases) {
       if (!takes(device, {headsText(c), linearText(c), ropeText(c), cacheWriteText(c)})) continue;
-      const Kernel &kernel = cachedKernel(headsText(c), device);
-      std::vector<int64_t> counts = kernel.rowsOfVariants(17);
-      counts.insert(counts.end(), {5, 8, 17});
-      for (int64_t n : counts) {
+      // All rests of a tile have code of their own on a CPU, which is all that has this kind.
+      for (int64_t n = 1; n <= 24; ++n) {
         Step step(c, n, cachedKernel(linearText(c), device));
         Result apart(c, n), whole(c, n), pieces(c, n);
         runApart(c, step, apart, device);

@@ -71,8 +71,8 @@ std::vector<std::string> textsOfEveryKind() {
       all.push_back(attention(element, "soft_cap = 0.0 : f64, window = 0 : i64, sinks = true, alibi = false",
                               (std::string(", parts = 3 : i64, split_rows = 4 : i64, group = ") + group + " : i64").c_str()));
   }
-  for (auto [element, softCap, window] : {std::tuple{"f32", "3.0", "17"}, {"f16", "0.0", "33"}, {"bf16", "2.5", "0"},
-                                          {"int8", "0.0", "17"}})
+  for (auto [element, softCap, window] : {std::tuple{"f32", "3.0", "75"}, {"f16", "0.0", "70"}, {"bf16", "2.5", "0"},
+                                          {"int8", "0.0", "75"}})
     all.push_back(attention(element, (std::string("soft_cap = ") + softCap + " : f64, window = " + window +
                                       " : i64, sinks = true, alibi = true").c_str()));
   for (const char *window : {"0", "270"})
