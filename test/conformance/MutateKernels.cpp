@@ -1,6 +1,7 @@
-// mutate_kernels [--mutants N] [--seed N] [--jobs N]: plants one error at a time in a kernel as it is emitted, runs the
-// conformance tests that use that kernel, and prints how many of the errors they find. Exit code 1 if it is fewer than
-// 95%. Kernels and places are drawn by the seed: the same numbers give the same errors, whatever the machine.
+// mutate_kernels [--mutants N] [--skip N] [--seed N] [--jobs N]: plants one error at a time in a kernel as it is emitted,
+// runs the conformance tests that use that kernel, and prints how many of the errors they find. Exit code 1 if it is fewer
+// than 95%. Kernels and places are drawn by the seed: the same numbers give the same errors, whatever the machine.
+// `--skip N` leaves out the first N: a long run in parts.
 //
 // Not counted: mutants whose code is, byte for byte, that of the right kernel, and those that do not lower.
 #include "test/conformance/KernelHarness.h"
@@ -25,7 +26,7 @@ constexpr size_t kOfEach = 4; // mutants of a kernel, whose right code and tests
 const char *const kDevices[] = {"cuda", "x86-64-v3", "x86-64-v4-vnni-bf16"};
 
 struct Options {
-  size_t mutants = 400, jobs = 2;
+  size_t mutants = 400, skip = 0, jobs = 2;
   uint32_t seed = 1;
 };
 
@@ -78,7 +79,7 @@ public:
   Run(const Options &options, std::vector<Subject> subjects) : options_(options), subjects_(std::move(subjects)) {}
 
   void all() {
-    for (size_t next = 0, left = options_.mutants; next < subjects_.size() || !running_.empty();) {
+    for (size_t next = options_.skip / kOfEach, left = options_.mutants; next < subjects_.size() || !running_.empty();) {
       for (; next < subjects_.size() && running_.size() < options_.jobs; ++next) {
         size_t count = std::min(left, kOfEach);
         left -= count;
@@ -144,7 +145,8 @@ private:
     llvm::StringRef(process.said).split(lines, '\n', -1, /*KeepEmpty=*/false);
     for (llvm::StringRef line : lines) count(*process.subject, line);
     ++done_;
-    printf("%zu of %zu kernels: %zu of %zu mutants killed\n", done_, subjects_.size(), total_.killed(), total_.all());
+    printf("%zu of %zu kernels: %zu of %zu mutants killed\n", done_, subjects_.size() - options_.skip / kOfEach, total_.killed(),
+           total_.all());
     fflush(stdout);
   }
 
@@ -168,8 +170,9 @@ bool parse(int argc, char **argv, Options &options) {
   for (int i = 1; i + 1 < argc; i += 2) {
     llvm::StringRef flag = argv[i];
     int64_t value = 0;
-    if (llvm::StringRef(argv[i + 1]).getAsInteger(10, value) || value < 1) return false;
+    if (llvm::StringRef(argv[i + 1]).getAsInteger(10, value) || value < (flag == "--skip" ? 0 : 1)) return false;
     if (flag == "--mutants") options.mutants = size_t(value);
+    else if (flag == "--skip") options.skip = size_t(value);
     else if (flag == "--jobs") options.jobs = size_t(value);
     else if (flag == "--seed") options.seed = uint32_t(value);
     else return false;
@@ -185,8 +188,9 @@ int mutate(const Options &options) {
   size_t all = subjects.size();
   std::mt19937 random(options.seed);
   std::shuffle(subjects.begin(), subjects.end(), random);
-  subjects.resize(std::min(all, (options.mutants + kOfEach - 1) / kOfEach));
-  printf("%zu of %zu kernels and devices, up to %zu mutants of each\n", subjects.size(), all, kOfEach);
+  size_t first = std::min(all, options.skip / kOfEach);
+  subjects.resize(std::min(all, first + (options.mutants + kOfEach - 1) / kOfEach));
+  printf("%zu of %zu kernels and devices, up to %zu mutants of each\n", subjects.size() - first, all, kOfEach);
   Run run(options, std::move(subjects));
   run.all();
   return run.report() ? 0 : 1;
@@ -199,7 +203,7 @@ int main(int argc, char **argv) {
   testing::InitGoogleTest(&argc, argv);
   llmc::conformance::Options options;
   if (!llmc::conformance::parse(argc, argv, options)) {
-    fprintf(stderr, "usage: mutate_kernels [--mutants N] [--seed N] [--jobs N]\n");
+    fprintf(stderr, "usage: mutate_kernels [--mutants N] [--skip N] [--seed N] [--jobs N]\n");
     return 2;
   }
   return llmc::conformance::mutate(options);

@@ -1,5 +1,6 @@
 #include "test/conformance/MutationTrial.h"
 
+#include "llvm/Support/ErrorHandling.h"
 #include "mlir/IR/Verifier.h"
 #include "test/conformance/KernelHarness.h"
 #include "test/conformance/Mutation.h"
@@ -101,7 +102,7 @@ private:
     if (!planted) testSeconds_ = secondsOf(usage);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return Fate::Survived;
     if (WIFEXITED(status) && WEXITSTATUS(status) == int(Fate::Same)) return Fate::Same;
-    if (!*isBuilt_) return Fate::Stillborn;
+    if (!*isBuilt_ || (WIFEXITED(status) && WEXITSTATUS(status) == int(Fate::Stillborn))) return Fate::Stillborn;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGPROF) return Fate::Endless;
     // A test that fails is a break; a check of the harness aborts.
     return WIFSIGNALED(status) && WTERMSIG(status) != SIGTRAP ? Fate::Faulty : Fate::Wrong;
@@ -112,6 +113,10 @@ private:
     dup2(nowhere, 2);
     rlimit noCore{0, 0};
     setrlimit(RLIMIT_CORE, &noCore);
+    // Code that the interpreter cannot read: nothing was run.
+    llvm::install_fatal_error_handler([](void *, const char *reason, bool) {
+      if (llvm::StringRef(reason).contains("CUDA_ERROR_INVALID_PTX")) _exit(int(Fate::Stillborn));
+    });
     if (planted) {
       // Of the process's own time: how busy the machine is does not count.
       itimerval limit{{0, 0}, {time_t(limit_), 0}};
