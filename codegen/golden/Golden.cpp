@@ -73,22 +73,27 @@ std::set<int64_t> rowCounts(exec::KernelOp kernel) {
 
 } // namespace
 
-std::vector<Golden> makeGoldens(exec::KernelOp kernel) {
-  std::vector<Golden> goldens;
+std::vector<Golden> makeGoldens(exec::KernelOp kernel, int64_t rows) {
   const Maker *maker = llvm::find_if(kMakers, [&](const Maker &one) { return kernel.getKind() == one.kind; });
   if (maker == std::end(kMakers)) llvm::report_fatal_error("no golden vectors are made for '" + kernel.getKind() + "'");
-  for (int64_t rows : rowCounts(kernel)) {
-    std::vector<std::vector<size_t>> seen; // extents
-    for (const codegen::CpuTier &tier : codegen::cpuTiers()) {
-      Draft draft = maker->make(kernel, rows, tier);
-      std::vector<size_t> extents;
-      for (const auto &operand : draft.golden.operands) extents.push_back(operand.size());
-      if (llvm::is_contained(seen, extents)) continue;
-      seen.push_back(std::move(extents));
-      goldens.push_back(std::move(draft.golden));
-    }
+  std::vector<Golden> goldens;
+  std::vector<std::vector<size_t>> seen; // extents
+  for (const codegen::CpuTier &tier : codegen::cpuTiers()) {
+    Draft draft = maker->make(kernel, rows, tier);
+    std::vector<size_t> extents;
+    for (const auto &operand : draft.golden.operands) extents.push_back(operand.size());
+    if (llvm::is_contained(seen, extents)) continue;
+    seen.push_back(std::move(extents));
+    goldens.push_back(std::move(draft.golden));
   }
   return goldens;
+}
+
+std::vector<Golden> makeGoldens(exec::KernelOp kernel) {
+  std::vector<Golden> all;
+  for (int64_t rows : rowCounts(kernel))
+    for (Golden &golden : makeGoldens(kernel, rows)) all.push_back(std::move(golden));
+  return all;
 }
 
 } // namespace llmc::golden

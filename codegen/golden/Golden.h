@@ -27,5 +27,7 @@ struct Golden {
 // row counts whose operands have its extents: tiers that want other bytes (bf16 rows) have vectors of their own.
 // Deterministic.
 std::vector<Golden> makeGoldens(exec::KernelOp kernel);
+// The same for one row count of the caller's.
+std::vector<Golden> makeGoldens(exec::KernelOp kernel, int64_t rows);
 
 } // namespace llmc::golden

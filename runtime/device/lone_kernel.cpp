@@ -58,7 +58,8 @@ GuardedOperands::GuardedOperands(const LoneKernel &kernel, int64_t front, int64_
   int64_t at = round_up(front);
   for (const llmrt_operand &operand : kernel.code->operands(*kernel.entry)) {
     int64_t extent = std::max<int64_t>(*kernel.code->evaluate(operand.extent, kernel.scalars), 0);
-    slots_.push_back({at, round_up(kGuard + extent + kGuard), extent});
+    int64_t before = kGuard * int64_t(slots_.size() + 1);
+    slots_.push_back({at, round_up(before + extent + kGuard), before, extent});
     at += slots_.back().bytes;
   }
   bytes_ = size_t(at);
@@ -67,7 +68,7 @@ GuardedOperands::GuardedOperands(const LoneKernel &kernel, int64_t front, int64_
   start_ = (size_t(alignment) - address % size_t(alignment)) % size_t(alignment);
   std::memset(block().data(), 0, size_t(front));
   for (size_t i = 0; i < slots_.size(); ++i)
-    std::memcpy(block().data() + slots_[i].offset + kGuard, kernel.operands[i].data(), size_t(slots_[i].extent));
+    std::memcpy(block().data() + slots_[i].offset + slots_[i].before, kernel.operands[i].data(), size_t(slots_[i].extent));
 }
 
 Status GuardedOperands::take_back(const LoneKernel &kernel) {
@@ -76,11 +77,11 @@ Status GuardedOperands::take_back(const LoneKernel &kernel) {
     auto whole = [](std::span<const std::byte> guard) {
       return std::all_of(guard.begin(), guard.end(), [](std::byte one) { return one == kGuardByte; });
     };
-    if (!whole(slot.first(kGuard)) || !whole(slot.subspan(size_t(kGuard + slots_[i].extent))))
+    if (!whole(slot.first(size_t(slots_[i].before))) || !whole(slot.subspan(size_t(slots_[i].before + slots_[i].extent))))
       return Status(StatusCode::kInternal, "it writes outside of operand " + std::to_string(i));
   }
   for (size_t i = 0; i < slots_.size(); ++i)
-    std::memcpy(kernel.operands[i].data(), block().data() + slots_[i].offset + kGuard, size_t(slots_[i].extent));
+    std::memcpy(kernel.operands[i].data(), block().data() + slots_[i].offset + slots_[i].before, size_t(slots_[i].extent));
   return ok_status();
 }
 

@@ -26,10 +26,11 @@ struct LoneKernel {
 // the work items, an operand that is too small, an index that is not below its bound.
 Status check_lone_kernel(const LoneKernel &kernel);
 
-// The operands side by side in one block, each in a slot: guard bytes, the operand's extent, guard bytes.
+// The operands side by side in one block, each in a slot: guard bytes, the operand's extent, guard bytes. No two begin at
+// the same place of their slots, so that where one begins cannot be taken for where another does.
 class GuardedOperands {
 public:
-  static constexpr int64_t kGuard = 256; // bytes before an operand; at least as many behind
+  static constexpr int64_t kGuard = 256; // bytes behind an operand at least; before operand i there are i + 1 times as many
 
   // check_lone_kernel() has passed. Slots begin at multiples of `alignment` bytes (a power of two from 64 to kGuard)
   // from the block's start, which is aligned to that too; `front` bytes before the first slot are the caller's, zero.
@@ -37,7 +38,8 @@ public:
 
   std::span<std::byte> block() { return {memory_.data() + start_, bytes_}; }
   struct Slot {
-    int64_t offset, bytes; // in the block; the operand begins kGuard bytes after the slot
+    int64_t offset, bytes; // in the block
+    int64_t before;        // guard bytes before the operand: where it begins in the slot
     int64_t extent;        // of the operand
   };
   std::span<const Slot> slots() const { return slots_; }

@@ -90,14 +90,16 @@ TEST(LoneKernel, OperandsLieBetweenGuardBytes) {
       EXPECT_GE(slot.offset, 40);
       EXPECT_EQ(slot.extent, 12);
     }
-    float *result = reinterpret_cast<float *>(operands.block().data() + operands.slots()[1].offset + 256);
+    EXPECT_EQ(operands.slots()[0].before, 256);
+    EXPECT_EQ(operands.slots()[1].before, 512);
+    float *result = reinterpret_cast<float *>(operands.block().data() + operands.slots()[1].offset + 512);
     EXPECT_EQ(result[1], 0);
     result[1] = 4.5f;
     EXPECT_TRUE(operands.take_back(kernel).ok());
     EXPECT_EQ(call.result, (std::vector<float>{0, 4.5f, 0}));
     for (int outside : {-1, 3}) {
       GuardedOperands damaged(kernel, 0, alignment);
-      reinterpret_cast<float *>(damaged.block().data() + damaged.slots()[1].offset + 256)[outside] = 1;
+      reinterpret_cast<float *>(damaged.block().data() + damaged.slots()[1].offset + 512)[outside] = 1;
       Status status = damaged.take_back(kernel);
       EXPECT_EQ(status.code(), StatusCode::kInternal);
       EXPECT_NE(status.message().find("outside of operand 1"), std::string::npos);
@@ -142,8 +144,8 @@ TEST(LoneKernel, RunsOnAGpu) {
   Call call;
   ASSERT_TRUE(gpu::run_alone(backend, call.on(code)).ok());
   EXPECT_EQ(call.result, (std::vector<float>{0, 18, 10}));
-  EXPECT_EQ(backend.row, (std::vector<int32_t>{3, 10, 64, 64, 3, 2, 1, 1})); // 2 workgroups of 2 items
-  EXPECT_EQ(backend.groups, 2);
+  EXPECT_EQ(backend.row, (std::vector<int32_t>{3, 10, 64, 128, 3, 3, 1, 1})); // 2 workgroups of 2 items, and one more
+  EXPECT_EQ(backend.groups, 3);
   backend.excess = 1;
   Status status = gpu::run_alone(backend, call.on(code));
   EXPECT_NE(status.message().find("outside of operand 1"), std::string::npos) << status.message();

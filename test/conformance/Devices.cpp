@@ -5,7 +5,6 @@
 #include "codegen/cuda/Cuda.h"
 #include "codegen/gpu/GpuKernel.h"
 #include "codegen/gpu/GpuSegment.h"
-#include "codegen/vulkan/Vulkan.h"
 #include "runtime/device/cuda/cuda_device.h"
 #include "runtime/device/vulkan/vulkan_device.h"
 
@@ -58,42 +57,61 @@ CpuTier asRunHere(CpuTier tier) {
 
 using Segment = llvm::Expected<codegen::CodeSegment>;
 
-// What buildCpuSegment() does, with `change` after the emitters.
-Segment buildChangedForCpu(exec::KernelOp kernel, const CpuTier &tier, const OnEmission &change) {
+using Bytes = std::vector<char>;
+
+cpu::DescribedKernel describeForCpu(exec::KernelOp kernel, const CpuTier &tier) {
   auto described = cpu::describeKernels(kernel, tier);
-  if (!described) return described.takeError();
-  const cpu::DescribedKernel &own = described->front();
-  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(kernel.getContext()));
-  for (auto [i, variant] : llvm::enumerate(own.info.variants))
-    cpu::emitVariant(*module, own, variant, cpu::kernelSymbol(own, i), tier);
-  change(*module);
-  if (llvm::Error error = cpu::lowerToLlvm(*module)) return std::move(error);
-  auto bytes = cpu::compileToObject(*module, tier);
-  if (!bytes) return bytes.takeError();
-  return codegen::linkCpuSegment(kernel, {{own.idText(), {bytes->begin(), bytes->end()}}}, tier);
+  if (!described) llvm::report_fatal_error(described.takeError());
+  return std::move(described->front());
 }
 
-// Likewise of PTX, whose variants are modules of their own.
-Segment buildChangedPtx(exec::KernelOp kernel, const OnEmission &change) {
-  const codegen::CudaTier &tier = codegen::cudaTiers().front();
-  auto lower = [&](mlir::gpu::GPUModuleOp module) -> llvm::Expected<std::vector<char>> {
-    change(module->getParentOfType<mlir::ModuleOp>());
+// What buildCpuSegment() does, but that every variant is an object of its own.
+Steps cpuSteps(const CpuTier &tier) {
+  Steps steps;
+  steps.variants = [tier](exec::KernelOp kernel) { return describeForCpu(kernel, tier).info.variants.size(); };
+  steps.emit = [tier](exec::KernelOp kernel, size_t variant) {
+    mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(kernel.getContext()));
+    cpu::DescribedKernel own = describeForCpu(kernel, tier);
+    cpu::emitVariant(*module, own, own.info.variants[variant], cpu::kernelSymbol(own, variant), tier);
+    return module;
+  };
+  steps.lower = [tier](mlir::ModuleOp module) -> llvm::Expected<Bytes> {
+    if (llvm::Error error = cpu::lowerToLlvm(module)) return std::move(error);
+    auto object = cpu::compileToObject(module, tier);
+    if (!object) return object.takeError();
+    return Bytes(object->begin(), object->end());
+  };
+  steps.link = [tier](exec::KernelOp kernel, const std::vector<Bytes> &variants) {
+    std::vector<codegen::ObjectFile> objects;
+    for (const Bytes &object : variants) objects.push_back({std::to_string(objects.size()), object});
+    return codegen::linkCpuSegment(kernel, std::move(objects), tier);
+  };
+  return steps;
+}
+
+// Likewise of PTX.
+Steps ptxSteps() {
+  Steps steps;
+  steps.variants = [](exec::KernelOp kernel) { return gpu::describe(kernel).variants.size(); };
+  steps.emit = [](exec::KernelOp kernel, size_t variant) {
+    mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(kernel.getContext()));
+    gpu::emitKernel(*module, kernel, gpu::describe(kernel), variant, "main", /*features=*/0);
+    return module;
+  };
+  steps.lower = [](mlir::ModuleOp module) -> llvm::Expected<Bytes> {
     llvm::LLVMContext context;
-    auto code = cuda::lowerToNvvm(module, context);
+    auto code = cuda::lowerToNvvm(*module.getOps<mlir::gpu::GPUModuleOp>().begin(), context);
     if (!code) return code.takeError();
-    auto ptx = cuda::emitPtx(**code, tier.virtualChip);
+    auto ptx = cuda::emitPtx(**code, codegen::cudaTiers().front().virtualChip);
     if (!ptx) return ptx.takeError();
-    return std::vector<char>(ptx->c_str(), ptx->c_str() + ptx->size() + 1);
+    return Bytes(ptx->c_str(), ptx->c_str() + ptx->size() + 1);
   };
-  return gpu::buildSegment(kernel, {"cuda", tier.name, LLMRT_ARCH_PTX}, lower);
-}
-
-Segment buildChangedSpirv(exec::KernelOp kernel, const codegen::VulkanTier &tier, const OnEmission &change) {
-  auto lower = [&](mlir::gpu::GPUModuleOp module) {
-    change(module->getParentOfType<mlir::ModuleOp>());
-    return vulkan::lowerToBytes(module, tier.features);
+  steps.link = [](exec::KernelOp kernel, const std::vector<Bytes> &variants) {
+    size_t next = 0;
+    return gpu::buildSegment(kernel, {"cuda", codegen::cudaTiers().front().name, LLMRT_ARCH_PTX},
+                             [&](mlir::gpu::GPUModuleOp) -> llvm::Expected<Bytes> { return variants[next++]; });
   };
-  return gpu::buildSegment(kernel, vulkan::segmentKind(tier), lower);
+  return steps;
 }
 
 TestDevice cpuDevice(const CpuTier &tier) {
@@ -104,9 +122,7 @@ TestDevice cpuDevice(const CpuTier &tier) {
   device.build = [tier = asRunHere(tier)](llvm::ArrayRef<exec::KernelOp> kernels) {
     return codegen::buildCpuSegment(kernels, tier);
   };
-  device.buildChanged = [tier = asRunHere(tier)](exec::KernelOp kernel, const OnEmission &change) {
-    return buildChangedForCpu(kernel, tier, change);
-  };
+  device.steps = cpuSteps(asRunHere(tier));
   device.runs = [&tier] { return runsHere(tier.name); };
   return device;
 }
@@ -117,11 +133,9 @@ Backend *keep(llmrt::Result<std::unique_ptr<Backend>> opened, const char *name) 
   return nullptr;
 }
 
-// A libcuda that the machine has, or the one of the tests, which interprets PTX: what is loaded already is found by its
-// name.
+// A libcuda that the machine has, or the one of the tests, which interprets PTX.
 Backend *openCuda() {
-  if (!llmrt::llmrt_cuda.devices().empty()) return keep(llmrt::llmrt_cuda.open(0), "cuda");
-  if (!dlopen(LLMC_FAKE_CUDA, RTLD_NOW | RTLD_GLOBAL)) llvm::errs() << dlerror() << "\n";
+  if (llmrt::llmrt_cuda.devices().empty()) interpretCuda();
   return keep(llmrt::llmrt_cuda.open(0), "cuda");
 }
 
@@ -148,9 +162,6 @@ TestDevice vulkanDevice(const codegen::VulkanTier &tier) {
   device.order = "vulkan";
   device.refusal = gpu::refusal;
   device.build = [&tier](llvm::ArrayRef<exec::KernelOp> kernels) { return codegen::buildVulkanSegment(kernels, tier); };
-  device.buildChanged = [&tier](exec::KernelOp kernel, const OnEmission &change) {
-    return buildChangedSpirv(kernel, tier, change);
-  };
   device.backend = [] { return vulkan().backend; };
   device.runs = [&tier] { return vulkan().backend && (tier.features & ~vulkan().features) == 0; };
   return device;
@@ -165,7 +176,7 @@ TestDevice cudaDevice() {
   device.name = device.order = "cuda";
   device.refusal = gpu::refusal;
   device.build = buildPtx;
-  device.buildChanged = buildChangedPtx;
+  device.steps = ptxSteps();
   device.backend = cuda;
   device.runs = [] { return cuda() != nullptr; };
   return device;
@@ -180,6 +191,11 @@ std::vector<TestDevice> makeDevices() {
 }
 
 } // namespace
+
+// What is loaded already is found by its name.
+void interpretCuda() {
+  if (!dlopen(LLMC_FAKE_CUDA, RTLD_NOW | RTLD_GLOBAL)) llvm::errs() << dlerror() << "\n";
+}
 
 std::vector<TestDevice> &allDevices() {
   static std::vector<TestDevice> all = makeDevices();

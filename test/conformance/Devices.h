@@ -2,6 +2,8 @@
 #pragma once
 
 #include "codegen/Codegen.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
 #include "runtime/device/gpu/backend.h"
 
 #include <functional>
@@ -10,8 +12,14 @@
 
 namespace llmc::conformance {
 
-// Called with the module of a kernel (or of a variant of it) as it is emitted, before it is lowered.
-using OnEmission = std::function<void(mlir::ModuleOp module)>;
+// A kernel in the steps that its code is made in, variant by variant: for what changes one of them on the way.
+struct Steps {
+  std::function<size_t(exec::KernelOp)> variants; // how many
+  std::function<mlir::OwningOpRef<mlir::ModuleOp>(exec::KernelOp, size_t variant)> emit;
+  std::function<llvm::Expected<std::vector<char>>(mlir::ModuleOp)> lower; // what emit() gives: an object, PTX
+  // Of the code of all variants, in their order.
+  std::function<llvm::Expected<codegen::CodeSegment>(exec::KernelOp, const std::vector<std::vector<char>> &)> link;
+};
 
 struct TestDevice {
   std::string name;  // "x86-64-v4-vnni", "spirv1.3-storage16", "cuda"
@@ -19,8 +27,7 @@ struct TestDevice {
   // Why the device has no such kernel; empty if it has.
   std::function<std::string(exec::KernelOp)> refusal;
   std::function<llvm::Expected<codegen::CodeSegment>(llvm::ArrayRef<exec::KernelOp>)> build;
-  // The same of one kernel, with something done to it before.
-  std::function<llvm::Expected<codegen::CodeSegment>(exec::KernelOp, const OnEmission &)> buildChanged;
+  Steps steps; // of build, for one kernel; empty for Vulkan, whose kernels are CUDA's until they are lowered
   // Opens a GPU at the first call, for as long as the process lives; null if this machine has none. Empty: the kernels
   // are functions of this process.
   std::function<llmrt::gpu::Backend *()> backend;
@@ -30,6 +37,9 @@ struct TestDevice {
 // All of them, for a program to change; those that this machine does not run can be built for.
 std::vector<TestDevice> &allDevices();
 const TestDevice &findDevice(const std::string &name); // aborts if there is none
+
+// CUDA is the interpreter of the tests from now on, whatever this machine has. Before anything asks for CUDA.
+void interpretCuda();
 
 // The names of those that this machine runs, all and the CPU's tiers alone; of those in the environment's LLMC_DEVICES,
 // "spirv1.3,cuda", where that is set.

@@ -27,12 +27,11 @@ using Runs = std::map<std::string, std::vector<std::vector<char>>>;
 // And all tiers of a GPU leave the same bytes.
 TEST(GoldenVectors, EveryDeviceMakesThem) {
   for (const std::string &text : textsOfEveryKind()) {
-    std::vector<golden::Golden> goldens;
     Runs firsts;
     for (const std::string &device : devices()) {
       const Kernel *kernel = kernelIfTaken(text, device);
       if (!kernel) continue;
-      if (goldens.empty()) goldens = goldensOf(text);
+      const std::vector<golden::Golden> &goldens = goldensOf(text);
       std::set<int64_t> left;
       for (int64_t rows : kernel->rowsOfVariants(INT64_MAX)) left.insert(rows);
       for (const golden::Golden &golden : goldens) {

@@ -3,6 +3,7 @@
 #include "codegen/golden/Operands.h"
 #include "codegen/schemes/Scheme.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/StringExtras.h"
 #include "mlir/Parser/Parser.h"
 #include "runtime/device/gpu/lone_run.h"
 #include "test/conformance/Tally.h"
@@ -23,12 +24,26 @@ void useKernel(const std::string &text, llvm::function_ref<void(exec::KernelOp)>
   use(*module->getOps<exec::KernelOp>().begin());
 }
 
-Kernel::Kernel(const std::string &text, const std::string &device) : device_(findDevice(device)) {
-  codegen::CodeSegment segment = withKernel(text, [&](exec::KernelOp kernel) {
-    auto built = device_.build(kernel);
+std::string keyOf(const std::string &text) {
+  static std::map<std::string, std::string> known;
+  auto [found, isNew] = known.try_emplace(text);
+  if (isNew) found->second = llvm::toHex(withKernel(text, codegen::kernelId));
+  return found->second;
+}
+
+static codegen::CodeSegment build(const std::string &text, const TestDevice &device) {
+  return withKernel(text, [&](exec::KernelOp kernel) {
+    auto built = device.build(kernel);
     if (!built) llvm::report_fatal_error(built.takeError());
     return std::move(*built);
   });
+}
+
+Kernel::Kernel(const std::string &text, const std::string &device)
+    : Kernel(text, device, build(text, findDevice(device))) {}
+
+Kernel::Kernel(const std::string &text, const std::string &device, const codegen::CodeSegment &segment)
+    : device_(findDevice(device)) {
   bytes_ = segment.bytes.size();
   image_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (image_ == MAP_FAILED) abort();
@@ -125,42 +140,60 @@ void Kernel::runOnCpu(const std::vector<std::vector<char> *> &operands, const st
     std::memcpy(operands[i]->data(), buffers[i].data(), buffers[i].size());
 }
 
-const Kernel &cachedKernel(const std::string &text, const std::string &device) {
+static std::unique_ptr<Kernel> &cached(const std::string &text, const std::string &device) {
   static std::map<std::pair<std::string, std::string>, std::unique_ptr<Kernel>> built;
-  auto &kernel = built[{text, device}];
+  return built[{keyOf(text), device}];
+}
+
+const Kernel &cachedKernel(const std::string &text, const std::string &device) {
+  auto &kernel = cached(text, device);
   if (!kernel) kernel = std::make_unique<Kernel>(text, device);
   return *kernel;
 }
 
-static std::function<bool(const std::string &)> &textFilter() {
-  static std::function<bool(const std::string &)> filter;
+void setCachedKernel(const std::string &text, const std::string &device, const codegen::CodeSegment &code) {
+  cached(text, device) = std::make_unique<Kernel>(text, device, code);
+}
+
+static KernelFilter &kernelFilter() {
+  static KernelFilter filter;
   return filter;
 }
 
-void setTextFilter(std::function<bool(const std::string &)> wanted) { textFilter() = std::move(wanted); }
+void setKernelFilter(KernelFilter wanted) { kernelFilter() = std::move(wanted); }
 
 bool takes(const std::string &device, std::initializer_list<std::string> texts) {
-  if (auto &wanted = textFilter()) {
-    bool any = false;
-    for (const std::string &text : texts) any |= wanted(text);
-    if (!any) return false;
-  }
   static std::map<std::pair<std::string, std::string>, bool> known;
-  bool all = true;
+  bool all = true, any = false;
   for (const std::string &text : texts) {
-    auto [found, isNew] = known.try_emplace({device, text}, false);
+    auto [found, isNew] = known.try_emplace({device, keyOf(text)}, false);
     if (isNew) found->second = withKernel(text, findDevice(device).refusal).empty();
-    if (!found->second) Tally::ofProcess().devices[device].refused.insert(text);
+    if (!found->second) Tally::ofProcess().devices[device].refused.insert(keyOf(text));
     all &= found->second;
   }
-  return all;
+  if (!all || !kernelFilter()) return all;
+  for (const std::string &text : texts) any |= kernelFilter()(device, text);
+  return any;
 }
 
 const Kernel *kernelIfTaken(const std::string &text, const std::string &device) {
   return takes(device, {text}) ? &cachedKernel(text, device) : nullptr;
 }
 
-std::vector<golden::Golden> goldensOf(const std::string &text) { return withKernel(text, golden::makeGoldens); }
+const std::vector<golden::Golden> &goldensOf(const std::string &text) {
+  static std::map<std::string, std::vector<golden::Golden>> made;
+  auto [found, isNew] = made.try_emplace(keyOf(text));
+  if (!isNew) return found->second;
+  useKernel(text, [&](exec::KernelOp kernel) {
+    found->second = golden::makeGoldens(kernel);
+    // Some of a tile, and two tiles; but what puts parts together has no more rows than are split, and the bound of a
+    // rope table is of positions as small as those of few rows.
+    bool few = kernel.getKind() == "attention_combine" || kernel.getKind() == "rope_table";
+    for (int64_t rows : few ? std::vector<int64_t>{3} : std::vector<int64_t>{3, 19})
+      for (golden::Golden &golden : golden::makeGoldens(kernel, rows)) found->second.push_back(std::move(golden));
+  });
+  return found->second;
+}
 
 std::vector<float> randomFloats(size_t count, uint32_t seed, float scale) {
   std::mt19937 generator(seed);

@@ -26,11 +26,15 @@ template <typename Use> auto withKernel(const std::string &text, const Use &use)
   return std::move(*result);
 }
 
+// The kernel's id in hexadecimal: texts of one kernel need not be the same.
+std::string keyOf(const std::string &text);
+
 class Kernel {
 public:
   // `text`: `exec.kernel @k "linear" {...} ...`, which the device does not refuse. Aborts with the diagnostics if it does
   // not build.
   Kernel(const std::string &text, const std::string &device);
+  Kernel(const std::string &text, const std::string &device, const codegen::CodeSegment &code);
   ~Kernel();
   Kernel(const Kernel &) = delete;
 
@@ -66,18 +70,23 @@ private:
   llmrt::CodeTable table_;
 };
 
-// The same, built once a process for each text and device.
+// The same, built once a process for each kernel and device.
 const Kernel &cachedKernel(const std::string &text, const std::string &device);
+// From now on that gives `code`.
+void setCachedKernel(const std::string &text, const std::string &device, const codegen::CodeSegment &code);
 
-// The device has all of these kernels; those that it refuses are counted.
+// The device has all of these kernels; those that it refuses are counted. For every case, with all the kernels that it
+// compares, before it does anything.
 bool takes(const std::string &device, std::initializer_list<std::string> texts);
-// From now on takes() says no to cases none of whose kernels `wanted` wants.
-void setTextFilter(std::function<bool(const std::string &text)> wanted);
+// From now on takes() says no to cases none of whose kernels is wanted. The filter is asked about each of them, unless
+// one is refused.
+using KernelFilter = std::function<bool(const std::string &device, const std::string &text)>;
+void setKernelFilter(KernelFilter wanted);
 // The kernel, or null where takes() says no.
 const Kernel *kernelIfTaken(const std::string &text, const std::string &device);
 
-// The golden vectors that llmc makes of the kernel.
-std::vector<golden::Golden> goldensOf(const std::string &text);
+// The golden vectors that llmc makes of the kernel, and of more rows than an artifact has them. Made once a process.
+const std::vector<golden::Golden> &goldensOf(const std::string &text);
 
 using golden::bytesOf;
 using golden::ceilDiv;

@@ -1,6 +1,9 @@
 #include "test/conformance/KernelTexts.h"
 
 #include "codegen/schemes/Scheme.h"
+#include "test/conformance/HeadsCases.h"
+
+#include <tuple>
 
 namespace llmc::conformance {
 
@@ -8,7 +11,6 @@ namespace {
 
 const char *const kGate = " epilogue (%g: f32, %u: f32) {\n %s = llm.scalar_activation silu %g\n %v = arith.mulf %s, %u : "
                           "f32\n llm.yield %v }";
-const char *const kBias = " epilogue (%a: f32, %b: f32) {\n %s = arith.addf %a, %b : f32\n llm.yield %s }";
 const char *const kResidual = " epilogue (%a: f32, %r: f32, %b: f32) {\n %s = arith.addf %a, %b : f32\n %v = arith.addf %s, "
                               "%r : f32\n llm.yield %v }";
 
@@ -21,14 +23,6 @@ std::string linear(const char *scheme, const char *element, const char *activati
   return kernel("linear", std::string("scheme = \"") + scheme + "\", element = \"" + element + "\", activations = \"" +
                               activations + "\", gated = " + (gated ? "true" : "false") + ", " + counts,
                 gated ? kGate : residual ? kResidual : "");
-}
-
-std::string heads(const char *scheme, const char *element, const char *activations, const char *rope, const char *norm,
-                  const char *cache, bool bias) {
-  std::string config = std::string("scheme = \"") + scheme + "\", element = \"" + element + "\", activations = \"" +
-                       activations + "\", vectors = " + (bias ? "1" : "0") + " : i64, rope = \"" + rope +
-                       "\", norm = \"" + norm + "\", epsilon = 1.0e-6 : f64, cache = \"" + cache + "\"";
-  return kernel("linear_heads", config, bias ? kBias : "");
 }
 
 std::string norm(const char *kind, bool bias, bool gather, const char *out) {
@@ -60,13 +54,7 @@ std::vector<std::string> textsOfEveryKind() {
       all.push_back(linear(scheme, "f32", activations, true, false));
     }
   all.push_back(linear("none", "bf16", "bf16", false, false));
-  for (const char *cache : {"f32", "f16", "bf16", "int8"}) {
-    all.push_back(heads("none", "f32", "float", "half", "none", cache, true));
-    all.push_back(heads("q4_g32", "f32", "int8", "half", "rms", cache, false));
-  }
-  all.push_back(heads("q4_g32", "f32", "float", "none", "rms", "bf16", false));
-  all.push_back(heads("q8_g32", "f32", "bf16", "interleaved", "none", "f16", true));
-  all.push_back(heads("none", "bf16", "bf16", "none", "none", "int8", false));
+  for (const heads::Case &c : heads::kCases) all.push_back(heads::headsText(c));
   for (const char *out : {"f32", "int8", "bf16"})
     for (auto [kind, bias] : {std::pair{"none", false}, {"rms", false}, {"layer", true}, {"layer", false}})
       for (bool gather : {false, true}) all.push_back(norm(kind, bias, gather, out));
@@ -79,12 +67,15 @@ std::vector<std::string> textsOfEveryKind() {
   for (const char *element : {"f32", "f16", "bf16", "int8"}) {
     all.push_back(kernel("cache_write", std::string("element = \"") + element + "\""));
     all.push_back(attention(element, "soft_cap = 0.0 : f64, window = 0 : i64, sinks = false, alibi = false"));
-    all.push_back(attention(element, "soft_cap = 3.0 : f64, window = 17 : i64, sinks = true, alibi = true"));
     for (const char *group : {"1", "4", "18"})
       all.push_back(attention(element, "soft_cap = 0.0 : f64, window = 0 : i64, sinks = true, alibi = false",
                               (std::string(", parts = 3 : i64, split_rows = 4 : i64, group = ") + group + " : i64").c_str()));
   }
-  for (const char *window : {"0", "20", "100"})
+  for (auto [element, softCap, window] : {std::tuple{"f32", "3.0", "75"}, {"f16", "0.0", "70"}, {"bf16", "2.5", "0"},
+                                          {"int8", "0.0", "75"}})
+    all.push_back(attention(element, (std::string("soft_cap = ") + softCap + " : f64, window = " + window +
+                                      " : i64, sinks = true, alibi = true").c_str()));
+  for (const char *window : {"0", "270"})
     for (const char *sinks : {"true", "false"})
       all.push_back(kernel("attention_combine", std::string("window = ") + window + " : i64, sinks = " + sinks +
                                                     ", split_rows = 4 : i64"));

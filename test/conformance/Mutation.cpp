@@ -75,7 +75,23 @@ arith::CmpIPredicate offByOne(arith::CmpIPredicate predicate) {
   return predicate;
 }
 
+// Nothing but which of two ways is taken: the branches of an if, the operands of a select.
+bool isChoiceAlone(Operation *op) {
+  return !op->use_empty() && llvm::all_of(op->getUses(), [](OpOperand &use) {
+    auto branch = dyn_cast<scf::IfOp>(use.getOwner());
+    return (branch && branch.elseBlock()) || (isa<arith::SelectOp>(use.getOwner()) && use.getOperandNumber() == 0);
+  });
+}
+
+// At the border between two ways both are right as a rule (a whole vector, and one by one what may be a whole vector): so
+// the wrong way is taken everywhere.
 void changeComparison(arith::CmpIOp op, Changes &changes) {
+  if (isChoiceAlone(op)) {
+    changes.push_back({"a comparison is turned round", [op]() mutable {
+                         op.setPredicate(arith::invertPredicate(op.getPredicate()));
+                       }});
+    return;
+  }
   if (op->hasOneUse())
     if (auto branch = dyn_cast<scf::IfOp>(*op->user_begin()); branch && isLoopAlone(*branch.thenBlock())) return;
   changes.push_back({"a comparison is off by one", [op]() mutable { op.setPredicate(offByOne(op.getPredicate())); }});
@@ -108,6 +124,13 @@ TypedAttr changed(TypedAttr value) {
 }
 
 void changeConstant(arith::ConstantOp op, Changes &changes) {
+  // A stack buffer of one byte more is as good.
+  if (!op->use_empty() && llvm::all_of(op->getUsers(), [](Operation *user) { return isa<LLVM::AllocaOp>(user); })) return;
+  // A border moved by one is a comparison off by one.
+  if (!op->use_empty() && llvm::all_of(op->getUsers(), [](Operation *user) {
+        return isa<arith::CmpIOp>(user) && isChoiceAlone(user);
+      }))
+    return;
   if (TypedAttr value = changed(op.getValue()))
     changes.push_back({"a constant is changed", [op, value]() mutable { op.setValueAttr(value); }});
 }
@@ -164,13 +187,26 @@ std::vector<Mutant> mutantsOf(ModuleOp module) {
   return mutants;
 }
 
-void plant(ModuleOp module, const Mutant &mutant) {
+static Operation *find(ModuleOp module, const Mutant &mutant) {
   size_t number = 0;
   Operation *place = nullptr;
   module.walk([&](Operation *op) {
     if (number++ == mutant.operation) place = op;
   });
-  changesOf(place)[mutant.change].make();
+  return place;
 }
+
+std::string placeOf(ModuleOp module, const Mutant &mutant) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  Operation *op = find(module, mutant);
+  OpPrintingFlags flags = OpPrintingFlags().useLocalScope().skipRegions();
+  op->print(stream, flags);
+  if (auto constant = dyn_cast<arith::ConstantOp>(op)) // which says nothing by itself
+    for (Operation *user : constant->getUsers()) user->print(stream << " for ", flags);
+  return text;
+}
+
+void plant(ModuleOp module, const Mutant &mutant) { changesOf(find(module, mutant))[mutant.change].make(); }
 
 } // namespace llmc::conformance

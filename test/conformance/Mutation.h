@@ -19,6 +19,9 @@ struct Mutant {
 // computed for a prefetch, and the comparison before a loop that runs zero times all the same.
 std::vector<Mutant> mutantsOf(mlir::ModuleOp module);
 
+// The operation that the mutant changes, as it was.
+std::string placeOf(mlir::ModuleOp module, const Mutant &mutant);
+
 // The module must be one that mutantsOf() was asked about, emitted anew.
 void plant(mlir::ModuleOp module, const Mutant &mutant);
 

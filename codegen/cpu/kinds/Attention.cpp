@@ -290,7 +290,7 @@ void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
   Attention attention{k, config, cache, product, query, positions, sequences, sinks, alibi, out,
                       k.scalar(kRows), k.scalar(kGroup), keyDim, k.scalar(kValueDim), valuePad, k.scalar(kLdQuery),
                       k.scalar(kLdOut), width, queries, sums, queryBytes, k.mul(valuePad, 4 * width), records,
-                      split ? kernel.getInteger("group") : 0, {}, {}, {}, {}, {}, {}, {}};
+                      kernel.getInteger("group"), {}, {}, {}, {}, {}, {}, {}};
   if (split) k.loop(k.begin(), k.end(), 1, [&](Value item) { attention.part(item, parts); });
   else attention.items();
 }

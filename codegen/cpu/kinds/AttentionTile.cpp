@@ -2,6 +2,8 @@
 
 #include "runtime/abi/kernel.h"
 
+#include <numeric>
+
 namespace llmc::cpu {
 
 using namespace mlir;
@@ -46,10 +48,11 @@ void AttentionTile::forSlots(Value count, const std::function<void(int64_t)> &bo
   }
 }
 
+// Tiles are cut from one group where segments are apart, else from a multiple of it.
 bool AttentionTile::canBe(int64_t slots) const {
   auto covers = [&](int64_t count) { return slots / 2 < count && count <= slots; };
-  return slotsInAll == 0 || (slotsInAll >= width(k.tier) && covers(width(k.tier))) ||
-         covers(slotsInAll % width(k.tier));
+  if (!apart) return group == 0 || slots >= std::gcd(group, width(k.tier));
+  return group == 0 || (group >= width(k.tier) && covers(width(k.tier))) || covers(group % width(k.tier));
 }
 
 int64_t AttentionTile::side(int64_t slots) const { return std::min<int64_t>(4, width(k.tier) / slots); }

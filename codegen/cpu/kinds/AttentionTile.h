@@ -49,7 +49,7 @@ struct AttentionTile {
   Value first, end;           // blocks of it that the tile looks at
   Value last;                 // block of the sequence that the tile looks at, at most
   bool apart;                 // the segment's sums stay apart from those of the segments before
-  int64_t slotsInAll;         // that tiles are cut from, where that is known; else 0
+  int64_t group;              // query heads of a key-value head, where that is known; else 0
 
   // Slots of a full tile: what the registers hold.
   static int64_t width(const codegen::CpuTier &tier) { return tier.vectorBits == 512 ? 16 : 4; }

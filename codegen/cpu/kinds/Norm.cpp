@@ -106,13 +106,13 @@ Value Norm::load(Value source, Value vector, Value valid) {
 // The sum over the row of term(sum, vector, columns of it that exist; null for 16), in the documented order.
 Value Norm::rowSum(Value source, llvm::function_ref<Value(Value sum, Value vector, Value valid)> term) {
   Value whole = k.div(columns, kLanes);
-  auto add = [&](Value vector, Value sum, Value valid) { return Values{term(sum, load(source, vector, valid), valid)}; };
-  Values sums = k.loop(k.i64(0), whole, 1, {k.splat(0)},
-                       [&](Value vector, ValueRange carried) { return add(vector, carried[0], Value()); });
-  sums = k.loop(whole, vectors, 1, sums, [&](Value vector, ValueRange carried) {
-    return add(vector, carried[0], k.sub(columns, k.mul(vector, kLanes)));
+  Value rest = k.sub(columns, k.mul(whole, kLanes));
+  Values sums = k.loop(k.i64(0), whole, 1, {k.splat(0)}, [&](Value vector, ValueRange carried) {
+    return Values{term(carried[0], load(source, vector, Value()), Value())};
   });
-  return k.sum(sums[0]);
+  Value sum = k.ifElse(
+      k.less(whole, vectors), [&] { return term(sums[0], load(source, whole, rest), rest); }, [&] { return sums[0]; });
+  return k.sum(sum);
 }
 
 Norm::Size Norm::measure(Value source) {

@@ -28,7 +28,7 @@ Status run_alone(const LoneKernel &kernel, const LoadedCode &code) {
   GuardedOperands operands(kernel, 0, GuardedOperands::kGuard);
   std::vector<void *> pointers;
   for (const GuardedOperands::Slot &slot : operands.slots())
-    pointers.push_back(operands.block().data() + slot.offset + GuardedOperands::kGuard);
+    pointers.push_back(operands.block().data() + slot.offset + slot.before);
   std::vector<std::byte> memory(size_t(std::max<int64_t>(scratch, 0)) + kScratchAlignment);
   uintptr_t address = reinterpret_cast<uintptr_t>(memory.data());
   std::byte *aligned = memory.data() + (kScratchAlignment - address % kScratchAlignment) % kScratchAlignment;

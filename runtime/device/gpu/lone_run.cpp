@@ -15,12 +15,12 @@ public:
   int64_t groups_at() const { return 4 * int64_t(entry_.scalar_count + entry_.operand_count + 1); }
   int64_t bytes() const { return groups_at() + 12; }
 
-  void fill(std::span<std::byte> block, std::span<const int64_t> scalars, int64_t items, int64_t groups) const {
-    int32_t *word = reinterpret_cast<int32_t *>(block.data());
+  void fill(GuardedOperands &operands, std::span<const int64_t> scalars, int64_t items, int64_t groups) const {
+    int32_t *word = reinterpret_cast<int32_t *>(operands.block().data());
     for (int64_t scalar : scalars)
       *word++ = int32_t(scalar);
-    for (uint32_t i = 0; i < entry_.operand_count; ++i)
-      *word++ = int32_t(GuardedOperands::kGuard / 4);
+    for (const GuardedOperands::Slot &slot : operands.slots())
+      *word++ = int32_t(slot.before / 4);
     *word++ = int32_t(items);
     int64_t x = std::min(groups, kMaxGroupDimension);
     *word++ = int32_t(x);
@@ -42,14 +42,15 @@ Status run_alone(Backend &backend, const LoneKernel &kernel) {
   bool fits = std::all_of(kernel.scalars.begin(), kernel.scalars.end(), [](int64_t scalar) {
                 return scalar >= 0 && scalar <= INT32_MAX;
               });
-  int64_t groups = items / entry.grain + (items % entry.grain != 0);
+  // One more than there is work for, as a step has where two dimensions of workgroups are not filled: it must do nothing.
+  int64_t groups = items / entry.grain + (items % entry.grain != 0) + 1;
   if (!fits)
     return Status(StatusCode::kInvalidArgument, "a figure of the dispatch does not fit into 31 bits");
   if (items <= 0)
     return ok_status();
   Row row(entry);
   GuardedOperands operands(kernel, row.bytes(), std::max<int64_t>(backend.row_alignment(), 64));
-  row.fill(operands.block(), kernel.scalars, items, groups);
+  row.fill(operands, kernel.scalars, items, groups);
   std::vector<Region> bindings{{0, 0, row.bytes()}};
   for (const GuardedOperands::Slot &slot : operands.slots())
     bindings.push_back({0, slot.offset, slot.bytes});
