@@ -1,5 +1,7 @@
 #include "codegen/gpu/GpuBuilder.h"
 
+#include "codegen/common/Halves.h"
+
 namespace llmc::gpu {
 
 using namespace mlir;
@@ -78,20 +80,7 @@ Value GpuBuilder::loadElement(int operand, llvm::StringRef element, Value at) {
   return bitsToF32(element, bits);
 }
 
-Value GpuBuilder::bitsToF32(llvm::StringRef element, Value bits) {
-  if (element == "bf16")
-    return arith::BitcastOp::create(b, f32Type(), arith::ShLIOp::create(b, bits, i32(16)));
-  // f16: the exponent moves from 15 to 127. A subnormal is its mantissa times 2^-24, made without an f32 denormal.
-  Value sign = arith::ShLIOp::create(b, arith::AndIOp::create(b, bits, i32(0x8000)), i32(16));
-  Value size = arith::AndIOp::create(b, bits, i32(0x7fff));
-  Value shifted = arith::AddIOp::create(b, arith::ShLIOp::create(b, size, i32(13)), i32(112 << 23));
-  Value isHuge = arith::CmpIOp::create(b, arith::CmpIPredicate::uge, size, i32(0x7c00)); // infinity or NaN
-  shifted = select(isHuge, arith::AddIOp::create(b, shifted, i32(112 << 23)), shifted);
-  Value small = mulf(arith::SIToFPOp::create(b, f32Type(), size), f32(0x1p-24));
-  Value isSmall = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, size, i32(0x400));
-  Value magnitude = select(isSmall, arith::BitcastOp::create(b, i32Type(), small), shifted);
-  return arith::BitcastOp::create(b, f32Type(), arith::OrIOp::create(b, magnitude, sign));
-}
+Value GpuBuilder::bitsToF32(llvm::StringRef element, Value bits) { return codegen::halfToF32(*this, element, bits); }
 
 // As the CPU rounds: add 0x7fff plus the bit that becomes the last, and keep the upper half; a NaN stays one.
 Value GpuBuilder::bf16Bits(Value value) {

@@ -1,0 +1,11 @@
+// Numbers of 16 bits as integers, for targets whose kernels have no half types.
+#pragma once
+
+#include "codegen/common/NumberBuilder.h"
+
+namespace llmc::codegen {
+
+// The f32 of the low 16 bits of a word; `element` is "bf16" or "f16".
+Value halfToF32(NumberBuilder &k, llvm::StringRef element, Value bits);
+
+} // namespace llmc::codegen

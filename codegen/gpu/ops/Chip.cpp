@@ -1,0 +1,69 @@
+#include "codegen/gpu/ops/Chip.h"
+
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace llmc::chip;
+
+#include "codegen/gpu/ops/ChipDialect.cpp.inc"
+#include "codegen/gpu/ops/ChipEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "codegen/gpu/ops/ChipAttrs.cpp.inc"
+#define GET_OP_CLASSES
+#include "codegen/gpu/ops/ChipOps.cpp.inc"
+
+void ChipDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "codegen/gpu/ops/ChipAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "codegen/gpu/ops/ChipOps.cpp.inc"
+      >();
+}
+
+// The threads of the workgroup around `op`; none where no gpu.func says.
+static std::optional<int64_t> threadsAround(Operation *op) {
+  auto function = op->getParentOfType<gpu::GPUFuncOp>();
+  if (!function || !function.getKnownBlockSize()) return std::nullopt;
+  return function.getKnownBlockSize()->front();
+}
+
+static LogicalResult verifyWhole(Operation *op, int64_t threads) {
+  std::optional<int64_t> all = threadsAround(op);
+  if (!all) return op->emitOpError("stands in a gpu.func with a known_block_size");
+  if (*all % threads != 0) return op->emitOpError("needs a workgroup of a multiple of ") << threads << " threads, not " << *all;
+  return success();
+}
+
+LogicalResult MmaOp::verify() {
+  if (getA().size() != 4 || getB().size() != 2 || getC().size() != 4)
+    return emitOpError("takes 4 words of A, 2 of B and 4 numbers of C");
+  return verifyWhole(*this, kWarp);
+}
+
+static bool isShared(Type memory) {
+  auto space = dyn_cast_or_null<gpu::AddressSpaceAttr>(cast<MemRefType>(memory).getMemorySpace());
+  return space && space.getValue() == gpu::AddressSpace::Workgroup;
+}
+
+LogicalResult CopyOp::verify() {
+  if (!llvm::is_contained({1, 2, 4}, getWords())) return emitOpError("copies 1, 2 or 4 words, not ") << getWords();
+  if (isShared(getFrom().getType())) return emitOpError("copies from global memory");
+  if (!isShared(getTo().getType())) return emitOpError("copies to the workgroup's memory");
+  return success();
+}
+
+LogicalResult WaitOp::verify() {
+  if (int64_t(getGroups()) < 0) return emitOpError("waits for no fewer than 0 groups to be left");
+  return success();
+}
+
+LogicalResult ReduceOp::verify() {
+  if (!llvm::is_contained({2, 4, 8, 16, 32}, getAcross()))
+    return emitOpError("goes across 2, 4, 8, 16 or 32 threads, not ") << getAcross();
+  return verifyWhole(*this, int64_t(getAcross()));
+}

@@ -1,0 +1,31 @@
+// The chip dialect in C++: what differs between GPUs, and its plain lowering. Its meaning is in ChipOps.td.
+#pragma once
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Pass/Pass.h"
+
+#include "codegen/gpu/ops/ChipDialect.h.inc"
+#include "codegen/gpu/ops/ChipEnums.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "codegen/gpu/ops/ChipAttrs.h.inc"
+#define GET_OP_CLASSES
+#include "codegen/gpu/ops/ChipOps.h.inc"
+
+namespace llmc::chip {
+
+inline constexpr int64_t kWarp = 32; // threads
+
+// Replaces all chip operations by gpu, scf, arith, math and memref on words of 32 bits. Threads exchange values through
+// the workgroup's memory: no subgroup is needed.
+void lowerPlainly(mlir::gpu::GPUFuncOp function);
+
+// --lower-chip-plain of llmc-opt.
+std::unique_ptr<mlir::Pass> createLowerChipPlainPass();
+
+} // namespace llmc::chip
