@@ -1,6 +1,7 @@
 // All kernels of a program as PTX or as cubins.
 #include "codegen/cuda/Cuda.h"
 #include "codegen/gpu/GpuSegment.h"
+#include "codegen/gpu/ops/Chip.h"
 #include "runtime/abi/kernel.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -19,7 +20,7 @@ namespace llmc::codegen {
 using namespace mlir;
 
 void loadCudaDialects(MLIRContext &context) {
-  context.loadDialect<arith::ArithDialect, cf::ControlFlowDialect, mlir::gpu::GPUDialect, LLVM::LLVMDialect,
+  context.loadDialect<arith::ArithDialect, cf::ControlFlowDialect, chip::ChipDialect, mlir::gpu::GPUDialect, LLVM::LLVMDialect,
                       math::MathDialect, memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect>();
   registerGPUDialectTranslation(context);
   registerNVVMDialectTranslation(context);
@@ -28,7 +29,7 @@ void loadCudaDialects(MLIRContext &context) {
 static llvm::Expected<std::vector<char>> lower(mlir::gpu::GPUModuleOp module, const CudaTier &tier,
                                                llvm::StringRef assembler) {
   llvm::LLVMContext context;
-  auto code = cuda::lowerToNvvm(module, context);
+  auto code = cuda::lowerToNvvm(module, tier.virtualChip, context);
   if (!code) return code.takeError();
   auto ptx = cuda::emitPtx(**code, tier.virtualChip);
   if (!ptx) return ptx.takeError();

@@ -1,6 +1,7 @@
 // All kernels of a program as SPIR-V modules.
 #include "codegen/Codegen.h"
 #include "codegen/gpu/GpuSegment.h"
+#include "codegen/gpu/ops/Chip.h"
 #include "codegen/vulkan/Vulkan.h"
 #include "runtime/abi/kernel.h"
 
@@ -14,7 +15,7 @@ namespace llmc::codegen {
 using namespace mlir;
 
 void loadVulkanDialects(MLIRContext &context) {
-  context.loadDialect<arith::ArithDialect, mlir::gpu::GPUDialect, math::MathDialect, memref::MemRefDialect,
+  context.loadDialect<arith::ArithDialect, chip::ChipDialect, mlir::gpu::GPUDialect, math::MathDialect, memref::MemRefDialect,
                       scf::SCFDialect, spirv::SPIRVDialect>();
 }
 

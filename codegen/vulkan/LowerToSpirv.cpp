@@ -1,5 +1,6 @@
 // gpu, scf, arith, math and memref to SPIR-V. MLIR's own convert-gpu-to-spirv has neither math nor memory shared by a
 // workgroup as a function's attribution, hence a conversion of our own over the same patterns.
+#include "codegen/gpu/ops/Chip.h"
 #include "codegen/vulkan/Vulkan.h"
 
 #include "mlir/Conversion/ArithToSPIRV/ArithToSPIRV.h"
@@ -71,6 +72,11 @@ LogicalResult convert(gpu::GPUModuleOp module) {
   return applyFullConversion(module, *target, std::move(patterns));
 }
 
+// Lavapipe unrolls what stands for matrix products and then compiles it for minutes.
+void forbidUnrolling(spirv::ModuleOp module) {
+  module.walk([](spirv::LoopOp loop) { loop.setLoopControl(spirv::LoopControl::DontUnroll); });
+}
+
 // Products and sums stay apart: a device that fuses them would change the bits.
 void forbidContraction(spirv::ModuleOp module) {
   Builder b(module.getContext());
@@ -87,7 +93,9 @@ llvm::Expected<llvm::SmallVector<uint32_t, 0>> lowerToSpirv(gpu::GPUModuleOp mod
     return llvm::createStringError("lowering a kernel to SPIR-V failed in " + what + "; the diagnostics say where");
   };
   MLIRContext *context = module.getContext();
+  bool matrices = module.walk([](chip::MmaOp) { return WalkResult::interrupt(); }).wasInterrupted();
   for (auto function : module.getOps<gpu::GPUFuncOp>()) {
+    chip::lowerPlainly(function, [](Operation *) { return false; });
     allocateSharedMemory(function);
     llvm::ArrayRef<int32_t> threads = *function.getKnownBlockSize();
     function->setAttr(spirv::getEntryPointABIAttrName(), spirv::getEntryPointABIAttr(context, threads));
@@ -108,6 +116,7 @@ llvm::Expected<llvm::SmallVector<uint32_t, 0>> lowerToSpirv(gpu::GPUModuleOp mod
   for (auto lowered : parent.getOps<spirv::ModuleOp>()) {
     if (failed(after.run(lowered))) return problem("its last passes");
     forbidContraction(lowered);
+    if (matrices) forbidUnrolling(lowered);
     llvm::SmallVector<uint32_t> binary;
     spirv::SerializationOptions options;
     if (failed(spirv::serialize(lowered, binary, options))) return problem("serialization");

@@ -58,6 +58,8 @@ CpuTier asRunHere(CpuTier tier) {
 
 using Segment = llvm::Expected<codegen::CodeSegment>;
 
+constexpr const char *kMatrixTier = "compute_80"; // the first PTX with matrix units
+
 // What buildCpuSegment() does, with `change` after the emitters.
 Segment buildChangedForCpu(exec::KernelOp kernel, const CpuTier &tier, const OnEmission &change) {
   auto described = cpu::describeKernels(kernel, tier);
@@ -74,18 +76,24 @@ Segment buildChangedForCpu(exec::KernelOp kernel, const CpuTier &tier, const OnE
 }
 
 // Likewise of PTX, whose variants are modules of their own.
-Segment buildChangedPtx(exec::KernelOp kernel, const OnEmission &change) {
-  const codegen::CudaTier &tier = codegen::cudaTiers().front();
+Segment buildChangedPtxFor(const codegen::CudaTier &tier, exec::KernelOp kernel, const OnEmission &change) {
   auto lower = [&](mlir::gpu::GPUModuleOp module) -> llvm::Expected<std::vector<char>> {
     change(module->getParentOfType<mlir::ModuleOp>());
     llvm::LLVMContext context;
-    auto code = cuda::lowerToNvvm(module, context);
+    auto code = cuda::lowerToNvvm(module, tier.virtualChip, context);
     if (!code) return code.takeError();
     auto ptx = cuda::emitPtx(**code, tier.virtualChip);
     if (!ptx) return ptx.takeError();
     return std::vector<char>(ptx->c_str(), ptx->c_str() + ptx->size() + 1);
   };
   return gpu::buildSegment(kernel, {"cuda", tier.name, LLMRT_ARCH_PTX}, lower);
+}
+
+Segment buildChangedPtx(exec::KernelOp kernel, const OnEmission &change) {
+  return buildChangedPtxFor(codegen::cudaTiers().front(), kernel, change);
+}
+Segment buildChangedMatrixPtx(exec::KernelOp kernel, const OnEmission &change) {
+  return buildChangedPtxFor(*codegen::findCudaTier(kMatrixTier), kernel, change);
 }
 
 Segment buildChangedSpirv(exec::KernelOp kernel, const OnEmission &change) {
@@ -153,11 +161,23 @@ Segment buildPtx(llvm::ArrayRef<exec::KernelOp> kernels) {
   return codegen::buildCudaSegment(kernels, codegen::cudaTiers().front(), "");
 }
 
+Segment buildMatrixPtx(llvm::ArrayRef<exec::KernelOp> kernels) {
+  return codegen::buildCudaSegment(kernels, *codegen::findCudaTier(kMatrixTier), "");
+}
+// Kernels without matrices are the same text as on the row before.
+std::string refusalOfMatrixRow(exec::KernelOp kernel) {
+  bool rounds = kernel.getKind() == "norm" && cpu::configString(kernel, "out") == "bf16";
+  bool multiplies = kernel.getKind() == "linear" && cpu::configString(kernel, "activations") == "bf16";
+  return rounds || multiplies ? gpu::refusal(kernel) : "kernels without matrices";
+}
+
 std::vector<TestDevice> makeDevices() {
   std::vector<TestDevice> all;
   for (const CpuTier &tier : codegen::cpuTiers()) all.push_back(cpuDevice(tier));
   all.push_back(gpuDevice("vulkan", vulkan, codegen::buildVulkanSegment, buildChangedSpirv));
   all.push_back(gpuDevice("cuda", cuda, buildPtx, buildChangedPtx));
+  all.push_back(gpuDevice("cuda-matrix", cuda, buildMatrixPtx, buildChangedMatrixPtx));
+  all.back().refusal = refusalOfMatrixRow;
   return all;
 }
 

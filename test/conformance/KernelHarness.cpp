@@ -23,9 +23,10 @@ void useKernel(const std::string &text, llvm::function_ref<void(exec::KernelOp)>
   use(*module->getOps<exec::KernelOp>().begin());
 }
 
-Kernel::Kernel(const std::string &text, const std::string &device) : device_(findDevice(device)) {
+Kernel::Kernel(const std::string &text, const std::string &device, const OnEmission &change)
+    : device_(findDevice(device)) {
   codegen::CodeSegment segment = withKernel(text, [&](exec::KernelOp kernel) {
-    auto built = device_.build(kernel);
+    auto built = change ? device_.buildChanged(kernel, change) : device_.build(kernel);
     if (!built) llvm::report_fatal_error(built.takeError());
     return std::move(*built);
   });
@@ -37,8 +38,10 @@ Kernel::Kernel(const std::string &text, const std::string &device) : device_(fin
   auto table = llmrt::CodeTable::parse({static_cast<const std::byte *>(image_), bytes_});
   if (!table) llvm::report_fatal_error(llvm::StringRef(table.status().message()));
   table_ = *std::move(table);
-  for (const llmrt_kernel_entry &entry : table_.entries())
-    Tally::ofProcess().devices[device].built.insert({text, entry.first_rows});
+  counts_ = !change;
+  if (counts_)
+    for (const llmrt_kernel_entry &entry : table_.entries())
+      Tally::ofProcess().devices[device].built.insert({text, entry.first_rows});
   text_ = text;
 }
 
@@ -90,7 +93,7 @@ void Kernel::run(std::vector<std::vector<char> *> operands, const std::vector<in
   if (status.ok() && device_.backend) status = llmrt::gpu::run_alone(*device_.backend(), kernel);
   if (!status.ok()) fail(status.message());
   if (!device_.backend) runOnCpu(operands, scalars, guard, piece);
-  Tally::ofProcess().devices[device_.name].run.insert({text_, entry.first_rows});
+  if (counts_) Tally::ofProcess().devices[device_.name].run.insert({text_, entry.first_rows});
 }
 
 void Kernel::fail(const std::string &what) const {

@@ -29,8 +29,8 @@ template <typename Use> auto withKernel(const std::string &text, const Use &use)
 class Kernel {
 public:
   // `text`: `exec.kernel @k "linear" {...} ...`, which the device does not refuse. Aborts with the diagnostics if it does
-  // not build.
-  Kernel(const std::string &text, const std::string &device);
+  // not build. `change`: what is done to it before it is lowered, for none of the counts.
+  Kernel(const std::string &text, const std::string &device, const OnEmission &change = {});
   ~Kernel();
   Kernel(const Kernel &) = delete;
 
@@ -59,6 +59,7 @@ private:
 
   const TestDevice &device_;
   std::string text_;
+  bool counts_ = true; // in the tally
   void *image_ = nullptr;
   size_t bytes_ = 0;
   llmrt::CodeTable table_;

@@ -97,6 +97,19 @@ class Suite:
             self.close(f"stories260k {dtype}, cache {kv}", self.logits(artifact, "vulkan", *text),
                        self.logits(artifact, "cpu", *text), 2e-3)
 
+    def check_matrices(self, ids):
+        """bf16 activations, which matrix units take: the same bits whatever the chunks are, so whatever variant has them;
+        logits as close to the CPU's as sums in another order let them be, which may fall on the other side of a rounding
+        to bf16."""
+        for flags in (("--quantization", "q4_g32"), ("--dtype", "bfloat16", "--kv-cache-dtype", "f32")):
+            artifact = self.compile(MODELS / "stories260k", "--activations", "bf16", *flags)
+            text = ["--ids", joined(ids[:80])]
+            whole = self.logits(artifact, "vulkan", *text)
+            for chunk in (1, 11, 20, 40):
+                same = self.logits(artifact, "vulkan", *text, "--chunk", chunk) == whole
+                self.tally.check(same, f"bf16 activations, {flags[1]}: chunks of {chunk} give other bits")
+            self.close(f"stories260k {flags[1]}, bf16 activations", whole, self.logits(artifact, "cpu", *text), 1e-2)
+
     def check_families(self):
         names = sorted(p.name for p in (GOLDEN / "models").iterdir() if p.is_dir())
         for name in names if self.options.full else FAMILIES:
@@ -243,6 +256,7 @@ def main():
     ids = suite.check_reference()
     suite.check_quantized(ids)
     suite.check_types(ids)
+    suite.check_matrices(ids)
     suite.check_families()
     suite.check_large_weights()
     hidden = [embeddings.GOLDEN / name for name in ("llama-base", "llama-head-dim", "gpt2-base")]

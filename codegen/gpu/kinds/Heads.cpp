@@ -30,11 +30,33 @@ Value inverseSize(GpuBuilder &k, Value squares, Value count, double epsilon) {
 
 namespace norm {
 
-enum Scalars { kRows, kColumns, kVectors, kLdIn, kLdOut, kTokens };
+enum Scalars { kRows, kColumns, kVectors, kLdIn, kLdOut /* of bf16 rows: columns / 32, padded */, kTokens };
 
 void describe(exec::KernelOp, KernelInfo &info) {
   info.items = s(kRows);
   info.grain = 1;
+}
+
+// The row as bf16, in its tile of 16 rows, or of what is left of them (docs/kernels.md). A word is two columns. What is
+// smaller than 2^-100 becomes zero; what lies behind the last column is zero.
+void storeTile(GpuBuilder &k, int out, Value row, llvm::function_ref<Value(Value i)> value) {
+  Value columns = k.scalar(kColumns), pairs = k.mul(k.scalar(kLdOut), 16);
+  Value tile = k.mul(k.div(row, kLanes), kLanes), height = k.min(k.sub(k.scalar(kRows), tile), k.index(kLanes));
+  Value start = k.add(k.mul(tile, pairs), k.sub(row, tile));
+  auto bits = [&](Value i) -> Value {
+    Value x = value(k.min(i, k.sub(columns, k.index(1))));
+    Value size = arith::AndIOp::create(k.b, arith::BitcastOp::create(k.b, k.i32Type(), x), k.i32(0x7fffffff));
+    Value isTiny = arith::CmpIOp::create(k.b, arith::CmpIPredicate::ult, size, k.i32((127 - 100) << 23));
+    Value isZero = arith::OrIOp::create(k.b, isTiny, k.less(k.sub(columns, k.index(1)), i));
+    return k.select(isZero, k.i32(0), k.bf16Bits(x));
+  };
+  // Pairs of eight columns: 0 2, 4 6, 1 3, 5 7.
+  k.loop(k.thread(), pairs, kLanes, [&](Value pair) {
+    Value place = k.rem(pair, 4);
+    Value first = k.add(k.mul(k.div(pair, 4), 8), k.add(k.mul(k.rem(place, 2), 4), k.div(place, 2)));
+    Value second = arith::ShLIOp::create(k.b, bits(k.add(first, 2)), k.i32(16));
+    k.storeWord(out, arith::OrIOp::create(k.b, bits(first), second), k.add(start, k.mul(pair, height)));
+  });
 }
 
 void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
@@ -59,13 +81,14 @@ void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
       });
       factor = inverseSize(k, squares, columns, epsilon);
     }
-    k.loop(k.thread(), columns, kLanes, [&](Value i) {
+    auto value = [&](Value i) {
       Value x = load(i);
       if (mean) x = k.subf(x, mean);
       if (factor) x = k.mulf(k.mulf(x, factor), k.loadF32(weight, i));
-      if (bias) x = k.addf(x, k.loadF32(biases, i));
-      k.storeF32(out, x, k.add(to, i));
-    });
+      return bias ? k.addf(x, k.loadF32(biases, i)) : x;
+    };
+    if (cpu::configString(kernel, "out") == "bf16") return storeTile(k, out, item, value);
+    k.loop(k.thread(), columns, kLanes, [&](Value i) { k.storeF32(out, value(i), k.add(to, i)); });
   });
 }
 

@@ -1,7 +1,7 @@
 // linear: y = x W^T with an epilogue. A workgroup has one row block (16 outputs) as lanes and 8 slices of the columns:
 // a slice computes whole fma chains of 32 columns, and the chains' sums are added in the order of llm.linear, so that
-// the result does not depend on how many threads there are.
-#include "codegen/gpu/kinds/Kinds.h"
+// the result does not depend on how many threads there are. On bf16 rows it is MatrixLinear.h's.
+#include "codegen/gpu/kinds/MatrixLinear.h"
 
 namespace llmc::gpu {
 
@@ -16,9 +16,20 @@ enum Scalars { kRows, kColumns, kOutputs, kBlocks, kChunks, kLdX, kLdOut, kFirst
 constexpr int64_t kSlices = 8;
 constexpr int64_t kChain = 32; // columns of one fma chain
 
-void describe(exec::KernelOp, KernelInfo &info) {
+// A tile's copies are 16 bytes of x.
+void describeMatrix(int64_t parts, KernelInfo &info) {
+  info.operands[0].alignment = 16;
+  VariantInfo wide{33, INT64_MAX, int(kMatrixTileTokens), s(kBlocks) * s(kRows)};
+  wide.grain = uint32_t(MatrixLinear::kWarps * kMatrixWarpBlocks / parts * kMatrixTileTokens);
+  info.variants = {{0, 8, 8}, {9, 16, 16}, {17, 32, 32}, wide};
+}
+
+bool onMatrixUnits(exec::KernelOp kernel) { return cpu::configString(kernel, "activations") == "bf16"; }
+
+void describe(exec::KernelOp kernel, KernelInfo &info) {
   info.items = s(kBlocks);
   info.grain = 1;
+  if (onMatrixUnits(kernel)) return describeMatrix(cpu::configBool(kernel, "gated") ? 2 : 1, info);
   info.variants = {{0, 1, 1}, {2, INT64_MAX, int(kSlices)}};
 }
 
@@ -162,7 +173,14 @@ struct Linear {
   }
 };
 
+void emitMatrix(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
+  MatrixLinear linear(k, kernel);
+  if (variant.width == kMatrixTileTokens) return emitMatrixWide(linear);
+  emitMatrixNarrow(linear, variant.width);
+}
+
 void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
+  if (onMatrixUnits(kernel)) return emitMatrix(k, kernel, variant);
   int64_t parts = cpu::configBool(kernel, "gated") ? 2 : 1;
   Linear linear{k,
                 kernel,
@@ -182,6 +200,7 @@ void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
 
 } // namespace
 
+static_assert(kLanes * kSlices == MatrixLinear::kThreads);
 const KindEmitter kLinear = {"linear", describe, kLanes * kSlices, emit};
 
 } // namespace llmc::gpu

@@ -84,16 +84,18 @@ std::string refusal(exec::KernelOp kernel) {
   llvm::StringRef rounded = kind == "norm"     ? cpu::configString(kernel, "out")
                             : kind == "linear" ? cpu::configString(kernel, "activations")
                                                : "";
-  if (rounded == "int8" || rounded == "bf16") return (rounded + " activations; compile with --activations float").str();
+  if (rounded == "int8") return "int8 activations; compile with --activations float or bf16";
   if ((kind == "attention" || kind == "cache_write") && cpu::configString(kernel, "element") == "int8")
     return "int8 keys and values; compile with --kv-cache-dtype f16";
   if (kind == "rope_table" && cpu::configString(kernel, "scaling") == "dynamic") return "rope scaling 'dynamic'";
   return "";
 }
 
+// Operands are those of the CPU's tier whose bf16 rows have two bytes an element.
 cpu::KernelInfo describe(exec::KernelOp kernel) {
   const KindEmitter *kind = findKind(kernel.getKind());
-  cpu::KernelInfo info = cpu::findKind(kernel.getKind())->describe(kernel, codegen::cpuTiers().front());
+  const codegen::CpuTier &tier = *codegen::findCpuTier("x86-64-v4-vnni-bf16");
+  cpu::KernelInfo info = cpu::findKind(kernel.getKind())->describe(kernel, tier);
   info.scratch = cpu::Expression(kind->threads); // runtime/abi/kernel.h
   info.variants = {{0, INT64_MAX, 1}};
   kind->describe(kernel, info);

@@ -21,9 +21,9 @@ namespace llmc::chip {
 
 inline constexpr int64_t kWarp = 32; // threads
 
-// Replaces all chip operations by gpu, scf, arith, math and memref on words of 32 bits. Threads exchange values through
-// the workgroup's memory: no subgroup is needed.
-void lowerPlainly(mlir::gpu::GPUFuncOp function);
+// Replaces chip operations by gpu, scf, arith, math and memref on words of 32 bits: all but those that the target has,
+// by `isFast`. Threads exchange values through the workgroup's memory: no subgroup is needed.
+void lowerPlainly(mlir::gpu::GPUFuncOp function, llvm::function_ref<bool(mlir::Operation *)> isFast);
 
 // --lower-chip-plain of llmc-opt.
 std::unique_ptr<mlir::Pass> createLowerChipPlainPass();
