@@ -31,7 +31,7 @@ std::array<uint8_t, 16> kernelId(exec::KernelOp kernel);
 
 struct CodeSegment {
   std::string target; // "cpu", "vulkan", "cuda"
-  std::string tier;   // of the CPU; "spirv"; of CUDA
+  std::string tier;   // a CpuTier's, VulkanTier's or CudaTier's name
   std::vector<char> bytes; // as runtime/abi/kernel.h lays it out
 };
 
@@ -88,8 +88,21 @@ inline constexpr int64_t kCudaOperandBytes = (int64_t(1) << 32) - 4096;
 // Loads what buildVulkanSegment() builds with, besides what loadCodegenDialects() does.
 void loadVulkanDialects(mlir::MLIRContext &context);
 
+// What code for Vulkan is made for: SPIR-V 1.3, which every device with Vulkan 1.1 takes, and more of it where a device
+// has the features. All tiers give the same bits.
+struct VulkanTier {
+  const char *name;
+  uint64_t features; // LLMRT_FEATURE_*
+};
+
+const std::vector<VulkanTier> &vulkanTiers(); // each with more features than the one before
+const VulkanTier *findVulkanTier(llvm::StringRef name);
+
 // The same for Vulkan: a SPIR-V module for each variant, in place of instructions. An error names what GPUs do not have.
-llvm::Expected<CodeSegment> buildVulkanSegment(llvm::ArrayRef<exec::KernelOp> kernels);
+llvm::Expected<CodeSegment> buildVulkanSegment(llvm::ArrayRef<exec::KernelOp> kernels, const VulkanTier &tier);
+
+// All kernels of the two are the same, whatever else they need.
+bool haveSameKernels(const CodeSegment &a, const CodeSegment &b);
 
 // What code for NVIDIA's GPUs may be made for. NVIDIA's names: compute_75 is PTX for chips from 7.5 on, compute_80 for
 // those from 8.0 on, which multiply matrices of bf16, sm_80 the machine code of chips 8.x from 8.0 on, sm_90a of 9.0 alone.

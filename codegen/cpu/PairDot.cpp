@@ -119,6 +119,13 @@ PairDot::Step PairDot::interleave(Value pointer) {
   return pairs;
 }
 
+PairDot::Pair PairDot::ones() {
+  if (!native_) return {k_.splat(1), k_.splat(1)};
+  VectorType type = k_.vec(k_.b.getBF16Type(), 2 * kLanes);
+  Attribute one = k_.b.getFloatAttr(k_.b.getBF16Type(), 1.0);
+  return {arith::ConstantOp::create(k_.b, DenseElementsAttr::get(type, one))};
+}
+
 Value PairDot::add(Value sum, const Pair &pair, Value inputs) {
   if (native_) {
     Value both = k_.broadcast(k_.load(k_.i32Type(), inputs));

@@ -29,6 +29,7 @@ public:
   using Pair = Values;
   using Step = llvm::SmallVector<Pair, kStepPairs>;
   Step load(Value pointer);
+  Pair ones();
   // sum + pair x inputs; `inputs` points at the two inputs of one row.
   Value add(Value sum, const Pair &pair, Value inputs);
 

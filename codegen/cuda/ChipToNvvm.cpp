@@ -8,11 +8,15 @@ namespace llmc::cuda {
 
 using namespace mlir;
 
-bool hasInstruction(llvm::StringRef virtualChip, Operation *op) {
+bool hasMatrixUnits(llvm::StringRef virtualChip) {
   int number = 0;
   virtualChip.consume_front("sm_");
   bool known = !virtualChip.consumeInteger(10, number);
-  return isa<chip::Dot4Op, chip::ReduceOp>(op) || (known && number >= 80);
+  return known && number >= 80;
+}
+
+bool hasInstruction(llvm::StringRef virtualChip, Operation *op) {
+  return isa<chip::Dot4Op, chip::ReduceOp>(op) || hasMatrixUnits(virtualChip);
 }
 
 namespace {

@@ -6,8 +6,9 @@
 
 namespace llmc::cuda {
 
-// All chips from `virtualChip` ("sm_80") on have the instruction for this chip operation: mma.sync of 16 x 8 x 16 and
-// cp.async from sm_80 on, dp4a and shfl.sync everywhere.
+// All chips from `virtualChip` ("sm_80") on have mma.sync of 16 x 8 x 16, and cp.async: those from sm_80 on.
+bool hasMatrixUnits(llvm::StringRef virtualChip);
+// They have the instruction for this chip operation; dp4a and shfl.sync are everywhere.
 bool hasInstruction(llvm::StringRef virtualChip, mlir::Operation *op);
 
 void populateChipToNvvmPatterns(mlir::LLVMTypeConverter &types, mlir::RewritePatternSet &patterns);

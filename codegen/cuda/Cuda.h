@@ -1,7 +1,7 @@
 // GPU kernels to PTX and, by NVIDIA's assembler, to the machine code of a chip.
 #pragma once
 
-#include "codegen/Codegen.h"
+#include "codegen/gpu/GpuSegment.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Pass/Pass.h"
 
@@ -13,6 +13,8 @@ class Module;
 } // namespace llvm
 
 namespace llmc::cuda {
+
+gpu::SegmentKind segmentKind(const codegen::CudaTier &tier);
 
 // Lowers the one kernel of `module` to NVVM and LLVM IR. Argument i of the function is a pointer to the kernel's
 // argument i. Indices have 32 bits, as in SPIR-V. Chip operations become instructions where all chips from `virtualChip`

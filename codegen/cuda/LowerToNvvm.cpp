@@ -3,6 +3,7 @@
 // own.
 #include "codegen/cuda/ChipToNvvm.h"
 #include "codegen/cuda/Cuda.h"
+#include "codegen/gpu/ops/Chip.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -34,7 +35,7 @@ using namespace mlir;
 // it; four leave 128 registers to a thread of the largest workgroups. Of those with more memory of their own there are as
 // many as every chip has room for, the least having 64 KB and some taking 1 KB more than asked for; their threads may have
 // more registers.
-static int32_t residentGroups(gpu::GPUFuncOp function) {
+static int32_t residentGroups(mlir::gpu::GPUFuncOp function) {
   constexpr int64_t kMost = 4, kMemory = 64 * 1024, kExtra = 1024;
   int64_t bytes = kExtra;
   for (BlockArgument memory : function.getWorkgroupAttributions())
@@ -44,8 +45,8 @@ static int32_t residentGroups(gpu::GPUFuncOp function) {
 
 // Bare pointers need a shape that is known; a buffer's is not, and nothing after this looks at it. The memory is the
 // device's own, which loads are cheaper from when the compiler knows.
-static void makePointers(gpu::GPUFuncOp function) {
-  auto space = gpu::AddressSpaceAttr::get(function.getContext(), gpu::AddressSpace::Global);
+static void makePointers(mlir::gpu::GPUFuncOp function) {
+  auto space = mlir::gpu::AddressSpaceAttr::get(function.getContext(), mlir::gpu::AddressSpace::Global);
   FunctionType type = function.getFunctionType();
   llvm::SmallVector<Type> inputs(type.getInputs());
   for (auto [i, input] : llvm::enumerate(inputs)) {
@@ -56,7 +57,7 @@ static void makePointers(gpu::GPUFuncOp function) {
   function.setFunctionType(FunctionType::get(function.getContext(), inputs, type.getResults()));
 }
 
-static LogicalResult convert(gpu::GPUModuleOp module) {
+static LogicalResult convert(mlir::gpu::GPUModuleOp module) {
   MLIRContext *context = module.getContext();
   LowerToLLVMOptions options(context);
   options.overrideIndexBitwidth(32);
@@ -72,16 +73,16 @@ static LogicalResult convert(gpu::GPUModuleOp module) {
   populateFinalizeMemRefToLLVMConversionPatterns(types, patterns);
   LLVMConversionTarget target(*context);
   target.addLegalDialect<NVVM::NVVMDialect>();
-  target.addLegalOp<gpu::GPUModuleOp>();
+  target.addLegalOp<mlir::gpu::GPUModuleOp>();
   return applyFullConversion(module, target, std::move(patterns));
 }
 
-static llvm::Error toNvvm(gpu::GPUModuleOp module, llvm::StringRef virtualChip) {
+static llvm::Error toNvvm(mlir::gpu::GPUModuleOp module, llvm::StringRef virtualChip) {
   auto problem = [](llvm::StringRef what) {
     return llvm::createStringError("lowering a kernel to NVVM failed in " + what + "; the diagnostics say where");
   };
   auto parent = module->getParentOfType<ModuleOp>();
-  for (auto function : module.getOps<gpu::GPUFuncOp>())
+  for (auto function : module.getOps<mlir::gpu::GPUFuncOp>())
     chip::lowerPlainly(function, [&](Operation *op) { return hasInstruction(virtualChip, op); });
   PassManager before(module.getContext());
   before.enableVerifier(false);
@@ -89,7 +90,7 @@ static llvm::Error toNvvm(gpu::GPUModuleOp module, llvm::StringRef virtualChip) 
   before.addPass(createCSEPass());
   if (failed(before.run(parent))) return problem("canonicalization");
   int32_t groups = 1;
-  for (auto function : module.getOps<gpu::GPUFuncOp>()) {
+  for (auto function : module.getOps<mlir::gpu::GPUFuncOp>()) {
     makePointers(function);
     groups = residentGroups(function);
   }
@@ -109,7 +110,7 @@ static llvm::Error toNvvm(gpu::GPUModuleOp module, llvm::StringRef virtualChip) 
   return llvm::Error::success();
 }
 
-llvm::Expected<std::unique_ptr<llvm::Module>> lowerToNvvm(gpu::GPUModuleOp module, llvm::StringRef virtualChip,
+llvm::Expected<std::unique_ptr<llvm::Module>> lowerToNvvm(mlir::gpu::GPUModuleOp module, llvm::StringRef virtualChip,
                                                           llvm::LLVMContext &context) {
   if (llvm::Error error = toNvvm(module, virtualChip)) return std::move(error);
   std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context, "kernel");
@@ -130,7 +131,7 @@ struct LowerGpuToNvvm : PassWrapper<LowerGpuToNvvm, OperationPass<ModuleOp>> {
                     memref::MemRefDialect, NVVM::NVVMDialect, scf::SCFDialect>();
   }
   void runOnOperation() final {
-    for (auto module : llvm::make_early_inc_range(getOperation().getOps<gpu::GPUModuleOp>()))
+    for (auto module : llvm::make_early_inc_range(getOperation().getOps<mlir::gpu::GPUModuleOp>()))
       if (llvm::Error error = toNvvm(module, chip)) {
         getOperation().emitError(llvm::toString(std::move(error)));
         return signalPassFailure();

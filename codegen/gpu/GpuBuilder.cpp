@@ -2,14 +2,15 @@
 
 #include "codegen/common/Halves.h"
 #include "codegen/gpu/ops/Chip.h"
+#include "runtime/abi/kernel.h"
 
 namespace llmc::gpu {
 
 using namespace mlir;
 
 GpuBuilder::GpuBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef symbol, int operands, int scalars,
-                       int64_t threads)
-    : NumberBuilder(module.getLoc(), 0), threads_(threads) {
+                       int64_t threads, uint64_t features)
+    : NumberBuilder(module.getLoc(), 0), threads_(threads), storage16_(features & LLMRT_FEATURE_STORAGE16) {
   b.setInsertionPointToEnd(module.getBody());
   Type words = MemRefType::get({ShapedType::kDynamic}, i32Type());
   llvm::SmallVector<Type> arguments(size_t(operands) + 1, words);
@@ -28,7 +29,13 @@ GpuBuilder::GpuBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef symbol, in
   items_ = dispatchWord(scalars + operands);
 }
 
-void GpuBuilder::finish() { mlir::gpu::ReturnOp::create(b); }
+void GpuBuilder::finish() {
+  mlir::gpu::ReturnOp::create(b);
+  llvm::SmallVector<Type> types; // which operands have elements of 16 bits is known by now
+  for (unsigned i = 0; i < function_.getFunctionType().getNumInputs(); ++i)
+    types.push_back(function_.getArgument(i).getType());
+  function_.setFunctionType(b.getFunctionType(types, {}));
+}
 
 Value GpuBuilder::dispatchWord(int64_t at) {
   return toIndex(memref::LoadOp::create(b, function_.getArgument(0), ValueRange{index(at)}));
@@ -65,8 +72,24 @@ Value GpuBuilder::toF32(Value index) { return arith::SIToFPOp::create(b, f32Type
 // ---- memory ----------------------------------------------------------------------------------------------------------
 
 Value GpuBuilder::word(int operand, Value at) { return add(starts_[size_t(operand)], at); }
+Value GpuBuilder::half(int operand, Value at) { return add(mul(starts_[size_t(operand)], 2), at); }
+
+Value GpuBuilder::words(int operand) {
+  Value memory = function_.getArgument(unsigned(operand) + 1);
+  assert(cast<MemRefType>(memory.getType()).getElementType() == i32Type() && "an operand of elements of 16 bits");
+  return memory;
+}
+
+Value GpuBuilder::halves(int operand) {
+  BlockArgument memory = function_.getArgument(unsigned(operand) + 1);
+  Type type = MemRefType::get({ShapedType::kDynamic}, b.getI16Type());
+  assert((memory.getType() == type || memory.use_empty()) && "an operand of words");
+  memory.setType(type);
+  return memory;
+}
+
 Value GpuBuilder::loadWord(int operand, Value at) {
-  return memref::LoadOp::create(b, function_.getArgument(unsigned(operand) + 1), ValueRange{word(operand, at)});
+  return memref::LoadOp::create(b, words(operand), ValueRange{word(operand, at)});
 }
 Value GpuBuilder::loadF32(int operand, Value at) {
   return arith::BitcastOp::create(b, f32Type(), loadWord(operand, at));
@@ -75,11 +98,15 @@ void GpuBuilder::storeF32(int operand, Value value, Value at) {
   storeWord(operand, arith::BitcastOp::create(b, i32Type(), value), at);
 }
 void GpuBuilder::storeWord(int operand, Value bits, Value at) {
-  memref::StoreOp::create(b, bits, function_.getArgument(unsigned(operand) + 1), ValueRange{word(operand, at)});
+  memref::StoreOp::create(b, bits, words(operand), ValueRange{word(operand, at)});
 }
 
 Value GpuBuilder::loadElement(int operand, llvm::StringRef element, Value at) {
   if (element == "f32") return loadF32(operand, at);
+  if (storage16_) {
+    Value bits = memref::LoadOp::create(b, halves(operand), ValueRange{half(operand, at)});
+    return bitsToF32(element, arith::ExtUIOp::create(b, i32Type(), bits));
+  }
   Value shift = toI32(mul(rem(at, 2), 16));
   Value bits = arith::ShRUIOp::create(b, loadWord(operand, div(at, 2)), shift);
   return bitsToF32(element, bits);
@@ -121,8 +148,12 @@ Value GpuBuilder::halfBits(Value value) {
 void GpuBuilder::storeElement(int operand, llvm::StringRef element, Value value, Value at) {
   if (element == "f32") return storeF32(operand, value, at);
   Value bits = element == "bf16" ? bf16Bits(value) : halfBits(value);
-  Value shift = toI32(mul(rem(at, 2), 16)), place = word(operand, div(at, 2));
-  Value memory = function_.getArgument(unsigned(operand) + 1);
+  if (storage16_) {
+    Value narrow = arith::TruncIOp::create(b, b.getI16Type(), bits);
+    memref::StoreOp::create(b, narrow, halves(operand), ValueRange{half(operand, at)});
+    return;
+  }
+  Value shift = toI32(mul(rem(at, 2), 16)), place = word(operand, div(at, 2)), memory = words(operand);
   Value keep = arith::XOrIOp::create(b, arith::ShLIOp::create(b, i32(0xffff), shift), i32(-1));
   memref::AtomicRMWOp::create(b, arith::AtomicRMWKind::andi, keep, memory, ValueRange{place});
   memref::AtomicRMWOp::create(b, arith::AtomicRMWKind::ori, arith::ShLIOp::create(b, bits, shift), memory,
@@ -157,11 +188,11 @@ Values GpuBuilder::mma(llvm::StringRef element, ValueRange a, ValueRange b_, Val
   return Values(chip::MmaOp::create(b, f32Type(), f32Type(), f32Type(), f32Type(), half, a, b_, c).getResults());
 }
 void GpuBuilder::copy(int64_t words, int operand, Value at, Value memory, Value to) {
-  Value from = function_.getArgument(unsigned(operand) + 1);
-  chip::CopyOp::create(b, uint64_t(words), from, word(operand, at), memory, to);
+  chip::CopyOp::create(b, uint64_t(words), this->words(operand), word(operand, at), memory, to);
 }
 void GpuBuilder::commit() { chip::CommitOp::create(b); }
 void GpuBuilder::wait(int64_t groups) { chip::WaitOp::create(b, uint64_t(groups)); }
+Value GpuBuilder::dot4(Value a, Value b, Value c) { return chip::Dot4Op::create(this->b, i32Type(), a, b, c); }
 
 // ---- control flow ----------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,8 @@
 // A kernel's arguments are one buffer of words that describes the dispatch, and one for each operand:
 //   argument 0     the scalars, then for each operand the word it begins at in its buffer, then the work items
 //   argument 1 + i operand i
-// Values of 16 bits lie two in a word and are taken apart here, so that no kernel needs 8- or 16-bit storage.
+// Values of 16 bits lie two in a word and are taken apart here, so that no kernel needs 8- or 16-bit storage. With the
+// feature storage16 an operand whose elements have 16 bits is a buffer of those instead; the bits are the same.
 #pragma once
 
 #include "codegen/common/NumberBuilder.h"
@@ -26,8 +27,10 @@ inline constexpr int64_t kLanes = 16; // rows side by side in a packed matrix; p
 
 class GpuBuilder : public codegen::NumberBuilder {
 public:
-  // Adds gpu.func @symbol to `module` and positions the builder in it. `threads`: of a workgroup.
-  GpuBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef symbol, int operands, int scalars, int64_t threads);
+  // Adds gpu.func @symbol to `module` and positions the builder in it. `threads`: of a workgroup; `features`:
+  // LLMRT_FEATURE_* that the kernel may use.
+  GpuBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef symbol, int operands, int scalars, int64_t threads,
+             uint64_t features);
   void finish(); // the return
 
   // The dispatch. Scalars are read in the entry block, once.
@@ -62,14 +65,16 @@ public:
   Value toI32(Value index);
   Value toIndex(Value word); // of a value that is not negative
 
-  // Memory. `at` counts words, or elements where an element type ("f32", "bf16", "f16") is named.
+  // Memory. `at` counts words, or elements where an element type ("f32", "bf16", "f16") is named. An operand is read and
+  // written in elements of 16 bits, or never.
   Value loadWord(int operand, Value at);
   Value loadIndex(int operand, Value at) { return toIndex(loadWord(operand, at)); }
   Value loadF32(int operand, Value at);
   void storeF32(int operand, Value value, Value at);
   Value loadElement(int operand, llvm::StringRef element, Value at);
   void storeWord(int operand, Value word, Value at);
-  // To nearest even. 16 bits go into their half of a word by atomics: another thread may be writing the other half.
+  // To nearest even. Without storage16 a value goes into its half of a word by atomics: another thread may be writing the
+  // other half.
   void storeElement(int operand, llvm::StringRef element, Value value, Value at);
   Value bitsToF32(llvm::StringRef element, Value bits); // the low 16 bits of a word
   Value bf16Bits(Value value);                          // in the low 16 bits, to nearest even
@@ -91,6 +96,7 @@ public:
   void copy(int64_t words, int operand, Value at, Value memory, Value to); // to words of a workgroup
   void commit();
   void wait(int64_t groups);
+  Value dot4(Value a, Value b, Value c); // c + the sum of products of the signed bytes of two words
 
   // Control flow. Loops may run zero times.
   using Body = std::function<void(Value index)>;
@@ -110,11 +116,15 @@ public:
 
 private:
   Value word(int operand, Value at); // the place in the operand's buffer
+  Value words(int operand);          // the buffer of an operand
+  Value halves(int operand);         // likewise, with storage16, of one with elements of 16 bits
+  Value half(int operand, Value at); // the place in that
   Value dispatchWord(int64_t at);
   Value halfBits(Value value);       // f32 to the bits of f16
 
   mlir::gpu::GPUFuncOp function_;
   int64_t threads_;
+  bool storage16_;
   Values scalarValues_, starts_;
   Value thread_, group_, groups_, items_;
 };

@@ -4,6 +4,7 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace llmc::gpu {
 
@@ -21,16 +22,16 @@ llvm::Expected<std::vector<cpu::DescribedKernel>> describeAll(llvm::ArrayRef<exe
     if (std::string what = refusal(op); !what.empty())
       return llvm::createStringError("--target " + kind.target + " does not have " + what + " yet (kernel '" +
                                      op.getSymName() + "')");
-    all.push_back({op, codegen::kernelId(op), describe(op)});
+    all.push_back({op, codegen::kernelId(op), describe(op, kind.matrixUnits)});
   }
   std::sort(all.begin(), all.end(), [](const auto &a, const auto &b) { return a.id < b.id; });
   return all;
 }
 
 llvm::Error addModule(std::vector<char> &code, llmrt_kernel_entry &entry, const cpu::DescribedKernel &kernel,
-                      size_t variant, LowerModule lower) {
+                      size_t variant, uint64_t features, LowerModule lower) {
   OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(exec::KernelOp(kernel.op).getContext()));
-  auto bytes = lower(emitKernel(*module, kernel.op, kernel.info, variant, "main"));
+  auto bytes = lower(emitKernel(*module, kernel.op, kernel.info, variant, "main", features));
   if (!bytes)
     return llvm::joinErrors(llvm::createStringError("kernel '" + exec::KernelOp(kernel.op).getSymName() + "'"),
                             bytes.takeError());
@@ -53,8 +54,21 @@ llvm::Expected<codegen::CodeSegment> buildSegment(llvm::ArrayRef<exec::KernelOp>
   size_t entry = 0;
   for (const cpu::DescribedKernel &kernel : *all)
     for (size_t variant = 0; variant < kernel.info.variants.size(); ++variant)
-      if (llvm::Error error = addModule(code, table.entries[entry++], kernel, variant, lower)) return std::move(error);
-  return codegen::CodeSegment{kind.target, kind.tier, table.layOut(kind.architecture, 0, code)};
+      if (llvm::Error error = addModule(code, table.entries[entry++], kernel, variant, kind.features, lower))
+        return std::move(error);
+  return codegen::CodeSegment{kind.target, kind.tier, table.layOut(kind.architecture, kind.features, code)};
 }
 
 } // namespace llmc::gpu
+
+bool llmc::codegen::haveSameKernels(const CodeSegment &a, const CodeSegment &b) {
+  auto kernels = [](const CodeSegment &segment) {
+    std::vector<char> bytes = segment.bytes;
+    llmrt_code_header header;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    header.features = 0;
+    std::memcpy(bytes.data(), &header, sizeof header);
+    return bytes;
+  };
+  return a.target == b.target && kernels(a) == kernels(b);
+}

@@ -1,5 +1,6 @@
 #include "codegen/schemes/Scheme.h"
 #include "runtime/packing/group_search.h"
+#include "runtime/packing/affine_search.h"
 #include "runtime/packing/half.h"
 
 #include "llvm/ADT/ArrayRef.h"
@@ -72,7 +73,7 @@ double plainError(const Scheme &scheme, llvm::ArrayRef<float> x) {
 }
 
 TEST(Schemes, RegistryKnowsItsRows) {
-  for (const char *name : {"q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g128"}) {
+  for (const char *name : {"q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g128", "q4a_g32"}) {
     const Scheme *scheme = findScheme(name);
     ASSERT_NE(scheme, nullptr) << name;
     EXPECT_STREQ(scheme->name, name);
@@ -81,7 +82,8 @@ TEST(Schemes, RegistryKnowsItsRows) {
   }
   EXPECT_EQ(findScheme("none"), nullptr);
   EXPECT_EQ(findScheme("q4_g33"), nullptr);
-  EXPECT_EQ(schemes().size(), 5u);
+  EXPECT_EQ(findScheme("q4a_g64"), nullptr);
+  EXPECT_EQ(schemes().size(), 6u);
 }
 
 // The layout as docs/kernels.md states it, read back with nothing but that page.
@@ -95,13 +97,15 @@ TEST(Schemes, BytesLieAsDocumented) {
       for (int r = 0; r < kRows; ++r) {
         const char *chunk = block.data() + k / (2 * scheme.group) * scheme.chunk_bytes();
         int inChunk = int(k % (2 * scheme.group));
-        float scale =
-            packing::f16_to_f32(llvm::support::endian::read16le(chunk + (inChunk / scheme.group) * 32 + 2 * r));
+        uint16_t code = llvm::support::endian::read16le(chunk + (inChunk / scheme.group) * 32 + 2 * r);
+        float scale = scheme.affine ? std::ldexp(1 + float(code & 31) / 32, int(code >> 5 & 31) - 20)
+                                    : packing::f16_to_f32(code);
+        float offset = scheme.affine ? float(int(code >> 10) - 32) / 8 : 0;
         int perLine = scheme.bits == 4 ? 8 : 4, line = inChunk / perLine, place = inChunk % perLine;
         uint8_t byte = uint8_t(chunk[64 + 64 * line + 4 * r + place % 4]);
         int u = scheme.bits == 8 ? byte : place < 4 ? byte & 15 : byte >> 4;
-        if (k < columns) ASSERT_EQ(values[r * columns + k], float(u - scheme.zero) * scale);
-        else ASSERT_EQ(u, scheme.zero) << "a padded column";
+        if (k < columns) ASSERT_EQ(values[r * columns + k], (float(u - scheme.zero) + offset) * scale);
+        else if (!scheme.affine) ASSERT_EQ(u, scheme.zero) << "a padded column";
       }
   }
 }
@@ -109,6 +113,7 @@ TEST(Schemes, BytesLieAsDocumented) {
 TEST(Schemes, NeverWorseThanAbsmax) {
   for (const Scheme &scheme : schemes())
     for (Kind kind : kKinds) {
+      if (scheme.affine) continue; // its scales are coarser than an f16's: see AffineTriesTheSymmetricPair
       int64_t columns = 3 * scheme.group;
       std::vector<float> rows = makeRows(kind, kRows * columns, 11);
       if (kind == Kind::Large && scheme.bits == 4)
@@ -149,6 +154,67 @@ TEST(Schemes, NearTheBestScale) {
   EXPECT_LE(ours, best * 1.005);
 }
 
+// Without an offset, the largest magnitude at 7 and the scale as it can be stored: one of the pairs that are tried.
+std::vector<float> symmetricPair(llvm::ArrayRef<float> x) {
+  float largest = 0x1p-20f * 7;
+  for (float value : x) largest = std::max(largest, std::fabs(value));
+  int exponent;
+  float fraction = std::frexp(largest * (1.0f / 7.0f), &exponent);
+  float scale = std::ldexp(std::nearbyint(fraction * 64) / 64, exponent);
+  std::vector<float> rounded;
+  for (float value : x) rounded.push_back(scale * std::nearbyint(std::clamp(value * (1 / scale), -8.0f, 7.0f)));
+  return rounded;
+}
+
+// Squared errors as the affine search counts them.
+double countedError(llvm::ArrayRef<float> x, llvm::ArrayRef<float> y) {
+  double sum = 0, mean = 0;
+  for (float value : x) mean += std::fabs(double(value)) / double(x.size());
+  for (size_t i = 0; i < x.size(); ++i)
+    sum += (std::fabs(x[i]) + 1.25 * mean) * (double(x[i]) - y[i]) * (double(x[i]) - y[i]);
+  return sum;
+}
+
+TEST(Schemes, AffineTriesTheSymmetricPair) {
+  const Scheme &scheme = *findScheme("q4a_g32");
+  for (Kind kind : kKinds) {
+    int64_t columns = 96;
+    std::vector<float> rows = makeRows(kind, kRows * columns, 11);
+    for (float &value : rows) value = std::clamp(value, -packing::kLargestAffine, packing::kLargestAffine);
+    std::vector<float> values = unpack(scheme, pack(scheme, rows, columns), columns);
+    for (int64_t first = 0; first < kRows * columns; first += scheme.group) {
+      llvm::ArrayRef<float> x = llvm::ArrayRef(rows).slice(first, scheme.group);
+      double ours = countedError(x, llvm::ArrayRef(values).slice(first, scheme.group));
+      ASSERT_LE(ours, countedError(x, symmetricPair(x)) * (1 + 1e-5)) << "kind " << int(kind);
+    }
+  }
+}
+
+// Every code means something, and what pack writes reads back as it was meant.
+TEST(Schemes, AffineCodes) {
+  for (uint32_t code = 0; code < 65536; ++code) {
+    float scale = packing::affine_scale(uint16_t(code)), offset = packing::affine_offset(uint16_t(code));
+    ASSERT_TRUE(scale >= 0x1p-20f && scale <= 4032.0f) << code;
+    ASSERT_TRUE(offset >= -4 && offset <= 3.875f) << code;
+  }
+  EXPECT_EQ(packing::affine_scale(0x8000), 0x1p-20f);
+  EXPECT_EQ(packing::affine_offset(0x8000), 0);
+  EXPECT_EQ(packing::affine_scale(20 << 5 | 16), 1.5f);
+}
+
+// Values far on one side of zero: a grid about zero would leave half of its integers unused.
+TEST(Schemes, AffineFollowsAnOffset) {
+  for (float side : {0.05f, -0.05f}) { // 2.5 deviations
+    std::vector<float> rows = makeRows(Kind::Normal, kRows * 64, 3);
+    for (float &value : rows) value += side;
+    auto errorOf = [&](const char *name) {
+      const Scheme &scheme = *findScheme(name);
+      return squaredError(rows, unpack(scheme, pack(scheme, rows, 64), 64));
+    };
+    EXPECT_LT(errorOf("q4a_g32"), 0.6 * errorOf("q4_g32")) << side;
+  }
+}
+
 // The figures of docs/quantization.md: root mean square error relative to the weights', beside absmax / highest.
 TEST(Schemes, ErrorsAreAsDocumented) {
   struct Row { // normal, heavy tails (Student, 3 degrees), uniform
@@ -159,7 +225,8 @@ TEST(Schemes, ErrorsAreAsDocumented) {
                        {"q4_g64", {0.0906, 0.1539, 0.0621}},
                        {"q4_g128", {0.0976, 0.1873, 0.0641}},
                        {"q8_g32", {0.00503, 0.00822, 0.00345}},
-                       {"q8_g128", {0.00634, 0.01352, 0.00373}}};
+                       {"q8_g128", {0.00634, 0.01352, 0.00373}},
+                       {"q4a_g32", {0.0713, 0.0958, 0.0546}}};
   const Kind kinds[] = {Kind::Normal, Kind::HeavyTails, Kind::Uniform};
   for (const Row &row : table)
     for (int i = 0; i < 3; ++i) {
@@ -217,7 +284,7 @@ TEST(Schemes, ZeroAndTinyGroups) {
     for (float tiny : {std::numeric_limits<float>::denorm_min(), 1e-38f, 1e-20f, 2e-8f, 5e-8f, 3e-7f}) {
       rows.assign(rows.size(), tiny);
       for (float value : unpack(scheme, pack(scheme, rows, columns), columns))
-        EXPECT_LE(std::fabs(value - tiny), 0x1p-25f) << tiny; // half a step of the smallest scale
+        EXPECT_LE(std::fabs(value - tiny), scheme.affine ? 0x1p-21f : 0x1p-25f) << tiny; // half the smallest scale
     }
   }
 }
@@ -234,7 +301,7 @@ TEST(Schemes, BadValuesAreReported) {
       std::vector<float> rows(kRows * columns, 0.5f);
       rows[columns * 15] = -1e7f;
       EXPECT_EQ(packing::pack_block(scheme, rows, columns, block), PackStatus::kTooLarge);
-      rows[columns * 15] = -65504.0f * (scheme.bits == 4 ? 7 : 127);
+      rows[columns * 15] = scheme.affine ? -packing::kLargestAffine : -65504.0f * (scheme.bits == 4 ? 7 : 127);
       EXPECT_EQ(packing::pack_block(scheme, rows, columns, block), PackStatus::kOk);
     }
   EXPECT_NE(std::string(packing::pack_status_text(PackStatus::kNotFinite)).find("NaN"), std::string::npos);
@@ -261,6 +328,7 @@ TEST(Schemes, BytesAreTheSameEverywhere) {
   EXPECT_EQ(hashOf("q4_g128"), 0x5426435fdd8170dcu);
   EXPECT_EQ(hashOf("q8_g32"), 0x56d4f00f31daf200u);
   EXPECT_EQ(hashOf("q8_g128"), 0x269a5008d86c7ffcu);
+  EXPECT_EQ(hashOf("q4a_g32"), 0xd761c8e11ffa3600u);
 }
 
 TEST(Plain, RoundTripAndLayout) {

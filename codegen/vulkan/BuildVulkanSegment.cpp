@@ -1,4 +1,4 @@
-// All kernels of a program as SPIR-V modules.
+// All kernels of a program as SPIR-V modules of a tier.
 #include "codegen/Codegen.h"
 #include "codegen/gpu/GpuSegment.h"
 #include "codegen/gpu/ops/Chip.h"
@@ -19,15 +19,10 @@ void loadVulkanDialects(MLIRContext &context) {
                       scf::SCFDialect, spirv::SPIRVDialect>();
 }
 
-static llvm::Expected<std::vector<char>> lower(mlir::gpu::GPUModuleOp module) {
-  auto words = vulkan::lowerToSpirv(module);
-  if (!words) return words.takeError();
-  const char *bytes = reinterpret_cast<const char *>(words->data());
-  return std::vector<char>(bytes, bytes + words->size() * 4);
-}
-
-llvm::Expected<CodeSegment> buildVulkanSegment(llvm::ArrayRef<exec::KernelOp> kernels) {
-  return gpu::buildSegment(kernels, {"vulkan", "spirv", LLMRT_ARCH_SPIRV}, lower);
+llvm::Expected<CodeSegment> buildVulkanSegment(llvm::ArrayRef<exec::KernelOp> kernels, const VulkanTier &tier) {
+  return gpu::buildSegment(kernels, vulkan::segmentKind(tier), [&](mlir::gpu::GPUModuleOp module) {
+    return vulkan::lowerToBytes(module, tier.features);
+  });
 }
 
 } // namespace llmc::codegen

@@ -9,6 +9,7 @@
 #include "mlir/Conversion/MathToSPIRV/MathToSPIRV.h"
 #include "mlir/Conversion/MemRefToSPIRV/MemRefToSPIRV.h"
 #include "mlir/Conversion/SCFToSPIRV/SCFToSPIRV.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SPIRV/IR/SPIRVDialect.h"
 #include "mlir/Dialect/SPIRV/IR/SPIRVOps.h"
@@ -19,6 +20,8 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/SPIRV/Serialization.h"
 #include "mlir/Transforms/Passes.h"
+#include "runtime/abi/kernel.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace llmc::vulkan {
 
@@ -26,14 +29,31 @@ using namespace mlir;
 
 namespace {
 
-spirv::TargetEnvAttr targetEnv(MLIRContext *context) {
-  auto triple = spirv::VerCapExtAttr::get(spirv::Version::V_1_3, {spirv::Capability::Shader},
-                                          llvm::ArrayRef<spirv::Extension>(), context);
+spirv::TargetEnvAttr targetEnv(MLIRContext *context, uint64_t features, spirv::Version version) {
+  llvm::SmallVector<spirv::Capability> capabilities = {spirv::Capability::Shader};
+  // Int16 is what the conversion asks for; the modules have no arithmetic on 16 bits and do not declare it.
+  if (features & LLMRT_FEATURE_STORAGE16)
+    capabilities.append({spirv::Capability::StorageBuffer16BitAccess, spirv::Capability::Int16});
+  llvm::SmallVector<spirv::Extension> extensions;
+  if (features & LLMRT_FEATURE_INT_DOT) {
+    capabilities.append({spirv::Capability::DotProduct, spirv::Capability::DotProductInput4x8BitPacked});
+    extensions.push_back(spirv::Extension::SPV_KHR_integer_dot_product);
+  }
+  auto triple = spirv::VerCapExtAttr::get(version, capabilities, extensions, context);
   return spirv::TargetEnvAttr::get(triple, spirv::getDefaultResourceLimits(context), spirv::ClientAPI::Vulkan);
 }
 
+constexpr int64_t kWorkgroupBytes = 16384; // that every device has (maxComputeSharedMemorySize)
+
+int64_t workgroupBytes(mlir::gpu::GPUFuncOp function) {
+  int64_t words = 0;
+  for (BlockArgument memory : function.getWorkgroupAttributions())
+    words += cast<MemRefType>(memory.getType()).getNumElements();
+  return words * 4;
+}
+
 // Attributions become allocations, which the patterns know.
-void allocateSharedMemory(gpu::GPUFuncOp function) {
+void allocateSharedMemory(mlir::gpu::GPUFuncOp function) {
   OpBuilder b = OpBuilder::atBlockBegin(&function.getBody().front());
   while (function.getNumWorkgroupAttributions() > 0) {
     unsigned index = function.getFunctionType().getNumInputs();
@@ -46,15 +66,32 @@ void allocateSharedMemory(gpu::GPUFuncOp function) {
   }
 }
 
+// Chip operations that the features have an instruction for become that, the others what every device has.
+void lowerChip(mlir::gpu::GPUFuncOp function, uint64_t features) {
+  auto isFast = [&](Operation *op) { return isa<chip::Dot4Op>(op) && (features & LLMRT_FEATURE_INT_DOT); };
+  chip::lowerPlainly(function, isFast);
+  auto format = spirv::PackedVectorFormatAttr::get(function.getContext(),
+                                                   spirv::PackedVectorFormat::PackedVectorFormat4x8Bit);
+  function.walk([&](chip::Dot4Op op) {
+    OpBuilder b(op);
+    Value product; // of signed bytes by bytes that are signed or not
+    if (op.getUnsignedA())
+      product = spirv::SUDotOp::create(b, op.getLoc(), b.getI32Type(), op.getB(), op.getA(), format);
+    else
+      product = spirv::SDotOp::create(b, op.getLoc(), b.getI32Type(), op.getA(), op.getB(), format);
+    op.replaceAllUsesWith(arith::AddIOp::create(b, op.getLoc(), product, op.getC()).getResult());
+    op.erase();
+  });
+}
+
 std::optional<spirv::StorageClass> storageClass(Attribute space) {
-  auto shared = dyn_cast_or_null<gpu::AddressSpaceAttr>(space);
-  return shared && shared.getValue() == gpu::AddressSpace::Workgroup ? spirv::StorageClass::Workgroup
+  auto shared = dyn_cast_or_null<mlir::gpu::AddressSpaceAttr>(space);
+  return shared && shared.getValue() == mlir::gpu::AddressSpace::Workgroup ? spirv::StorageClass::Workgroup
                                                                      : spirv::mapMemorySpaceToVulkanStorageClass(space);
 }
 
-LogicalResult convert(gpu::GPUModuleOp module) {
+LogicalResult convert(mlir::gpu::GPUModuleOp module, spirv::TargetEnvAttr env) {
   MLIRContext *context = module.getContext();
-  spirv::TargetEnvAttr env = targetEnv(context);
   spirv::MemorySpaceToStorageClassConverter spaces(storageClass);
   spirv::convertMemRefTypesAndAttrs(module, spaces);
   SPIRVTypeConverter types(env);
@@ -68,7 +105,7 @@ LogicalResult convert(gpu::GPUModuleOp module) {
   populateFuncToSPIRVPatterns(types, patterns);
   populateBuiltinFuncToSPIRVPatterns(types, patterns);
   std::unique_ptr<ConversionTarget> target = SPIRVConversionTarget::get(env);
-  target->addIllegalOp<gpu::GPUModuleOp>();
+  target->addIllegalOp<mlir::gpu::GPUModuleOp>();
   return applyFullConversion(module, *target, std::move(patterns));
 }
 
@@ -86,43 +123,67 @@ void forbidContraction(spirv::ModuleOp module) {
   });
 }
 
+// What the module says it is: SPIR-V 1.3, whose drivers know integer dot products by the extension. Values of 16 bits are
+// loaded, stored and converted, which StorageBuffer16BitAccess allows without Int16.
+void declare(spirv::ModuleOp module) {
+  spirv::VerCapExtAttr found = *module.getVceTriple();
+  llvm::SmallVector<spirv::Capability> capabilities(found.getCapabilities());
+  llvm::erase(capabilities, spirv::Capability::Int16);
+  llvm::SmallSetVector<spirv::Extension, 4> extensions;
+  extensions.insert_range(found.getExtensions());
+  if (llvm::is_contained(capabilities, spirv::Capability::DotProduct))
+    extensions.insert(spirv::Extension::SPV_KHR_integer_dot_product);
+  module.setVceTripleAttr(spirv::VerCapExtAttr::get(spirv::Version::V_1_3, capabilities, extensions.getArrayRef(),
+                                                    module.getContext()));
+}
+
+llvm::Error problem(llvm::StringRef what) {
+  return llvm::createStringError("lowering a kernel to SPIR-V failed in " + what + "; the diagnostics say where");
+}
+
 } // namespace
 
-llvm::Expected<llvm::SmallVector<uint32_t, 0>> lowerToSpirv(gpu::GPUModuleOp module) {
-  auto problem = [](llvm::StringRef what) {
-    return llvm::createStringError("lowering a kernel to SPIR-V failed in " + what + "; the diagnostics say where");
-  };
+llvm::Expected<std::vector<char>> lowerToBytes(mlir::gpu::GPUModuleOp module, uint64_t features) {
   MLIRContext *context = module.getContext();
   bool matrices = module.walk([](chip::MmaOp) { return WalkResult::interrupt(); }).wasInterrupted();
-  for (auto function : module.getOps<gpu::GPUFuncOp>()) {
-    chip::lowerPlainly(function, [](Operation *) { return false; });
+  spirv::TargetEnvAttr env = targetEnv(context, features, spirv::Version::V_1_3);
+  for (auto function : module.getOps<mlir::gpu::GPUFuncOp>()) {
+    lowerChip(function, features);
+    if (int64_t bytes = workgroupBytes(function); bytes > kWorkgroupBytes)
+      return llvm::createStringError("a kernel's workgroup has " + std::to_string(bytes) + " bytes of memory; every device has " +
+                                     std::to_string(kWorkgroupBytes));
     allocateSharedMemory(function);
     llvm::ArrayRef<int32_t> threads = *function.getKnownBlockSize();
     function->setAttr(spirv::getEntryPointABIAttrName(), spirv::getEntryPointABIAttr(context, threads));
   }
-  module->setAttr(spirv::getTargetEnvAttrName(), targetEnv(context));
+  module->setAttr(spirv::getTargetEnvAttrName(), env);
   auto parent = module->getParentOfType<ModuleOp>();
   PassManager before(context);
   before.enableVerifier(false);
   before.addPass(createCanonicalizerPass());
   before.addPass(createCSEPass());
   if (failed(before.run(parent))) return problem("canonicalization");
-  if (failed(convert(module))) return problem("conversion");
+  if (failed(convert(module, env))) return problem("conversion");
 
-  PassManager after(context, spirv::ModuleOp::getOperationName(), PassManager::Nesting::Explicit);
-  after.addPass(spirv::createSPIRVLowerABIAttributesPass());
-  after.addPass(spirv::createSPIRVUpdateVCEPass());
-  llvm::SmallVector<uint32_t, 0> words;
+  PassManager interface(context, spirv::ModuleOp::getOperationName(), PassManager::Nesting::Explicit);
+  interface.addPass(spirv::createSPIRVLowerABIAttributesPass());
+  PassManager last(context, spirv::ModuleOp::getOperationName(), PassManager::Nesting::Explicit);
+  last.addPass(spirv::createSPIRVUpdateVCEPass());
+  std::vector<char> bytes;
   for (auto lowered : parent.getOps<spirv::ModuleOp>()) {
-    if (failed(after.run(lowered))) return problem("its last passes");
+    if (failed(interface.run(lowered))) return problem("its interface");
+    // The pass knows dot products of 1.6 only; an interface of 1.4 and later would name the buffers too.
+    lowered->setAttr(spirv::getTargetEnvAttrName(), targetEnv(context, features, spirv::Version::V_1_6));
+    if (failed(last.run(lowered))) return problem("its capabilities");
     forbidContraction(lowered);
     if (matrices) forbidUnrolling(lowered);
-    llvm::SmallVector<uint32_t> binary;
-    spirv::SerializationOptions options;
-    if (failed(spirv::serialize(lowered, binary, options))) return problem("serialization");
-    words.assign(binary.begin(), binary.end());
+    declare(lowered);
+    llvm::SmallVector<uint32_t> words;
+    if (failed(spirv::serialize(lowered, words, spirv::SerializationOptions()))) return problem("serialization");
+    const char *first = reinterpret_cast<const char *>(words.data());
+    bytes.assign(first, first + words.size() * sizeof(uint32_t));
   }
-  return words;
+  return bytes;
 }
 
 } // namespace llmc::vulkan

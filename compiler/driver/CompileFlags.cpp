@@ -25,7 +25,7 @@ void addCompileFlags(CLI::App &app, CompileFlags &flags) {
   app.add_option("--dtype", flags.dtype, "auto, float32, bfloat16 or float16: unquantized tensors");
   app.add_option("--activations", flags.activations,
                  "of quantized linears: int8, bf16 or float; default int8, float with --target cuda or vulkan; "
-                 "bf16 also of bf16 weights, with --target cuda on matrix units");
+                 "bf16 also of bf16 weights; on NVIDIA's GPUs by matrix units");
   app.add_option("--kv-cache-dtype", flags.kvCacheDtype, "auto, f32, bf16, f16 or int8");
   app.add_option("--max-model-len", flags.maxModelLen, "default of llmrt; the config's length");
   app.add_option("--max-num-batched-tokens", flags.maxNumBatchedTokens, "default of llmrt; 512");
@@ -160,10 +160,7 @@ static llvm::Expected<std::string> choose(llvm::StringRef flag, llvm::StringRef 
 // One program serves all targets of an artifact, so they share the activations too.
 static llvm::Expected<std::string> resolveActivations(const CompileFlags &flags, bool gpu) {
   if (flags.activations.empty()) return std::string(gpu ? "float" : "int8");
-  auto activations = choose("--activations", flags.activations, "", {"int8", "bf16", "float"}, {});
-  if (activations && *activations == "int8" && gpu)
-    return usageError("--activations int8 is not built yet for --target cuda and vulkan; there are bf16, float");
-  return activations;
+  return choose("--activations", flags.activations, "", {"int8", "bf16", "float"}, {});
 }
 
 static llvm::Error resolveTypes(const CompileFlags &flags, CompileOptions &options) {

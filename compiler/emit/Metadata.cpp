@@ -127,8 +127,7 @@ private:
   }
 
   static std::string segmentName(const codegen::CodeSegment &code) {
-    if (code.target == "cpu") return "code." + code.tier;
-    return "code." + code.target + (code.target == "cuda" ? "." + code.tier : "");
+    return "code." + (code.target == "cpu" ? "" : code.target + ".") + code.tier;
   }
 
   Offset<flatbuffers::Vector<Offset<schema::Segment>>> buildSegments() {

@@ -26,11 +26,9 @@ namespace {
 
 using Kernels = llvm::ArrayRef<exec::KernelOp>;
 
-constexpr llvm::StringLiteral kVulkan = "vulkan";
-
-// One kernel for a tier of the CPU, or all of them for another target.
+// One kernel for a tier of the CPU, or all of them for a tier of another target.
 struct Task {
-  std::string name; // of the tier or target
+  std::string name; // of the tier
   std::optional<size_t> kernel;
 };
 
@@ -89,7 +87,7 @@ private:
     if (!module) return fail("the kernels do not read back from text, which is a mistake in llmc");
     std::vector<exec::KernelOp> kernels = kernelsOf(*module);
     for (size_t i = next++; i < tasks.size(); i = next++) {
-      if (tasks[i].name == kVulkan) codegen::loadVulkanDialects(context);
+      if (codegen::findVulkanTier(tasks[i].name)) codegen::loadVulkanDialects(context);
       if (codegen::findCudaTier(tasks[i].name)) codegen::loadCudaDialects(context);
       auto result = build(kernels, tasks[i]);
       if (!result) {
@@ -126,7 +124,7 @@ struct SegmentPart {
 };
 
 llvm::Expected<codegen::CodeSegment> buildGpuSegment(Kernels kernels, llvm::StringRef name, llvm::StringRef assembler) {
-  if (name == kVulkan) return codegen::buildVulkanSegment(kernels);
+  if (const codegen::VulkanTier *tier = codegen::findVulkanTier(name)) return codegen::buildVulkanSegment(kernels, *tier);
   return codegen::buildCudaSegment(kernels, *codegen::findCudaTier(name), assembler);
 }
 
@@ -160,12 +158,18 @@ std::string addCudaTasks(const CompileOptions &options, std::vector<Task> &tasks
   return assembler;
 }
 
+// A lesser tier is there already and has the same kernels: this model makes no use of what the tier is for.
+bool isNoBetter(const codegen::CodeSegment &segment, llvm::ArrayRef<codegen::CodeSegment> lesser) {
+  return llvm::any_of(lesser, [&](const auto &other) { return codegen::haveSameKernels(other, segment); });
+}
+
 } // namespace
 
 llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp module, const CompileOptions &options,
                                                             Progress &progress) {
   std::vector<Task> tasks = cpuTasks(module, options);
-  if (options.vulkan) tasks.push_back({kVulkan.str(), std::nullopt});
+  if (options.vulkan)
+    for (const codegen::VulkanTier &tier : codegen::vulkanTiers()) tasks.push_back({tier.name, std::nullopt});
   std::string assembler = addCudaTasks(options, tasks, progress);
   auto build = [&](Kernels kernels, const Task &task) { return buildPart(kernels, task, assembler); };
   auto parts = Builder<SegmentPart>(module, tasks, options.threads, progress, build).run();
@@ -180,7 +184,7 @@ llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp modul
     segments.push_back(std::move(*segment));
   }
   for (auto [task, part] : llvm::zip(tasks, *parts))
-    if (!task.kernel) segments.push_back(std::move(part.segment));
+    if (!task.kernel && !isNoBetter(part.segment, segments)) segments.push_back(std::move(part.segment));
   return segments;
 }
 
@@ -213,7 +217,7 @@ void printKernels(mlir::ModuleOp module, llvm::ArrayRef<codegen::CodeSegment> co
   for (const codegen::CodeSegment &segment : code) {
     llmrt_code_header header;
     std::memcpy(&header, segment.bytes.data(), sizeof header);
-    out << (segment.target == "vulkan" ? segment.target : segment.tier) << ": " << header.kernel_count << " kernels, "
+    out << segment.tier << ": " << header.kernel_count << " kernels, "
         << segment.bytes.size() << " bytes\n";
     for (uint32_t i = 0; i < header.kernel_count; ++i) {
       llmrt_kernel_entry entry;

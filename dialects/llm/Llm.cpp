@@ -35,12 +35,14 @@ Operation *llmc::llm::lookupStep(ModuleOp module) { return module.lookupSymbol<f
 std::optional<SchemeName> llmc::llm::parseScheme(StringRef name) {
   auto [code, group] = name.split("_g");
   SchemeName scheme;
-  if (code != "q4" && code != "q8")
+  bool affine = code == "q4a";
+  if (code != "q4" && code != "q8" && !affine)
     return std::nullopt;
-  scheme.bits = code == "q4" ? 4 : 8;
+  scheme.bits = code == "q8" ? 8 : 4;
   if (group.empty() || group.front() == '0' || group.getAsInteger(10, scheme.group))
     return std::nullopt;
-  bool known = scheme.group >= 16 && scheme.group <= 256 && llvm::isPowerOf2_64(scheme.group);
+  bool known = scheme.group >= 16 && scheme.group <= 256 && llvm::isPowerOf2_64(scheme.group) &&
+               (!affine || scheme.group == 32);
   return known ? std::optional(scheme) : std::nullopt;
 }
 

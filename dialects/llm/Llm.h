@@ -62,7 +62,7 @@ struct SchemeName {
   int bits;
   int64_t group; // columns that share a scale
 };
-// Nothing if the name is none that this version knows: "none", or q4 or q8 with groups of 16 to 256, as "q4_g32".
+// Nothing for "none" and for what this version does not know: q4 and q8 have groups of 16 to 256 ("q4_g32"); q4a_g32.
 std::optional<SchemeName> parseScheme(llvm::StringRef name);
 bool isKnownScheme(llvm::StringRef name); // "none" too
 bool isKnownActivations(llvm::StringRef name);

@@ -66,6 +66,11 @@ typedef enum llmrt_architecture {
 #define LLMRT_FEATURE_NEON (1ull << 16)
 #define LLMRT_FEATURE_DOTPROD (1ull << 17)
 #define LLMRT_FEATURE_I8MM (1ull << 18)
+// Features of a Vulkan device, which a tier of the target "vulkan" may need.
+#define LLMRT_FEATURE_STORAGE16 (1ull << 32) /* storageBuffer16BitAccess: loads and stores of 16 bits, no arithmetic */
+#define LLMRT_FEATURE_FLOAT16 (1ull << 33) /* shaderFloat16 */
+#define LLMRT_FEATURE_INT_DOT (1ull << 34) /* shaderIntegerDotProduct */
+#define LLMRT_FEATURE_SUBGROUP_SIZE (1ull << 35) /* subgroupSizeControl and computeFullSubgroups */
 
 // A sum of terms; its value on a dispatch is the sum of coefficient x the product of up to three scalars.
 typedef struct llmrt_expression {

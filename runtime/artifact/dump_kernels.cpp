@@ -130,7 +130,7 @@ Result<int> dump_tier(const schema::Artifact &meta, const CodeTable &table, cons
     std::span<const std::byte> module = table.segment().subspan(entry.entry, entry.code_bytes);
     Status status;
     if (architecture == LLMRT_ARCH_SPIRV) {
-      status = write_file(folder + "/vulkan." + name + ".spv", module);
+      status = write_file(folder + "/vulkan." + tier + "." + name + ".spv", module);
     } else if (architecture == LLMRT_ARCH_PTX) {
       status = write_file(folder + "/cuda." + tier + "." + name + ".ptx", module.first(module.size() - 1)); // less the zero
     } else if (architecture == LLMRT_ARCH_CUBIN) {

@@ -25,14 +25,18 @@ struct FeatureName {
   uint64_t bit;
   const char *name;
 };
-constexpr std::array<FeatureName, 8> kFeatures = {{{LLMRT_FEATURE_AVX2, "avx2"},
-                                                   {LLMRT_FEATURE_AVX512, "avx512"},
-                                                   {LLMRT_FEATURE_AVX512_VNNI, "avx512_vnni"},
-                                                   {LLMRT_FEATURE_AVX512_BF16, "avx512_bf16"},
-                                                   {LLMRT_FEATURE_AVX_VNNI, "avx_vnni"},
-                                                   {LLMRT_FEATURE_NEON, "neon"},
-                                                   {LLMRT_FEATURE_DOTPROD, "dotprod"},
-                                                   {LLMRT_FEATURE_I8MM, "i8mm"}}};
+constexpr std::array<FeatureName, 12> kFeatures = {{{LLMRT_FEATURE_AVX2, "avx2"},
+                                                     {LLMRT_FEATURE_AVX512, "avx512"},
+                                                     {LLMRT_FEATURE_AVX512_VNNI, "avx512_vnni"},
+                                                     {LLMRT_FEATURE_AVX512_BF16, "avx512_bf16"},
+                                                     {LLMRT_FEATURE_AVX_VNNI, "avx_vnni"},
+                                                     {LLMRT_FEATURE_NEON, "neon"},
+                                                     {LLMRT_FEATURE_DOTPROD, "dotprod"},
+                                                     {LLMRT_FEATURE_I8MM, "i8mm"},
+                                                     {LLMRT_FEATURE_STORAGE16, "storage16"},
+                                                     {LLMRT_FEATURE_FLOAT16, "float16"},
+                                                     {LLMRT_FEATURE_INT_DOT, "int_dot"},
+                                                     {LLMRT_FEATURE_SUBGROUP_SIZE, "subgroup_size"}}};
 
 std::string name_of(uint64_t bit, int index) {
   for (const FeatureName &feature : kFeatures)

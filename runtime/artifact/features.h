@@ -1,4 +1,4 @@
-// Names of CPU features and tiers (runtime/abi/kernel.h).
+// Names of the features of CPUs and GPUs, and of the CPU's tiers (runtime/abi/kernel.h).
 #pragma once
 
 #include <cstdint>

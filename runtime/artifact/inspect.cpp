@@ -160,7 +160,7 @@ Parts parts_of(const schema::Artifact &meta) {
     const schema::Segment &segment = *meta.segments()->Get(i);
     if (text_of(segment.target()).size() > 0)
       parts.targets.insert(std::string(text_of(segment.target())));
-    if (is_cpu_code(segment) || is_code_of(segment, kCudaTarget))
+    if (is_known_code(segment))
       parts.tiers.push_back(std::string(text_of(segment.layout())));
     uint64_t &part = segment.kind() == schema::SegmentKind::RandomWeights ? parts.random_bytes
                      : holds_weights(segment)                              ? parts.weight_bytes

@@ -19,7 +19,8 @@ std::string inspect_text(const Artifact &artifact);
 // Writes every variant of every kernel of the CPU's tiers as a relocatable ELF object into `folder` (made if it is not
 // there), named cpu.<tier>.<kernel>.r<first_rows>.<id>.o. The text section is the tier's whole code, so that
 // constants are where the code expects them; the symbol is the variant. Those of Vulkan are SPIR-V modules, named
-// vulkan.<kernel>.r<first_rows>.<id>.spv; those of CUDA are cuda.<tier>.<kernel>.r<first_rows>.<id>.ptx or .cubin. Returns the number of files.
+// vulkan.<tier>.<kernel>.r<first_rows>.<id>.spv; those of CUDA are cuda.<tier>.<kernel>.r<first_rows>.<id>.ptx or .cubin.
+// Returns the number of files.
 Result<int> dump_kernels(const Artifact &artifact, const std::string &folder);
 
 } // namespace llmrt

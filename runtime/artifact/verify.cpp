@@ -152,7 +152,7 @@ Status read_tiers(Context &context) {
     const schema::Segment &segment = *segments->Get(i);
     if (!is_known_code(segment))
       continue;
-    std::string name(text_of(is_code_of(segment, kVulkanTarget) ? segment.target() : segment.layout()));
+    std::string name(text_of(segment.layout()));
     std::string where = named("segment", i, segment.name());
     for (const Tier &tier : context.tiers)
       if (tier.name == name)

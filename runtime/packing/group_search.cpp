@@ -1,18 +1,9 @@
 #include "runtime/packing/group_search.h"
 
-#include <cstring>
-
-// The body is compiled once for each vector width. All of it is single IEEE additions, multiplications, divisions and
-// comparisons in a fixed order (the project is built with -ffp-contract=off), and a row is a lane of its own, so every
-// width gives the same bits.
-#define LLMRT_INLINE static inline __attribute__((always_inline))
-
 namespace llmrt::packing {
 
 namespace {
 
-// Adding and subtracting it rounds to the nearest even integer; right for magnitudes below 2^22.
-constexpr float kRoundToInteger = 12582912.0f;
 constexpr float kLargestHalf = 65504.0f;
 constexpr float kSmallestHalf = 0x1p-24f;
 // Refits of the scale after the first choice; a third one changes almost no group.
@@ -20,11 +11,10 @@ constexpr int kRefinements = 2;
 
 // `rows` rows side by side.
 template <int rows> struct Strip {
-  // Not `using`, in which GCC loses an attribute that depends on a parameter.
-  typedef float Lanes __attribute__((vector_size(4 * rows)));
-  typedef double Doubles __attribute__((vector_size(8 * rows)));
-  typedef int32_t Bits __attribute__((vector_size(4 * rows)));
-  typedef int8_t Bytes __attribute__((vector_size(rows)));
+  typedef typename LaneTypes<rows>::Lanes Lanes;
+  typedef typename LaneTypes<rows>::Doubles Doubles;
+  typedef typename LaneTypes<rows>::Bits Bits;
+  typedef typename LaneTypes<rows>::Bytes Bytes;
 
   const SearchPlan &plan;
   const float *values; // column c of the strip is at c * kRows
@@ -35,23 +25,12 @@ template <int rows> struct Strip {
   Lanes best;
 };
 
-template <typename Lanes> LLMRT_INLINE void load_lanes(const float *from, Lanes &to) {
-  std::memcpy(&to, from, sizeof(Lanes));
-}
-
-template <typename Bits, typename Lanes>
-LLMRT_INLINE void choose(const Bits &mask, const Lanes &yes, const Lanes &no, Lanes &out) {
-  out = Lanes((Bits(yes) & mask) | (Bits(no) & ~mask));
-}
-
 // w = the integer nearest to x / scale, within the plan's range.
 template <typename Lanes>
 LLMRT_INLINE void quantize(const SearchPlan &plan, const Lanes &x, const Lanes &inverse, Lanes &w) {
-  Lanes lowest = Lanes{} + plan.lowest, highest = Lanes{} + plan.highest;
   w = x * inverse;
-  choose(w < lowest, lowest, w, w);
-  choose(w > highest, highest, w, w);
-  w = (w + kRoundToInteger) - kRoundToInteger;
+  clamp(plan.lowest, plan.highest, w);
+  round_to_integer(w);
 }
 
 // To the nearest f16 value that is not zero; rows that are not alive get zero.
@@ -201,13 +180,12 @@ PackStatus search_plain(const SearchPlan &plan, const float *values, int group, 
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) PackStatus search_avx2(const SearchPlan &plan, const float *values, int group,
-                                                       float *scales, int8_t *w) {
+LLMRT_AVX2 PackStatus search_avx2(const SearchPlan &plan, const float *values, int group, float *scales, int8_t *w) {
   return search_body<8>(plan, values, group, scales, w);
 }
 
-__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) PackStatus
-search_avx512(const SearchPlan &plan, const float *values, int group, float *scales, int8_t *w) {
+LLMRT_AVX512 PackStatus search_avx512(const SearchPlan &plan, const float *values, int group, float *scales,
+                                      int8_t *w) {
   return search_body<16>(plan, values, group, scales, w);
 }
 #endif
@@ -219,16 +197,6 @@ constexpr SearchVariant kVariants[] = {
 #endif
     {"plain", search_plain},
 };
-
-size_t first_variant() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-    return 0;
-  return __builtin_cpu_supports("avx2") ? 1 : 2;
-#else
-  return 0;
-#endif
-}
 
 } // namespace
 

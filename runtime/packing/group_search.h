@@ -2,12 +2,10 @@
 // sum runs over the columns in their order whatever the width of the machine's vectors.
 #pragma once
 
+#include "runtime/packing/lanes.h"
 #include "runtime/packing/scheme.h"
 
 namespace llmrt::packing {
-
-constexpr int kRows = 16; // of a row block
-constexpr int kMaxGroup = 128;
 
 // What a scheme can store, and where its search starts.
 struct SearchPlan {

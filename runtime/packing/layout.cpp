@@ -1,6 +1,7 @@
-// The rows16 layout of docs/kernels.md: chunks of two groups, f16 scales first.
+// The rows16 layout of docs/kernels.md: chunks of two groups, their scales first.
 #include "runtime/packing/layout.h"
 
+#include "runtime/packing/affine_search.h"
 #include "runtime/packing/half.h"
 
 #include <algorithm>
@@ -25,17 +26,33 @@ void gather_group(std::span<const float> rows, int64_t columns, int64_t first, i
   }
 }
 
-PackStatus pack_group(const Scheme &scheme, const float *values, char *scale_bytes, uint8_t *u) {
+// The scales as they are stored, 16 bits a row.
+PackStatus search_scales(const Scheme &scheme, const float *values, uint16_t *codes, int8_t *w) {
+  if (scheme.affine)
+    return search_affine(values, scheme.group, codes, w);
   float scales[kRows];
-  int8_t w[kMaxGroup * kRows];
   PackStatus status = search_group(family_of(scheme).plan, values, scheme.group, scales, w);
+  for (int r = 0; r < kRows && status == PackStatus::kOk; ++r)
+    codes[r] = f32_to_f16(scales[r]);
+  return status;
+}
+
+PackStatus pack_group(const Scheme &scheme, const float *values, char *scale_bytes, uint8_t *u) {
+  uint16_t codes[kRows];
+  int8_t w[kMaxGroup * kRows];
+  PackStatus status = search_scales(scheme, values, codes, w);
   if (status != PackStatus::kOk)
     return status;
   for (int r = 0; r < kRows; ++r)
-    store_16(f32_to_f16(scales[r]), scale_bytes + 2 * r);
+    store_16(codes[r], scale_bytes + 2 * r);
   for (int i = 0; i < scheme.group * kRows; ++i)
     u[i] = uint8_t(w[i] + scheme.zero);
   return PackStatus::kOk;
+}
+
+float value_of(const Scheme &scheme, int u, uint16_t code) {
+  float w = float(u - scheme.zero);
+  return scheme.affine ? (w + affine_offset(code)) * affine_scale(code) : w * f16_to_f32(code);
 }
 
 } // namespace
@@ -69,7 +86,7 @@ void unpack_block(const Scheme &scheme, std::span<const char> block, int64_t col
     for (int64_t c = 0; c < count; ++c)
       for (int r = 0; r < kRows; ++r) {
         const char *scale = chunk + (c / scheme.group) * 2 * kRows + 2 * r;
-        rows[r * columns + first + c] = float(int(u[c * kRows + r]) - scheme.zero) * f16_to_f32(load_16(scale));
+        rows[r * columns + first + c] = value_of(scheme, u[c * kRows + r], load_16(scale));
       }
   }
 }

@@ -1,6 +1,7 @@
 // Packed bytes are part of the format: llmc writes them and llmrt makes them, each built by another compiler.
 #include "runtime/base/sha256.h"
 #include "runtime/base/text.h"
+#include "runtime/packing/affine_search.h"
 #include "runtime/packing/group_search.h"
 #include "runtime/packing/normal.h"
 #include "runtime/packing/pack_weight.h"
@@ -34,6 +35,7 @@ TEST(Packing, EverySchemeHasTheBytesItAlwaysHad) {
       {"q4_g128", "da56ebf82d5535eaedb6f5e3348104ae7035dcb6161a890a66f501f52c423aaf"},
       {"q8_g32", "b75050017976b65ce316fe1631776698cec47369cf4088dfb2d44f4e8f318914"},
       {"q8_g128", "aa8ba87fce687ee354e1d67034fb3adf75feb12cdc103d5da4c204e22645cf56"},
+      {"q4a_g32", "3c962177c09804e2ca0319250e241538fa1dcab049c0901768158fccbb8a8f54"},
       {"f32", "49cd7078a4cee7e04a09f6816314956c74b89585f7b55f8555e577242bced06b"},
       {"bf16", "3914ad91df1cc823f4fc018331cc3db300ec2d5677f0aa97f3dc552c857a6d59"},
       {"f16", "335414c7bfe13390769e42b405eaa5a3e59852a1f12b48c1e6122940f3d94dee"}};
@@ -82,6 +84,27 @@ TEST(Packing, EveryVectorWidthRefusesTheSame) {
     EXPECT_EQ(variant.search(kPlan, bad.data(), kMaxGroup, other, x), PackStatus::kNotFinite) << variant.name;
     bad[14] = 0;
     EXPECT_EQ(variant.search(kPlan, bad.data(), kMaxGroup, other, x), PackStatus::kTooLarge) << variant.name;
+  }
+}
+
+TEST(Packing, EveryVectorWidthFindsTheSamePairs) {
+  constexpr int kGroup = 32;
+  std::vector<float> rows = block();
+  uint16_t first[kRows], other[kRows];
+  int8_t w[kRows * kGroup], x[kRows * kGroup];
+  for (size_t at = 0; at + kRows * kGroup <= rows.size(); at += kRows * kGroup) {
+    std::span<const float> values(rows.data() + at, kRows * kGroup);
+    ASSERT_EQ(affine_variants().front().search(values.data(), kGroup, first, w), PackStatus::kOk);
+    for (const AffineVariant &variant : affine_variants()) {
+      ASSERT_EQ(variant.search(values.data(), kGroup, other, x), PackStatus::kOk);
+      EXPECT_TRUE(std::equal(first, first + kRows, other)) << variant.name;
+      EXPECT_TRUE(std::equal(w, w + kRows * kGroup, x)) << variant.name;
+      std::vector<float> bad(values.begin(), values.end());
+      bad[2] = 1e30f, bad[14] = __builtin_nanf("");
+      EXPECT_EQ(variant.search(bad.data(), kGroup, other, x), PackStatus::kNotFinite) << variant.name;
+      bad[14] = 0;
+      EXPECT_EQ(variant.search(bad.data(), kGroup, other, x), PackStatus::kTooLarge) << variant.name;
+    }
   }
 }
 

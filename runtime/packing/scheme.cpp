@@ -6,7 +6,7 @@ namespace llmrt::packing {
 std::span<const Scheme> schemes() {
   static constexpr Scheme kAll[] = {
       {"q4_g32", 4, 32, 8},   {"q4_g64", 4, 64, 8},     {"q4_g128", 4, 128, 8},
-      {"q8_g32", 8, 32, 128}, {"q8_g128", 8, 128, 128},
+      {"q8_g32", 8, 32, 128}, {"q8_g128", 8, 128, 128}, {"q4a_g32", 4, 32, 8, true},
   };
   return kAll;
 }

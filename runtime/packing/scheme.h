@@ -14,6 +14,8 @@ struct Scheme {
   int bits;         // 4 or 8
   int group;        // columns that share a scale
   int zero;         // stored u = w + zero
+  // value = scale x (w + offset), both in a group's 16 bits (affine_search.h); else scale x w, an f16 scale
+  bool affine = false;
   int64_t columns_per_chunk() const { return 2 * group; }
   int64_t chunk_bytes() const { return 64 + int64_t(2) * group * bits * 16 / 8; }
   int64_t chunks(int64_t columns) const { return (columns + 2 * group - 1) / (2 * group); }
@@ -27,14 +29,15 @@ std::span<const Scheme> schemes();
 enum class PackStatus {
   kOk,
   kNotFinite, // a NaN or an infinity among the values
-  kTooLarge,  // a value beyond what the element type, or the largest half as a scale, can express
+  kTooLarge,  // a value beyond what the element type, or the largest scale, can express
 };
 // "holds a NaN or an infinity", ...: follows the tensor's name in an error.
 const char *pack_status_text(PackStatus status);
 
 // Packs 16 rows of `columns` values (row-major) into one row block of the scheme's layout: chunks(columns) *
 // chunk_bytes() bytes. Each group's scale is found by a search for the least squared error over f16 values (a scale
-// may be negative). Pure: the same input gives the same bytes on every machine. Thread-safe.
+// may be negative), an affine scheme's scale and offset by one of their own. Pure: the same input gives the same bytes on
+// every machine. Thread-safe.
 PackStatus pack_block(const Scheme &scheme, std::span<const float> rows, int64_t columns, std::span<char> out);
 // The inverse, rounding included: what the kernels compute with.
 void unpack_block(const Scheme &scheme, std::span<const char> block, int64_t columns, std::span<float> rows);

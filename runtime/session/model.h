@@ -26,6 +26,7 @@ struct ModelOptions {
   std::shared_ptr<const Artifact> artifact; // set: opened already, from `path`
   int threads = 0;         // 0: as many as the machine has
   std::string cpu_tier;    // empty: the best that the machine can run
+  std::string gpu_tier;    // empty: the best that the device can run
   std::string device;      // "cpu", "vulkan", "vulkan:1"; empty or "auto": pick_device()'s
   std::string kv_cache_dtype = "auto"; // anything else must be what the artifact was compiled with
   std::string chat_template;           // source; empty: the artifact's

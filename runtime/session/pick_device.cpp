@@ -99,6 +99,7 @@ Result<OpenDevice> open_gpu(const ModelOptions &options, std::string_view kind, 
   std::string flag = "--device " + std::string(kind);
   GpuOptions device_options;
   device_options.self_test = options.self_test;
+  device_options.tier = options.gpu_tier;
   if (!index.empty() && (!parse_integer(index, device_options.index) || device_options.index < 0))
     return Status(StatusCode::kInvalidArgument, flag + ":N takes the number of a device, from 0 on");
   Result<std::unique_ptr<Device>> device =
@@ -140,12 +141,21 @@ DevicePick pick_device(const Artifact &artifact) {
                                           : "this machine's only Vulkan devices are software"};
 }
 
+std::vector<std::string> tier_picks(const Artifact &artifact) {
+  std::vector<std::string> lines = has_vulkan_code(artifact) ? vulkan_picks(artifact) : std::vector<std::string>();
+  for (size_t i = 0; i < lines.size(); ++i)
+    lines[i] = "vulkan:" + std::to_string(i) + " " + lines[i];
+  return lines;
+}
+
 Result<OpenDevice> open_device(const ModelOptions &options, std::shared_ptr<const Artifact> artifact) {
   // What only the CPU has decides for it.
   bool cpu_wanted = !options.cpu_tier.empty() || options.profile || options.kernels;
   std::string wanted = options.device;
   if (wanted.empty() || wanted == "auto")
     wanted = cpu_wanted ? "cpu" : pick_device(*artifact).device;
+  if (wanted == "cpu" && !options.gpu_tier.empty())
+    return Status(StatusCode::kInvalidArgument, "--gpu-tier goes with --device cuda or vulkan");
   if (wanted == "cpu")
     return open_cpu(options, std::move(artifact));
   std::string_view rest = wanted, kind = rest.substr(0, rest.find(':'));

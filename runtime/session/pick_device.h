@@ -14,6 +14,10 @@ struct DevicePick {
 // where the artifact has no code for the CPU.
 DevicePick pick_device(const Artifact &artifact);
 
+// For people, a line for each device with Vulkan: which tier of the artifact it would run, and why. Empty where the
+// artifact has no code for Vulkan.
+std::vector<std::string> tier_picks(const Artifact &artifact);
+
 struct OpenDevice {
   std::unique_ptr<Device> device;
   std::string name;     // "cpu", "cuda <the device's own name>", "vulkan <...>"

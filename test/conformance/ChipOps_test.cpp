@@ -27,7 +27,7 @@ Words runBody(const std::string &device, const Words &input, const Body &body) {
   kept.push_back(std::make_unique<Kernel>(map, device, [&](mlir::ModuleOp module) {
     mlir::gpu::GPUModuleOp holder = *module.getOps<mlir::gpu::GPUModuleOp>().begin();
     for (auto function : llvm::make_early_inc_range(holder.getOps<mlir::gpu::GPUFuncOp>())) function.erase();
-    GpuBuilder k(holder, "main", /*operands=*/2, /*scalars=*/5, kThreads);
+    GpuBuilder k(holder, "main", /*operands=*/2, /*scalars=*/5, kThreads, /*features=*/0);
     k.ifThen(k.less(k.group(), k.index(1)), [&] { body(k); });
     k.finish();
   }));

@@ -58,8 +58,6 @@ CpuTier asRunHere(CpuTier tier) {
 
 using Segment = llvm::Expected<codegen::CodeSegment>;
 
-constexpr const char *kMatrixTier = "compute_80"; // the first PTX with matrix units
-
 // What buildCpuSegment() does, with `change` after the emitters.
 Segment buildChangedForCpu(exec::KernelOp kernel, const CpuTier &tier, const OnEmission &change) {
   auto described = cpu::describeKernels(kernel, tier);
@@ -76,7 +74,7 @@ Segment buildChangedForCpu(exec::KernelOp kernel, const CpuTier &tier, const OnE
 }
 
 // Likewise of PTX, whose variants are modules of their own.
-Segment buildChangedPtxFor(const codegen::CudaTier &tier, exec::KernelOp kernel, const OnEmission &change) {
+Segment buildChangedPtx(exec::KernelOp kernel, const codegen::CudaTier &tier, const OnEmission &change) {
   auto lower = [&](mlir::gpu::GPUModuleOp module) -> llvm::Expected<std::vector<char>> {
     change(module->getParentOfType<mlir::ModuleOp>());
     llvm::LLVMContext context;
@@ -86,25 +84,15 @@ Segment buildChangedPtxFor(const codegen::CudaTier &tier, exec::KernelOp kernel,
     if (!ptx) return ptx.takeError();
     return std::vector<char>(ptx->c_str(), ptx->c_str() + ptx->size() + 1);
   };
-  return gpu::buildSegment(kernel, {"cuda", tier.name, LLMRT_ARCH_PTX}, lower);
+  return gpu::buildSegment(kernel, cuda::segmentKind(tier), lower);
 }
 
-Segment buildChangedPtx(exec::KernelOp kernel, const OnEmission &change) {
-  return buildChangedPtxFor(codegen::cudaTiers().front(), kernel, change);
-}
-Segment buildChangedMatrixPtx(exec::KernelOp kernel, const OnEmission &change) {
-  return buildChangedPtxFor(*codegen::findCudaTier(kMatrixTier), kernel, change);
-}
-
-Segment buildChangedSpirv(exec::KernelOp kernel, const OnEmission &change) {
-  auto lower = [&](mlir::gpu::GPUModuleOp module) -> llvm::Expected<std::vector<char>> {
+Segment buildChangedSpirv(exec::KernelOp kernel, const codegen::VulkanTier &tier, const OnEmission &change) {
+  auto lower = [&](mlir::gpu::GPUModuleOp module) {
     change(module->getParentOfType<mlir::ModuleOp>());
-    auto words = vulkan::lowerToSpirv(module);
-    if (!words) return words.takeError();
-    const char *bytes = reinterpret_cast<const char *>(words->data());
-    return std::vector<char>(bytes, bytes + words->size() * 4);
+    return vulkan::lowerToBytes(module, tier.features);
   };
-  return gpu::buildSegment(kernel, {"vulkan", "spirv", LLMRT_ARCH_SPIRV}, lower);
+  return gpu::buildSegment(kernel, vulkan::segmentKind(tier), lower);
 }
 
 TestDevice cpuDevice(const CpuTier &tier) {
@@ -136,8 +124,16 @@ Backend *openCuda() {
   return keep(llmrt::llmrt_cuda.open(0), "cuda");
 }
 
-Backend *vulkan() {
-  static Backend *const opened = keep(llmrt::open_vulkan(-1), "vulkan");
+struct Vulkan {
+  Backend *backend;
+  uint64_t features = 0;
+};
+const Vulkan &vulkan() {
+  static const Vulkan opened = [] {
+    Vulkan vulkan;
+    vulkan.backend = keep(llmrt::open_vulkan(-1, &vulkan.features), "vulkan");
+    return vulkan;
+  }();
   return opened;
 }
 Backend *cuda() {
@@ -145,38 +141,46 @@ Backend *cuda() {
   return opened;
 }
 
-TestDevice gpuDevice(const char *name, Backend *(*backend)(), Segment (*build)(llvm::ArrayRef<exec::KernelOp>),
-                     Segment (*buildChanged)(exec::KernelOp, const OnEmission &)) {
+TestDevice vulkanDevice(const codegen::VulkanTier &tier) {
   TestDevice device;
-  device.name = device.order = name;
+  device.name = tier.name;
+  device.order = "vulkan";
   device.refusal = gpu::refusal;
-  device.build = build;
-  device.buildChanged = buildChanged;
-  device.backend = backend;
-  device.runs = [backend] { return backend() != nullptr; };
+  device.build = [&tier](llvm::ArrayRef<exec::KernelOp> kernels) { return codegen::buildVulkanSegment(kernels, tier); };
+  device.buildChanged = [&tier](exec::KernelOp kernel, const OnEmission &change) {
+    return buildChangedSpirv(kernel, tier, change);
+  };
+  device.backend = [] { return vulkan().backend; };
+  device.runs = [&tier] { return vulkan().backend && (tier.features & ~vulkan().features) == 0; };
   return device;
 }
 
-Segment buildPtx(llvm::ArrayRef<exec::KernelOp> kernels) {
-  return codegen::buildCudaSegment(kernels, codegen::cudaTiers().front(), "");
+TestDevice cudaDevice(const char *name, const codegen::CudaTier &tier) {
+  TestDevice device;
+  device.name = device.order = name;
+  device.refusal = gpu::refusal;
+  device.build = [&tier](llvm::ArrayRef<exec::KernelOp> kernels) { return codegen::buildCudaSegment(kernels, tier, ""); };
+  device.buildChanged = [&tier](exec::KernelOp kernel, const OnEmission &change) {
+    return buildChangedPtx(kernel, tier, change);
+  };
+  device.backend = cuda;
+  device.runs = [] { return cuda() != nullptr; };
+  return device;
 }
 
-Segment buildMatrixPtx(llvm::ArrayRef<exec::KernelOp> kernels) {
-  return codegen::buildCudaSegment(kernels, *codegen::findCudaTier(kMatrixTier), "");
-}
-// Kernels without matrices are the same text as on the row before.
+// Kernels without matrix products are those of the row before, less an instruction for int8's.
 std::string refusalOfMatrixRow(exec::KernelOp kernel) {
   bool rounds = kernel.getKind() == "norm" && cpu::configString(kernel, "out") == "bf16";
   bool multiplies = kernel.getKind() == "linear" && cpu::configString(kernel, "activations") == "bf16";
-  return rounds || multiplies ? gpu::refusal(kernel) : "kernels without matrices";
+  return rounds || multiplies ? gpu::refusal(kernel) : "kernels without matrix products";
 }
 
 std::vector<TestDevice> makeDevices() {
   std::vector<TestDevice> all;
   for (const CpuTier &tier : codegen::cpuTiers()) all.push_back(cpuDevice(tier));
-  all.push_back(gpuDevice("vulkan", vulkan, codegen::buildVulkanSegment, buildChangedSpirv));
-  all.push_back(gpuDevice("cuda", cuda, buildPtx, buildChangedPtx));
-  all.push_back(gpuDevice("cuda-matrix", cuda, buildMatrixPtx, buildChangedMatrixPtx));
+  for (const codegen::VulkanTier &tier : codegen::vulkanTiers()) all.push_back(vulkanDevice(tier));
+  all.push_back(cudaDevice("cuda", codegen::cudaTiers().front()));
+  all.push_back(cudaDevice("cuda-matrix", *codegen::findCudaTier("compute_80"))); // the first PTX with matrix units
   all.back().refusal = refusalOfMatrixRow;
   return all;
 }
@@ -194,17 +198,26 @@ const TestDevice &findDevice(const std::string &name) {
   llvm::report_fatal_error(llvm::Twine("there is no device ") + name);
 }
 
+// LLMC_DEVICES: those to try, separated by commas, for who works on one of them; not set: all.
+static bool isWanted(const TestDevice &device) {
+  const char *wanted = getenv("LLMC_DEVICES");
+  if (!wanted) return device.runs();
+  llvm::SmallVector<llvm::StringRef> names;
+  llvm::StringRef(wanted).split(names, ',');
+  return llvm::is_contained(names, device.name) && device.runs();
+}
+
 std::vector<std::string> devices() {
   std::vector<std::string> names;
   for (const TestDevice &device : allDevices())
-    if (device.runs()) names.push_back(device.name);
+    if (isWanted(device)) names.push_back(device.name);
   return names;
 }
 
 std::vector<std::string> runnableTiers() {
   std::vector<std::string> names;
   for (const TestDevice &device : allDevices())
-    if (!device.backend && device.runs()) names.push_back(device.name);
+    if (!device.backend && isWanted(device)) names.push_back(device.name);
   return names;
 }
 

@@ -14,8 +14,8 @@ namespace llmc::conformance {
 using OnEmission = std::function<void(mlir::ModuleOp module)>;
 
 struct TestDevice {
-  std::string name;  // "x86-64-v4-vnni", "vulkan", "cuda"
-  std::string order; // devices of one order give the same bits: "cpu", and of GPUs the name
+  std::string name;  // "x86-64-v4-vnni", "spirv1.3-storage16", "cuda"
+  std::string order; // devices of one order give the same bits: "cpu", "vulkan", "cuda"
   // Why the device has no such kernel; empty if it has.
   std::function<std::string(exec::KernelOp)> refusal;
   std::function<llvm::Expected<codegen::CodeSegment>(llvm::ArrayRef<exec::KernelOp>)> build;
@@ -31,7 +31,8 @@ struct TestDevice {
 std::vector<TestDevice> &allDevices();
 const TestDevice &findDevice(const std::string &name); // aborts if there is none
 
-// The names of those that this machine runs, all and the CPU's tiers alone.
+// The names of those that this machine runs, all and the CPU's tiers alone; of those in the environment's LLMC_DEVICES,
+// "spirv1.3,cuda", where that is set.
 std::vector<std::string> devices();
 std::vector<std::string> runnableTiers();
 

@@ -1,98 +1,14 @@
 // The golden vectors that artifacts carry: every device makes of them what they say, and every variant has one.
 #include "test/conformance/KernelHarness.h"
+#include "test/conformance/KernelTexts.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
+#include <map>
 #include <set>
 
 namespace llmc::conformance {
 namespace {
-
-const char *const kGate = " epilogue (%g: f32, %u: f32) {\n %s = llm.scalar_activation silu %g\n %v = arith.mulf %s, %u : "
-                          "f32\n llm.yield %v }";
-const char *const kBias = " epilogue (%a: f32, %b: f32) {\n %s = arith.addf %a, %b : f32\n llm.yield %s }";
-const char *const kResidual = " epilogue (%a: f32, %r: f32, %b: f32) {\n %s = arith.addf %a, %b : f32\n %v = arith.addf %s, "
-                              "%r : f32\n llm.yield %v }";
-
-std::string kernel(const std::string &kind, const std::string &config, const std::string &epilogue = "") {
-  return "exec.kernel @k \"" + kind + "\" {" + config + "}" + epilogue;
-}
-
-std::string linear(const char *scheme, const char *element, const char *activations, bool gated, bool residual) {
-  std::string counts = residual ? "rows = 1 : i64, vectors = 1 : i64" : "rows = 0 : i64, vectors = 0 : i64";
-  return kernel("linear", std::string("scheme = \"") + scheme + "\", element = \"" + element + "\", activations = \"" +
-                              activations + "\", gated = " + (gated ? "true" : "false") + ", " + counts,
-                gated ? kGate : residual ? kResidual : "");
-}
-
-std::string heads(const char *scheme, const char *element, const char *activations, const char *rope, const char *norm,
-                  const char *cache, bool bias) {
-  std::string config = std::string("scheme = \"") + scheme + "\", element = \"" + element + "\", activations = \"" +
-                       activations + "\", vectors = " + (bias ? "1" : "0") + " : i64, rope = \"" + rope +
-                       "\", norm = \"" + norm + "\", epsilon = 1.0e-6 : f64, cache = \"" + cache + "\"";
-  return kernel("linear_heads", config, bias ? kBias : "");
-}
-
-std::string norm(const char *kind, bool bias, bool gather, const char *out) {
-  return kernel("norm", std::string("kind = \"") + kind + "\", epsilon = 1.0e-5 : f64, bias = " + (bias ? "true" : "false") +
-                            ", gather = " + (gather ? "true" : "false") + ", out = \"" + out + "\"" +
-                            (std::string(out) == "int8" ? ", scheme = \"q4_g32\"" : ""));
-}
-
-std::string attention(const char *element, const char *more, const char *split = "") {
-  return kernel("attention", std::string("element = \"") + element + "\", scale = 0.25 : f64, " + more + split);
-}
-
-std::vector<std::string> texts() {
-  std::vector<std::string> all;
-  for (auto [scheme, element] : {std::pair{"none", "f32"}, {"none", "bf16"}, {"none", "f16"}, {"q8_g32", "f32"},
-                                 {"q4_g32", "f32"}, {"q4_g128", "f32"}}) {
-    for (const char *positions : {"true", "false"})
-      all.push_back(kernel("embed", std::string("scheme = \"") + scheme + "\", element = \"" + element +
-                                        "\", scale = 2.0 : f64, positions = " + positions));
-    all.push_back(linear(scheme, element, "float", false, true));
-    all.push_back(linear(scheme, element, "float", true, false));
-  }
-  for (const char *scheme : {"q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g64", "q8_g128"})
-    for (const char *activations : {"int8", "bf16"}) {
-      if (!findScheme(scheme)) continue;
-      all.push_back(linear(scheme, "f32", activations, false, true));
-      all.push_back(linear(scheme, "f32", activations, true, false));
-    }
-  all.push_back(linear("none", "bf16", "bf16", false, false));
-  for (const char *cache : {"f32", "f16", "bf16", "int8"}) {
-    all.push_back(heads("none", "f32", "float", "half", "none", cache, true));
-    all.push_back(heads("q4_g32", "f32", "int8", "half", "rms", cache, false));
-  }
-  all.push_back(heads("q4_g32", "f32", "float", "none", "rms", "bf16", false));
-  all.push_back(heads("q8_g32", "f32", "bf16", "interleaved", "none", "f16", true));
-  all.push_back(heads("none", "bf16", "bf16", "none", "none", "int8", false));
-  for (const char *out : {"f32", "int8", "bf16"})
-    for (auto [kind, bias] : {std::pair{"none", false}, {"rms", false}, {"layer", true}, {"layer", false}})
-      for (bool gather : {false, true}) all.push_back(norm(kind, bias, gather, out));
-  all.push_back(kernel("rope_table", "scaling = \"static\", attention_factor = 1.25 : f64"));
-  all.push_back(kernel("rope_table", "scaling = \"dynamic\", factor = 2.0 : f64, attention_factor = 1.0 : f64, base = "
-                                     "10000.0 : f64, dim = 16 : i64, original = 32 : i64"));
-  for (const char *kind : {"none", "half", "interleaved"})
-    for (const char *scaling : {"none", "rms"})
-      all.push_back(kernel("rope", std::string("kind = \"") + kind + "\", norm = \"" + scaling + "\", epsilon = 1.0e-6 : f64"));
-  for (const char *element : {"f32", "f16", "bf16", "int8"}) {
-    all.push_back(kernel("cache_write", std::string("element = \"") + element + "\""));
-    all.push_back(attention(element, "soft_cap = 0.0 : f64, window = 0 : i64, sinks = false, alibi = false"));
-    all.push_back(attention(element, "soft_cap = 3.0 : f64, window = 17 : i64, sinks = true, alibi = true"));
-    for (const char *group : {"1", "4", "18"})
-      all.push_back(attention(element, "soft_cap = 0.0 : f64, window = 0 : i64, sinks = true, alibi = false",
-                              (std::string(", parts = 3 : i64, split_rows = 4 : i64, group = ") + group + " : i64").c_str()));
-  }
-  for (const char *window : {"0", "20", "100"})
-    for (const char *sinks : {"true", "false"})
-      all.push_back(kernel("attention_combine", std::string("window = ") + window + " : i64, sinks = " + sinks +
-                                                    ", split_rows = 4 : i64"));
-  all.push_back(kernel("map", "rows = 2 : i64, vectors = 1 : i64",
-                       " epilogue (%x: f32, %y: f32, %v: f32) {\n %a = arith.mulf %x, %y : f32\n %b = "
-                       "llm.scalar_activation gelu %a\n %c = arith.addf %b, %v : f32\n llm.yield %c }"));
-  return all;
-}
 
 // In whole values where there is a bound, else in bytes.
 void expectResult(const golden::Result &result, const std::vector<char> &operand, const std::string &where) {
@@ -105,9 +21,14 @@ void expectResult(const golden::Result &result, const std::vector<char> &operand
   EXPECT_LE(relativeError(valuesOf<float>(actual), expected), result.bound) << where << "operand " << result.operand;
 }
 
+// A variant's name in its order, and what the operands are when it has run.
+using Runs = std::map<std::string, std::vector<std::vector<char>>>;
+
+// And all tiers of a GPU leave the same bytes.
 TEST(GoldenVectors, EveryDeviceMakesThem) {
-  for (const std::string &text : texts()) {
+  for (const std::string &text : textsOfEveryKind()) {
     std::vector<golden::Golden> goldens;
+    Runs firsts;
     for (const std::string &device : devices()) {
       const Kernel *kernel = kernelIfTaken(text, device);
       if (!kernel) continue;
@@ -126,6 +47,10 @@ TEST(GoldenVectors, EveryDeviceMakesThem) {
         EXPECT_FALSE(golden.results.empty()) << text;
         kernel->run(pointers, golden.scalars);
         left.erase(golden.scalars[0]);
+        if (const TestDevice &own = findDevice(device); own.backend) {
+          std::string which = own.order + " " + std::to_string(&golden - goldens.data());
+          EXPECT_TRUE(firsts.try_emplace(which, operands).first->second == operands) << text << " differs on " << device;
+        }
         for (const golden::Result &result : golden.results)
           expectResult(result, operands[result.operand],
                        text + " on " + device + ", " + std::to_string(golden.scalars[0]) + " rows, ");

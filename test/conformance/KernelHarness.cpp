@@ -74,6 +74,13 @@ llmrt_kernel Kernel::function(int64_t rows) const {
   return reinterpret_cast<llmrt_kernel>(reinterpret_cast<uintptr_t>(image_) + variant(rows).entry);
 }
 
+std::vector<std::span<const std::byte>> Kernel::modules() const {
+  std::vector<std::span<const std::byte>> all;
+  for (const llmrt_kernel_entry &entry : table_.entries())
+    all.push_back(table_.segment().subspan(entry.entry, entry.code_bytes));
+  return all;
+}
+
 int64_t Kernel::items(const std::vector<int64_t> &scalars) const {
   return evaluate(variant(scalars[0]).items, scalars);
 }

@@ -42,6 +42,8 @@ public:
            int64_t piece = INT64_MAX) const;
 
   int64_t items(const std::vector<int64_t> &scalars) const;
+  // The code of each variant: on a GPU a module.
+  std::vector<std::span<const std::byte>> modules() const;
   // Up to `most` rows: a row count of each variant.
   std::vector<int64_t> rowsOfVariants(int64_t most) const;
 

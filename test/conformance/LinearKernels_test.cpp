@@ -133,7 +133,9 @@ const std::vector<Case> kCases = {
     {"q4_g128", "f32", "bf16", 172, 64}, {"q4_g128", "f32", "bf16", 352, 24}, {"q8_g32", "f32", "bf16", 48, 40},
     {"q8_g32", "f32", "bf16", 2880, 24}, {"q8_g128", "f32", "bf16", 172, 40}, {"q8_g128", "f32", "bf16", 352, 48},
     {"none", "bf16", "bf16", 48, 64},    {"none", "bf16", "bf16", 172, 40},  {"none", "bf16", "bf16", 352, 33},
-    {"none", "bf16", "bf16", 2880, 24},
+    {"none", "bf16", "bf16", 2880, 24},  {"q4a_g32", "f32", "int8", 48, 64}, {"q4a_g32", "f32", "int8", 172, 40},
+    {"q4a_g32", "f32", "int8", 2880, 24}, {"q4a_g32", "f32", "float", 352, 24}, {"q4a_g32", "f32", "bf16", 48, 40},
+    {"q4a_g32", "f32", "bf16", 172, 33}, {"q4a_g32", "f32", "bf16", 2880, 24},
 };
 
 TEST(LinearKernels, AgreeWithTheOracle) {
@@ -207,7 +209,7 @@ TEST(LinearKernels, OneOrderForEveryRowCountAndTier) {
 // Every product as large as it gets, all of one sign: no sum on the way may be too narrow.
 TEST(LinearKernels, LargestSumsAreExact) {
   for (const std::string &device : devices())
-    for (const char *scheme : {"q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g128"}) {
+    for (const char *scheme : {"q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g128", "q4a_g32"}) {
       Case c{scheme, "f32", "int8", 512, 32};
       if (!takesLinear(c, device)) continue;
       int64_t n = 18, group = findScheme(scheme)->group, bits = findScheme(scheme)->bits;
@@ -225,7 +227,8 @@ TEST(LinearKernels, LargestSumsAreExact) {
 TEST(LinearKernels, EveryTierHasCode) {
   for (const codegen::CpuTier &tier : codegen::cpuTiers())
     for (const Case &c : {Case{"q4_g32", "f32", "int8", 64, 48}, Case{"q8_g128", "f32", "int8", 64, 48},
-                          Case{"q4_g64", "f32", "bf16", 64, 48}, Case{"none", "bf16", "bf16", 64, 48}}) {
+                          Case{"q4_g64", "f32", "bf16", 64, 48}, Case{"none", "bf16", "bf16", 64, 48},
+                          Case{"q4a_g32", "f32", "int8", 64, 48}, Case{"q4a_g32", "f32", "bf16", 64, 48}}) {
       std::vector<int64_t> scalars = {3, c.K, c.N, 3, 1, 0, c.N};
       if (c.activations == "int8") scalars.push_back(1);
       EXPECT_EQ(cachedKernel(linearText(c, false), tier.name).items(scalars), 3) << c.scheme << " for " << tier.name;
@@ -235,7 +238,8 @@ TEST(LinearKernels, EveryTierHasCode) {
 TEST(LinearKernels, GatedProductsMatch) {
   for (const std::string &device : devices())
     for (Case c : {Case{"q4_g32", "f32", "int8", 172, 40, true}, Case{"none", "f32", "float", 48, 36, true},
-                   Case{"q8_g128", "f32", "bf16", 172, 40, true}, Case{"q4_g32", "f32", "float", 172, 40, true}}) {
+                   Case{"q8_g128", "f32", "bf16", 172, 40, true}, Case{"q4_g32", "f32", "float", 172, 40, true},
+                   Case{"q4a_g32", "f32", "int8", 172, 40, true}, Case{"q4a_g32", "f32", "bf16", 172, 40, true}}) {
       if (!takesLinear(c, device)) continue;
       int64_t rows = 2 * ceilDiv(c.N, 16) * 16;
       PackedWeight weight = packWeight(c, rows, 5); // block 2i gate, block 2i + 1 up

@@ -15,7 +15,7 @@ using Scalars = std::vector<int64_t>;
 TEST(RowKernels, EmbedFindsRowsInEveryLayout) {
   for (const std::string &device : devices())
     for (auto [scheme, element] : {std::pair{"none", "f32"}, {"none", "bf16"}, {"none", "f16"}, {"q8_g32", "f32"},
-                                   {"q4_g32", "f32"}, {"q4_g128", "f32"}}) {
+                                   {"q4_g32", "f32"}, {"q4_g128", "f32"}, {"q4a_g32", "f32"}}) {
       int64_t n = 5, V = 37, K = 172;
       std::vector<float> table = randomFloats(V * K, 1);
       const Kernel *kernel = kernelIfTaken(std::string("exec.kernel @k \"embed\" {scheme = \"") + scheme +

@@ -5,10 +5,10 @@ import re
 import threading
 
 
-def metric(server, name):
-    """The value of the first series whose name begins so."""
+def metric(server, name, label=""):
+    """The value of the first series whose name begins so and whose labels have `label`."""
     lines = server.ask("GET", "/metrics")[1].splitlines()
-    return float(next(line for line in lines if line.startswith(name)).split()[-1])
+    return float(next(line for line in lines if line.startswith(name) and label in line).split()[-1])
 
 
 def resident_bytes(server):

@@ -24,6 +24,7 @@ CONFIGURATIONS = [
     (MODELS / "stories260k", ("--quantization", "q4_g128")),
     (MODELS / "stories260k", ("--quantization", "q4_g32", "--activations", "bf16")),
     (MODELS / "stories260k", ("--quantization", "q4_g128", "--activations", "bf16")),
+    (MODELS / "stories260k", ("--quantization", "q4a_g32", "--activations", "bf16")),
     (MODELS / "stories260k", ("--quantization", "q8_g32", "--activations", "bf16")),
     (GOLDEN / "llama-bf16", ("--activations", "bf16")),
     (GOLDEN / "gpt2-base", ("--dtype", "bfloat16", "--activations", "bf16")),
@@ -142,7 +143,7 @@ class Suite:
                               capture_output=True, text=True, env={**os.environ, "PATH": "/nowhere", "CUDA_HOME": "/nowhere"})
         self.tally.check(done.returncode == 0 and done.stderr.count("there is no ptxas") == 1, done.stderr)
         said = json.loads(programs.run(self.options.llmrt, "inspect", self.work / "n.fbs", "--json"))
-        self.tally.check(said["tiers"] == ["x86-64-v3", "compute_75"] and len(said["targets"]) == 3, str(said["tiers"]))
+        self.tally.check(said["tiers"] == ["x86-64-v3", "spirv1.3", "compute_75"] and len(said["targets"]) == 3, str(said["tiers"]))
         weights = [part for part in said["segments"] if part["kind"] == "weights"]
         self.tally.check(len(weights) == 1, f"{len(weights)} segments of weights")
 

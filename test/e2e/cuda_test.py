@@ -129,6 +129,14 @@ class CudaTest(ArtifactTest):
         self.assertEqual(ids("cuda", "--no-self-test", CHIP=80, WRONG="ptx")[1], [])
         self.assertTrue(any(line.startswith("graph") for line in self.log()))
 
+    def test_a_tier_is_forced(self):
+        done = self.run_ids("--gpu-tier", "compute_75")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertFalse(any(line.startswith("module cubin") for line in self.log()))
+        done = self.run_ids("--gpu-tier", "sm_75")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("no code of the tier sm_75 that Fake GPU 0 (sm_90) runs", done.stderr)
+
     def test_auto_takes_it(self):
         text = llmrt("inspect", self.artifact, environment=self.environment()).stdout
         self.assertIn("would run on    cuda: this machine has Fake GPU 0 (sm_90), which runs the code for sm_90\n", text)

@@ -87,7 +87,7 @@ def check_bf16(options, work, tally):
     ids, out = work / "ids.txt", work / "logits.npy"
     for folder, sequences in quantized_models():
         ids.write_text("".join(",".join(map(str, row)) + "\n" for row in sequences))
-        for weights in (["q8_g32"], ["q4_g128"], ["none", "--dtype", "bfloat16"]):
+        for weights in (["q8_g32"], ["q4_g128"], ["q4a_g32"], ["none", "--dtype", "bfloat16"]):
             rows = []
             for activations in ("float", "bf16"):
                 artifact = compile_model(options, folder, work, "--activations", activations, "--kv-cache-dtype", "f32",
@@ -101,7 +101,7 @@ def check_bf16(options, work, tally):
             tally.check(0 < error <= bound, f"{folder.name} {weights[0]}: bf16 inputs are off by {error}, more than {bound}")
 
 
-SCHEMES = ("q8_g32", "q8_g128", "q4_g32", "q4_g64", "q4_g128")
+SCHEMES = ("q8_g32", "q8_g128", "q4_g32", "q4_g64", "q4_g128", "q4a_g32")
 FAMILIES = ("llama-wide", "mistral-window", "qwen2-window", "qwen3-base", "gpt2-base")
 
 

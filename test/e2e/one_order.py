@@ -74,7 +74,8 @@ def main():
     (config / "config.json").write_text(json.dumps(MODEL))
     tiers = [tier for tier in options.tiers.split(",") if tier] or programs.machine_tiers()
     configurations = [("none", "f32"), ("q4_g32", "f32"), ("none", "bf16"), ("none", "f16"), ("none", "int8"),
-                      ("q4_g32", "f32", "--activations", "bf16"),
+                      ("q4_g32", "f32", "--activations", "bf16"), ("q4a_g32", "f32"),
+                      ("q4a_g32", "f32", "--activations", "bf16"),
                       ("none", "f32", "--activations", "bf16", "--dtype", "bfloat16")]
     if options.vulkan:
         tiers, configurations = ["vulkan"], configurations[:4]  # no int8 pages, no bf16 activations yet

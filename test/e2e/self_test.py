@@ -75,6 +75,17 @@ class Suite:
         alone = self.planted(self.compile("alone.fbs", device), device, "rms_norm")
         self.expect(f"{device} alone", self.ids(alone, device), 1, False, f"--device {device}", "kernel rms_norm")
 
+    def check_vulkan_tiers(self):
+        """A better tier gives way to the plainest, where the device runs it."""
+        artifact, better = self.compile("tiers.fbs", "vulkan", "--kv-cache-dtype", "f16"), "spirv1.3-storage16"
+        if f"tier {better}" not in programs.run(self.options.llmrt, "inspect", artifact):
+            print(f"{better} is not tried: this machine's device lacks storage16", flush=True)
+            return
+        bad, said = self.planted(artifact, better, "rms_norm"), f"tier {better}: kernel rms_norm"
+        self.expect(f"{better} gives way", self.ids(bad, "vulkan"), 0, True, said, "trying the artifact's next tier")
+        self.expect(f"{better}, by name", self.ids(bad, "vulkan", "--gpu-tier", better), 1, False, said)
+        self.expect("spirv1.3, by name", self.ids(bad, "vulkan", "--gpu-tier", "spirv1.3"), 0, True)
+
     def check_size(self):
         for flags in ((), ("--quantization", "q4_g32"), ("--quantization", "q8_g32", "--activations", "bf16")):
             artifact = self.compile("size.fbs", "cpu", *flags)
@@ -95,6 +106,7 @@ def main():
     try:
         ctypes.CDLL("libvulkan.so.1")
         suite.check_gpu("vulkan")
+        suite.check_vulkan_tiers()
     except OSError:
         print("Vulkan is not tried: this machine has no libvulkan", flush=True)
     os.environ["LD_LIBRARY_PATH"] = options.fake

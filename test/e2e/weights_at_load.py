@@ -10,7 +10,7 @@ import programs
 
 MODELS = programs.ROOT / "test" / "models"
 GOLDEN = programs.ROOT / "test" / "golden" / "models"
-SCHEMES = ("q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g128")
+SCHEMES = ("q4_g32", "q4_g64", "q4_g128", "q8_g32", "q8_g128", "q4a_g32")
 # Fused, gated, transposed and tied tensors, biases that some have and some lack, norms with something added.
 FAMILIES = ("gpt2-base", "llama-base", "llama-bf16", "mistral-window", "qwen2-window", "qwen3-base")
 

@@ -2,6 +2,7 @@
 #include "thread.h"
 #include "warp.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -69,6 +70,10 @@ void negate(const Instruction &i, Thread &t) { t.set(i.to, !t.value(i.a)); }
 void extract(const Instruction &i, Thread &t) { // bfe.u32
   U from = t.word(i.b) & 255, count = t.word(i.c) & 255, value = shift_right(t.word(i.a), from);
   t.set(i.to, count > 31 ? value : value & ((U(1) << count) - 1));
+}
+void extract_signed(const Instruction &i, Thread &t) { // bfe.s32
+  U from = std::min<U>(t.word(i.b) & 255, 31), count = std::min<U>(t.word(i.c) & 255, 32 - from);
+  t.set(i.to, count ? shift_signed(shift_left(t.word(i.a), 32 - from - count), 32 - count) : 0);
 }
 void permute(const Instruction &i, Thread &t) { // prmt.b32 without the sign mode, which is bit 3 of a choice
   uint64_t both = t.word(i.a) | L(t.word(i.b)) << 32;
@@ -147,7 +152,6 @@ const std::map<std::string, Action> &actions() {
       {"cvt.s64.s32", convert<[](L x) { return L(int64_t(int32_t(x))); }>},
       {"cvt.u16.u32", convert<[](L x) { return L(uint16_t(x)); }>}, {"cvt.u32.u16", convert<[](L x) { return L(uint16_t(x)); }>},
       {"shr.u16", words2<[](U x, U n) { return n > 15 ? 0 : U(uint16_t(x)) >> n; }>}, {"and.b16", words2<std::bit_and<U>{}>},
-      {"mul.wide.u16", words2<[](U x, U y) { return U(uint16_t(x)) * uint16_t(y); }>},
       {"add.s32", words2<std::plus<U>{}>}, {"add.u32", words2<std::plus<U>{}>}, {"sub.s32", words2<std::minus<U>{}>},
       {"mul.lo.s32", words2<std::multiplies<U>{}>}, {"mul.lo.u32", words2<std::multiplies<U>{}>},
       {"mul.hi.u32", words2<multiply_high>}, {"mad.lo.s32", multiply_add}, {"div.u32", words2<divide>},
@@ -155,6 +159,8 @@ const std::map<std::string, Action> &actions() {
       {"xor.b32", words2<std::bit_xor<U>{}>}, {"not.b32", convert<[](L x) { return L(U(~x)); }>},
       {"neg.s32", convert<[](L x) { return L(U(-x)); }>}, {"shl.b32", words2<shift_left>},
       {"shr.u32", words2<shift_right>}, {"shr.s32", words2<shift_signed>}, {"bfe.u32", extract},
+      {"bfe.s32", extract_signed}, {"cvt.s32.s8", convert<[](L x) { return L(U(int8_t(x))); }>},
+      {"mul.wide.u16", words2<[](U x, U y) { return (x & 0xffff) * (y & 0xffff); }>},
       {"min.u32", words2<Smaller{}>}, {"max.u32", words2<Larger{}>},
       {"add.s64", longs2<std::plus<L>{}>}, {"sub.s64", longs2<std::minus<L>{}>}, {"and.b64", longs2<std::bit_and<L>{}>},
       {"or.b64", longs2<std::bit_or<L>{}>}, {"shl.b64", longs2<shift_left_long>},
@@ -162,7 +168,7 @@ const std::map<std::string, Action> &actions() {
       {"mul.wide.s32", longs2<[](L x, L y) { return L(int64_t(int32_t(x)) * int32_t(y)); }>},
       {"and.pred", longs2<std::bit_and<L>{}>}, {"or.pred", longs2<std::bit_or<L>{}>},
       {"xor.pred", longs2<std::bit_xor<L>{}>}, {"not.pred", negate},
-      {"selp.b32", choose}, {"selp.f32", choose}, {"selp.b64", choose}, {"selp.u32", choose}, {"selp.s32", choose},
+      {"selp.b32", choose}, {"selp.f32", choose}, {"selp.b64", choose}, {"selp.b16", choose}, {"selp.u32", choose}, {"selp.s32", choose},
       {"setp.eq.b32", compare_words<std::equal_to<U>{}>}, {"setp.ne.b32", compare_words<std::not_equal_to<U>{}>},
       {"setp.eq.s32", compare_words<std::equal_to<U>{}>}, {"setp.ne.s32", compare_words<std::not_equal_to<U>{}>},
       {"setp.lt.u32", compare_words<std::less<U>{}>}, {"setp.le.u32", compare_words<std::less_equal<U>{}>},

@@ -153,7 +153,7 @@ void registerAll() {
          {std::tuple{"q4_g32", "f32", "int8"}, {"q4_g64", "f32", "int8"}, {"q4_g128", "f32", "int8"},
           {"q8_g32", "f32", "int8"}, {"q8_g128", "f32", "int8"}, {"q4_g32", "f32", "bf16"}, {"q4_g64", "f32", "bf16"},
           {"q4_g128", "f32", "bf16"}, {"q8_g32", "f32", "bf16"}, {"q8_g128", "f32", "bf16"}, {"none", "bf16", "bf16"},
-          {"none", "bf16", "float"}, {"none", "f16", "float"}}) {
+          {"none", "bf16", "float"}, {"none", "f16", "float"}, {"q4a_g32", "f32", "int8"}, {"q4a_g32", "f32", "bf16"}}) {
       for (auto [outputs, columns] : {std::pair{14336, 4096}, {4096, 14336}, {4096, 4096}, {2048, 2048}})
         for (int64_t rows : {1, 2, 4, 8, 16, 64, 512})
           add({scheme, element, activations, outputs, columns, rows, threads});

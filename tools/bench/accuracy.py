@@ -11,7 +11,7 @@ next token's distribution; for the trained models the mean negative log-likeliho
             values, Q4_0 and Q8_0 for every 32, Q4_K for every 256)
   engine    the logits of llmrt and of llama.cpp themselves, f32 KV cache; llama.cpp cannot store the small trained
             models in these types (their columns are not multiples of the block: rounding.py), the others it can
-Writes NAME.json (means: what NAME.md shows, the random models of a shape taken together; models: each alone).
+Writes NAME.json (ratios and means: what NAME.md shows, the random models of a shape taken together; models: each alone).
 """
 
 import argparse
@@ -27,8 +27,10 @@ import transformers
 import accuracy_models
 import gguf_file
 import rounding
+from kl_ratio import kl_ratio
 
 ACTIVATIONS = ["32", "64", "128", "256", "token"]
+COMPARED = [("q4_g32", "q4_0"), ("q4a_g32", "q4_K"), ("q8_g32", "q8_0"), ("q8_g128", "q8_0")]
 QUANTIZE = {"q4_0": "Q4_0", "q4_K": "Q4_K_S", "q8_0": "Q8_0"}  # as llama-quantize calls them
 
 
@@ -145,6 +147,12 @@ def means(records):
     return [{**mean_of(those), "model": shape, "models": len(those)} for shape, those in shapes.items()]
 
 
+def ratio_table(ratios):
+    out = ["| ours | next to | KL, geometric mean over the models | models where it is no more |", "|---|---|---|---|"]
+    return "\n".join(out + [f"| {r['ours']} | {r['theirs']} | {r['ratio']:.3f} ± {r['error']:.3f} | {r['no_worse']} of "
+                            f"{r['models']} |" for r in ratios]) + "\n"
+
+
 def scheme_table(record):
     trained = "nll" in record["exact"]
     out = [f"### {record['model']}" + (f", mean of {record['models']} models" if record["models"] > 1 else "") +
@@ -186,9 +194,11 @@ def main():
         folder, sequences = accuracy_models.load(name, args.peers / "models", args.llmc)
         records.append(measure(args, Model(name, folder, sequences), rounder))
     together = means(records)
+    ratios = [kl_ratio(records, *pair) for pair in COMPARED]
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.with_suffix(".json").write_text(json.dumps({"means": together, "models": records}, indent=1) + "\n")
+    args.output.with_suffix(".json").write_text(json.dumps({"ratios": ratios, "means": together, "models": records}, indent=1) + "\n")
     args.output.with_suffix(".md").write_text(
+        "### KL of ours over theirs, weights and activations rounded\n\n" + ratio_table(ratios) + "\n" +
         "\n".join(map(scheme_table, together)) + "\n### Columns that share an activation scale: KL (relative error)\n\n" +
         activation_table(together))
 

@@ -11,7 +11,7 @@ import torch
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRAINED = ["stories260k", "babyllama105"]
-SEEDS = 3
+SEEDS = 8
 STORY_TOKENS = 256  # of each story, as in test/golden/reference_greedy.json
 
 # All columns are multiples of 256, so that every type of ggml's can store them.

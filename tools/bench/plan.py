@@ -36,7 +36,7 @@ def matches(shape, quick):
     if shape != "1b":
         return out
     flash = ["ours q4_g32", *llama("Q4_0", "fa0", "fa1")]
-    quality = ["ours q4_g32", "ours q8_g128", *llama("Q4_0"), *llama("Q4_K")]
+    quality = ["ours q4_g32", "ours q4a_g32", "ours q8_g128", *llama("Q4_0"), *llama("Q4_K")]
     out.append(Match("quality", shape, Work(decode=decode), tuple(quality), rounds(3)))
     out.append(Match("wheels", shape, Work(prompt=512, decode=16 if quick else 64),
                      ("ours q4_g128", "ours q8_g128", *WHEELS), rounds(5)))

@@ -2,9 +2,13 @@
 
 import fnmatch
 import json
+import pathlib
 import statistics
 
 import plan
+from kl_ratio import kl_ratio
+
+HERE = f"{pathlib.Path(__file__).resolve().parents[2]}/"  # records say paths within the repository
 
 
 def choose(samples, row, contender):
@@ -48,15 +52,14 @@ def ratio(ours, theirs, test):
 
 
 def no_less_accurate(accuracy_file, peer, measured):
-    """The scheme of ours with the fewest bits, of those measured, whose KL divergence is no more than the peer's in every
-    line of accuracy.py's means, weights and activations rounded; None if there is none."""
+    """The scheme of ours with the fewest bits, of those measured, whose KL divergence is no more than the peer's in the
+    geometric mean over accuracy.py's models (one model's is partly chance); None if there is none."""
     if not accuracy_file.exists():
         return None
-    records = json.loads(accuracy_file.read_text())["means"]
-    kl = lambda record, scheme: next(r for r in record["schemes"] if r["scheme"] == scheme)["and_acts"]["kl"]
+    records = json.loads(accuracy_file.read_text())["models"]
     theirs = peer.removeprefix("llama ").replace("Q", "q", 1)
     fit = [(r["bits"], r["scheme"]) for r in records[0]["schemes"] if f"ours {r['scheme']}" in measured and
-           all(kl(record, r["scheme"]) <= kl(record, theirs) for record in records)]
+           kl_ratio(records, r["scheme"], theirs)["ratio"] <= 1]
     return f"ours {min(fit)[1]}" if fit else None
 
 
@@ -150,7 +153,7 @@ def write(output, samples, commands, args, seconds):
     output.parent.mkdir(parents=True, exist_ok=True)
     root = str(args.peers)
     head = {"machine": machine(), "threads": args.threads, "quick": args.quick, "seconds": round(seconds),
-            "commands": sorted(command.replace(root, "PEERS") for command in commands)}
+            "commands": sorted(command.replace(root, "PEERS").replace(HERE, "") for command in commands)}
     output.with_suffix(".json").write_text(json.dumps({**head, "samples": samples}, indent=1) + "\n")
     reads = [s["read_gbps"] for s in samples]
     output.with_suffix(".md").write_text(

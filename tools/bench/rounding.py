@@ -18,7 +18,7 @@ class Scheme:
 
 SCHEMES = [
     Scheme("q4_g32", 4.5, "128", True), Scheme("q4_g64", 4.25, "128", True), Scheme("q4_g128", 4.125, "128", True),
-    Scheme("q4_0", 4.5, "q8_0", False), Scheme("q4_K", 4.5, "q8_K", False),
+    Scheme("q4a_g32", 4.5, "128", True), Scheme("q4_0", 4.5, "q8_0", False), Scheme("q4_K", 4.5, "q8_K", False),
     Scheme("q8_g32", 8.5, "128", True), Scheme("q8_g128", 8.125, "128", True), Scheme("q8_0", 8.5, "q8_0", False),
 ]
 

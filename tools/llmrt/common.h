@@ -23,6 +23,7 @@ int usage(const std::string &message); // the same; returns kUsage
 struct ModelFlags {
   std::string file, model; // positional, or -m
   std::vector<std::string> cpu_tiers;
+  std::string gpu_tier;
   std::string device = "auto", kv_cache_dtype = "auto", scheduling_policy = "fcfs", admission = "optimistic";
   int64_t threads = 0, max_model_len = 0, max_num_batched_tokens = 0, max_num_seqs = 0, kv_cache_memory_bytes = 0,
           kv_pages = 0, max_queue = 0;

@@ -37,6 +37,8 @@ int inspect(const InspectFlags &flags) {
   if (!flags.model.json) {
     DevicePick pick = pick_device(**artifact);
     out += "would run on    " + pick.device + ": " + pick.why + "\n";
+    for (const std::string &line : tier_picks(**artifact))
+      out += "                " + line + "\n";
   }
   return print(out) && flush_stdout() ? kOk : kError;
 }

@@ -19,6 +19,7 @@ void add_model_flags(Flags &flags, ModelFlags &to) {
 void add_engine_flags(Flags &flags, ModelFlags &to) {
   flags.integer("-t,--threads", to.threads, "that compute; 0: all that this process may use");
   flags.texts("--cpu-tier", to.cpu_tiers, "force a tier, e.g. x86-64-v3; native: this machine's best");
+  flags.text("--gpu-tier", to.gpu_tier, "likewise of a GPU's code, e.g. spirv1.3 or compute_75");
   flags.text("--device,--target", to.device, "auto, cpu, cuda or vulkan; cuda:N, vulkan:N for the Nth of several");
   flags.integer("-c,--ctx-size,--max-model-len", to.max_model_len, "tokens of a sequence, prompt and answer");
   flags.integer("--max-num-batched-tokens", to.max_num_batched_tokens, "tokens of a step");
@@ -67,6 +68,7 @@ Result<ModelOptions> engine_options(const ModelFlags &flags) {
   if (flags.cpu_tiers.size() > 1)
     return wrong("--cpu-tier: one tier can be forced, not several");
   out.cpu_tier = flags.cpu_tiers.empty() ? "" : flags.cpu_tiers[0];
+  out.gpu_tier = flags.gpu_tier;
   out.kv_cache_dtype = flags.kv_cache_dtype;
   out.verify_weights = flags.verify_weights;
   out.self_test = !flags.no_self_test;

@@ -1,4 +1,5 @@
 // embed: rows of a packed table by token id, plus rows of another by position.
+#include "codegen/cpu/kinds/GroupScale.h"
 #include "codegen/cpu/kinds/Kinds.h"
 
 namespace llmc::cpu {
@@ -46,14 +47,14 @@ Value loadScalarElement(KernelBuilder &k, llvm::StringRef element, Value pointer
   return arith::BitcastOp::create(b, k.f32Type(), arith::ShLIOp::create(b, bits, k.i32(16)));
 }
 
-// Row `lane` of a block of a quantized table, column `column`: scale x (u - zero).
+// Row `lane` of a block of a quantized table, column `column`.
 Value loadQuantized(KernelBuilder &k, const Scheme &scheme, Value block, Value lane, Value column) {
   auto &b = k.b;
   int64_t g = scheme.group, perLine = scheme.bits == 4 ? 8 : 4;
   Value chunk = k.at(block, k.mul(k.div(column, 2 * g), scheme.chunk_bytes()));
   Value within = k.rem(column, 2 * g);
   Value scaleAt = k.at(chunk, k.mul(k.add(k.mul(k.div(within, g), kLanes), lane), 2));
-  Value scale = arith::ExtFOp::create(b, k.f32Type(), k.load(b.getF16Type(), scaleAt, 2));
+  GroupScale scale = loadGroupScale(k, scheme, scaleAt);
   Value line = k.at(chunk, k.add(k.mul(k.div(within, perLine), 64), 64));
   Value byteAt = k.at(line, k.add(k.mul(lane, 4), k.rem(within, 4)));
   Value u = arith::ExtUIOp::create(b, k.i32Type(), k.load(k.i8Type(), byteAt, 1));
@@ -62,8 +63,7 @@ Value loadQuantized(KernelBuilder &k, const Scheme &scheme, Value block, Value l
     u = arith::ShRUIOp::create(b, u, arith::TruncIOp::create(b, k.i32Type(), upper));
     u = arith::AndIOp::create(b, u, k.i32(15));
   }
-  Value w = arith::SIToFPOp::create(b, k.f32Type(), arith::SubIOp::create(b, u, k.i32(scheme.zero)));
-  return k.mulf(w, scale);
+  return dequantize(k, scheme, u, scale);
 }
 
 // What a dispatch gives, read before the first loop.

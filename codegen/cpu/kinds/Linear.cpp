@@ -62,7 +62,7 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   info.grain = 4;
   describeLinear(c, kernel, tier, info);
   info.writesRows(s(kLinearRows), s(kLinearOutputs), s(kLinearLdOut));
-  info.scratch = Expression(linearScratchBytes(c));
+  info.scratch = linearScratch(c).bytes();
   return info;
 }
 
@@ -114,14 +114,14 @@ void describeLinear(const LinearConfig &c, exec::KernelOp kernel, const codegen:
   addVariants(c, tier, info);
 }
 
-int64_t linearScratchBytes(const LinearConfig &config) {
+LinearScratch linearScratch(const LinearConfig &config) {
   switch (config.inputs) {
   case LinearInputs::Float:
-    return 0;
+    return {0};
   case LinearInputs::Int8:
-    return int8ScratchBytes();
+    return {int8ScratchBytes()};
   case LinearInputs::Bf16:
-    return bf16ScratchBytes(config);
+    return bf16Scratch(config);
   }
 }
 

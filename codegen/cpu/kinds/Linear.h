@@ -31,8 +31,12 @@ enum LinearScalars {
 };
 // Its operands up to the vectors, what must hold between the sizes, and the variants.
 void describeLinear(const LinearConfig &config, exec::KernelOp kernel, const codegen::CpuTier &tier, KernelInfo &info);
-// Bytes of scratch that the products need, a multiple of 64.
-int64_t linearScratchBytes(const LinearConfig &config);
+// Bytes of scratch that the products need: multiples of 64.
+struct LinearScratch {
+  int64_t fixed, perChunk = 0;
+  Expression bytes() const { return Expression(fixed) + Expression(perChunk) * s(kLinearChunks); }
+};
+LinearScratch linearScratch(const LinearConfig &config);
 
 // The dispatch of a linear, loaded in the entry block.
 struct LinearDispatch {
@@ -73,6 +77,6 @@ void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDi
 void emitBf16Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
                     const VariantInfo &variant);
 int64_t int8ScratchBytes();
-int64_t bf16ScratchBytes(const LinearConfig &config);
+LinearScratch bf16Scratch(const LinearConfig &config);
 
 } // namespace llmc::cpu

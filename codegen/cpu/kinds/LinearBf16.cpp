@@ -1,6 +1,8 @@
 // The linear on inputs rounded to bf16: a chain of pairs over 32 columns, chains times their weight scale added in order.
-// Weights are exact in bf16: the integers of a scheme, or stored as bf16 and without a scale.
+// Weights are exact in bf16: the integers of a scheme, or stored as bf16 and without a scale. An affine scheme's offset
+// times the sum of a chain's inputs, which are added in the order of a chain, joins the chain before the scale.
 #include "codegen/cpu/PairDot.h"
+#include "codegen/cpu/kinds/GroupScale.h"
 #include "codegen/cpu/kinds/LinearTiles.h"
 
 namespace llmc::cpu {
@@ -12,6 +14,7 @@ namespace {
 constexpr int64_t kPrefetchAhead = 8 << 10;
 constexpr int64_t kStepsPerChain = kChainColumns / kStepColumns;
 constexpr int64_t kTailBytes = 2 * kLanes * kChainColumns; // a chain of stored bf16
+constexpr int64_t kInputSumBytes = 4 * kTileRows;          // of a chain, a tile's
 
 class Bf16Linear : public TiledLinear {
 public:
@@ -41,7 +44,8 @@ private:
   }
 
   struct Chain {
-    Value weights, scales; // scales: null where there are none
+    Value weights;
+    GroupScale scales; // null where there are none
   };
   Chain chainAt(Value block, Value index, bool prefetch) {
     if (!scheme) return {k.at(block, k.mul(index, chainBytes())), {}};
@@ -49,7 +53,28 @@ private:
     Value within = k.rem(index, chainsPerChunk());
     if (prefetch) k.prefetchL2(k.at(chunk, kPrefetchAhead));
     Value scaleAt = k.mul(k.div(within, scheme->group / kChainColumns), 2 * kLanes);
-    return {k.at(chunk, k.add(k.mul(within, chainBytes()), 64)), k.loadElements("f16", k.at(chunk, scaleAt))};
+    return {k.at(chunk, k.add(k.mul(within, chainBytes()), 64)), loadGroupScales(k, *scheme, k.at(chunk, scaleAt), kLanes)};
+  }
+
+  Value inputSum(Value chain, Value row) {
+    return k.at(k.scratch(), k.add(k.add(k.mul(chain, kInputSumBytes), k.mul(row, 4)), kScratchBytes));
+  }
+
+  // The sums of a tile's inputs, a chain's side by side. Items would each need them: a dot of ones as long as theirs.
+  void prepare(const RowTile &tile) override {
+    if (!scheme || !scheme->affine) return;
+    PairDot::Pair ones = dot.ones();
+    k.loop(k.i64(0), k.mul(d.chunks, chainsPerChunk()), 1, [&](Value chain) {
+      Value pairs = k.at(tile.inputs, k.mul(k.mul(chain, kChainColumns / 2), k.mul(tile.rows, pairBytes())));
+      k.loop(k.i64(0), tile.rows, 1, [&](Value row) {
+        Value sum = k.splat(0);
+        for (int64_t pair = 0; pair < kChainColumns / 2; ++pair) {
+          Value at = k.mul(k.add(k.mul(tile.rows, pair), row), pairBytes());
+          sum = dot.add(sum, ones, k.at(pairs, at));
+        }
+        k.store(vector::ExtractOp::create(k.b, sum, int64_t(0)), inputSum(chain, row));
+      });
+    });
   }
 
   // One step of each chain: `parts` has `count` sums of each.
@@ -94,7 +119,11 @@ private:
     for (auto [c, chain] : llvm::enumerate(chains))
       for (int64_t i = 0; i < count; ++i) {
         Value part = parts[c * count + i];
-        next[i] = chain.scales ? k.fma(part, chain.scales, next[i]) : k.addf(next[i], part);
+        if (chain.scales.offset) {
+          Value sum = k.loadF32(inputSum(k.add(first, int64_t(c)), k.add(t, i)));
+          part = k.fma(chain.scales.offset, k.broadcast(sum), part);
+        }
+        next[i] = chain.scales.scale ? k.fma(part, chain.scales.scale, next[i]) : k.addf(next[i], part);
       }
     return next;
   }
@@ -142,8 +171,9 @@ private:
 
 } // namespace
 
-int64_t bf16ScratchBytes(const LinearConfig &config) {
-  return TiledLinear::kScratchBytes + (config.scheme ? 0 : kTailBytes);
+LinearScratch bf16Scratch(const LinearConfig &config) {
+  int64_t sums = config.scheme && config.scheme->affine ? config.columnsPerChunk() / kChainColumns * kInputSumBytes : 0;
+  return {TiledLinear::kScratchBytes + (config.scheme ? 0 : kTailBytes), sums};
 }
 
 void emitBf16Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,

@@ -1,4 +1,5 @@
 // The linear on unrounded inputs: one fma chain over 32 columns at a time, the chains' sums added in order.
+#include "codegen/cpu/kinds/GroupScale.h"
 #include "codegen/cpu/kinds/Linear.h"
 
 namespace llmc::cpu {
@@ -15,7 +16,7 @@ struct FloatLinear {
   const LinearDispatch &d;
   LinearOutputs &outputs;
 
-  // 16 rows of column `column` of a block. Quantized: scale x w, each exact product rounded once.
+  // 16 rows of column `column` of a block. Quantized: each exact product rounded once.
   Value weights(Value block, Value column) {
     if (!config.scheme) {
       int64_t bytes = KernelBuilder::elementBytes(config.element) * kLanes;
@@ -30,7 +31,7 @@ struct FloatLinear {
     int64_t g = scheme.group, perLine = scheme.bits == 4 ? 8 : 4;
     Value chunk = k.at(block, k.mul(k.div(column, 2 * g), scheme.chunk_bytes()));
     Value within = k.rem(column, 2 * g);
-    Value scale = k.loadElements("f16", k.at(chunk, k.mul(k.div(within, g), 2 * kLanes)));
+    GroupScale scale = loadGroupScales(k, scheme, k.at(chunk, k.mul(k.div(within, g), 2 * kLanes)), kLanes);
     Value line = k.at(chunk, k.add(k.mul(k.div(within, perLine), 64), 64));
     Value words = k.load(k.vec(k.i32Type()), line, 4);
     // Byte column mod 4 of each word; of 4-bit weights the upper nibble for columns 4..7 of a line.
@@ -39,8 +40,7 @@ struct FloatLinear {
     Value amount = k.broadcast(arith::TruncIOp::create(b, k.i32Type(), shift));
     Value u = arith::AndIOp::create(b, arith::ShRUIOp::create(b, words, amount),
                                     k.splatInt(scheme.bits == 4 ? 15 : 255));
-    Value w = arith::SIToFPOp::create(b, k.f32Vec(), arith::SubIOp::create(b, u, k.splatInt(scheme.zero)));
-    return k.mulf(w, scale);
+    return dequantize(k, scheme, u, scale);
   }
 
   // One column of `rows` rows: part += x w.

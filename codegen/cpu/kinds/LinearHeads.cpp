@@ -48,7 +48,7 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   info.writes(poolBytes(configString(kernel, "cache"), h(kPages), h(kKvHeads), keyDim, valueDim), 64);
   info.writesRows(n, keyDim * h(kHeads), s(kLinearLdOut));
   // A tile's rows of a head, which is a key's or a value's size, and a key that has been turned.
-  info.scratch = Expression(linearScratchBytes(c)) + Expression(4 * kTileRows) * (keyDim + valueDim) +
+  info.scratch = linearScratch(c).bytes() + Expression(4 * kTileRows) * (keyDim + valueDim) +
                  Expression(4) * keyDim;
   return info;
 }
@@ -65,7 +65,8 @@ public:
         pageTable(operand()), pool(operand()), out(operand()), rope{k, ropeConfig, keyDim, scalar(kHalf)},
         cache(k, configString(kernel, "cache"), pageTable, pool, scalar(kTableBlocks), kvHeads, keyDim, valueDim),
         writer(k, cache, positions, sequences) {
-    tile = k.at(k.scratch(), linearScratchBytes(config));
+    LinearScratch products = linearScratch(config);
+    tile = k.at(k.scratch(), k.add(k.mul(d.chunks, products.perChunk), products.fixed));
     turnedKey = k.at(tile, k.mul(k.add(keyDim, valueDim), 4 * kTileRows));
   }
 

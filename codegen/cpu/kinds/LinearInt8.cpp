@@ -1,6 +1,8 @@
 // The linear on int8 inputs: an exact int32 dot in each weight group, an fma chain over the weight scales of the groups
-// that share an activation scale (a part), an fma chain over the activation scales of these.
+// that share an activation scale (a part), an fma chain over the activation scales of these. An affine scheme's offset
+// times the sum of the group's inputs is added to the dot, exactly, before the scale.
 #include "codegen/cpu/Dot.h"
+#include "codegen/cpu/kinds/GroupScale.h"
 #include "codegen/cpu/kinds/LinearTiles.h"
 
 namespace llmc::cpu {
@@ -92,7 +94,8 @@ private:
   // The dots of weight group `group`, as f32: strip by strip, row by row.
   Values groupDots(const Run &run, Value group, Strips which) {
     auto dot = GroupDot::create(k, scheme, run.count);
-    Values corr = rowValues(k.i32Type(), run.tile.corr, group, run), result;
+    // Of an affine scheme the dots are those of the stored weights: addScaled() has the rest.
+    Values corr = scheme.affine ? Values(run.count, k.i32(0)) : corrections(run, group), result;
     States states(which.count, dot->begin(corr));
     Value quadBytes = k.mul(run.tile.rows, 4);
     Value lines = k.at(chunkOf(run.block, group), k.add(k.mul(k.rem(group, 2), linesPerGroup() * 64), 64));
@@ -112,11 +115,23 @@ private:
     return result;
   }
 
-  // Weight scales of a strip.
-  Value scalesOf(const Run &run, Value group, int64_t strip) {
+  // Weight scales of a strip; an offset as it is added to a dot of stored weights (u = w + zero), as a share of the
+  // inputs' correction -zero x sum: offset x sum - zero x sum = (1 - offset / zero) x correction.
+  GroupScale scalesOf(const Run &run, Value group, int64_t strip) {
     Value at = k.at(chunkOf(run.block, group), k.add(k.mul(k.rem(group, 2), 2 * kLanes), strip * lanes * 2));
     if (run.count > 2 && strip == 0) k.prefetchL2(k.at(chunkOf(run.block, group), kPrefetchAhead));
-    return arith::ExtFOp::create(k.b, floats(), k.load(k.vec(k.b.getF16Type(), lanes), at, 2));
+    return loadGroupScales(k, scheme, at, lanes, {-1.0f / float(scheme.zero), 1});
+  }
+
+  Values corrections(const Run &run, Value group) { return rowValues(k.i32Type(), run.tile.corr, group, run); }
+
+  // part + scale x dot, of row `row` of the run; `corr`: the rows' corrections where the scheme is affine.
+  Value addScaled(const GroupScale &scales, Value dot, const Values &corr, int64_t row, Value part) {
+    if (scales.offset) {
+      Value sum = arith::SIToFPOp::create(k.b, floats(), k.broadcast(corr[row], lanes));
+      dot = k.fma(scales.offset, sum, dot);
+    }
+    return k.fma(dot, scales.scale, part);
   }
 
   // Calls body(activation scale's number, its first group, the group after its last) for each.
@@ -137,10 +152,11 @@ private:
       // One group an iteration: two side by side would need twice the registers.
       Values parts = k.loop(first, last, 1, zeros(vectors), [&](Value group, ValueRange carried) {
         Values dots = groupDots(run, group, {0, strips}), next;
+        Values corr = scheme.affine ? corrections(run, group) : Values();
         for (int64_t strip = 0; strip < strips; ++strip) {
-          Value scales = scalesOf(run, group, strip);
+          GroupScale scales = scalesOf(run, group, strip);
           for (int64_t i = strip * run.count; i < (strip + 1) * run.count; ++i)
-            next.push_back(k.fma(dots[i], scales, carried[i]));
+            next.push_back(addScaled(scales, dots[i], corr, i % run.count, carried[i]));
         }
         return next;
       });
@@ -164,10 +180,11 @@ private:
       k.loop(first, last, 1, [&](Value group) {
         for (int64_t strip = 0; strip < strips; ++strip) {
           Values dots = groupDots(run, group, {strip, 1});
-          Value scales = scalesOf(run, group, strip);
+          Values corr = scheme.affine ? corrections(run, group) : Values();
+          GroupScale scales = scalesOf(run, group, strip);
           for (auto [row, dot] : llvm::enumerate(dots)) {
-            Value at = place(parts, strip, row);
-            k.store(k.fma(dot, scales, k.load(floats(), at, 4 * lanes)), at, 4 * lanes);
+            Value at = place(parts, strip, int64_t(row));
+            k.store(addScaled(scales, dot, corr, int64_t(row), k.load(floats(), at, 4 * lanes)), at, 4 * lanes);
           }
         }
       });

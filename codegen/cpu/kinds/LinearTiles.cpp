@@ -42,6 +42,7 @@ void TiledLinear::panel(Value first, Value last, int64_t width) {
   Value whole = k.mul(k.div(d.n, kTileRows), kTileRows);
   k.loop(k.i64(0), whole, kTileRows, [&](Value row) {
     RowTile tile = tileAt(row, k.i64(kTileRows));
+    prepare(tile);
     k.loop(first, last, 1, [&](Value item) {
       itemOf(item, tile, [&](Value unit) {
         k.loop(k.i64(0), k.i64(kTileRows), width, [&](Value t) { rowsOf(unit, tile, t, width); });
@@ -50,6 +51,7 @@ void TiledLinear::panel(Value first, Value last, int64_t width) {
   });
   k.loop(whole, d.n, kTileRows, [&](Value row) {
     RowTile tile = tileAt(row, k.sub(d.n, row));
+    prepare(tile);
     // Code for every rest is made: not for more than half a tile's.
     k.loop(first, last, 1, [&](Value item) {
       itemOf(item, tile, [&](Value unit) { runsOf(unit, tile, std::min(width, kTileRows / 2)); });
@@ -60,8 +62,9 @@ void TiledLinear::panel(Value first, Value last, int64_t width) {
 void TiledLinear::emit(const VariantInfo &variant) {
   if (variant.lastRows < kTileRows) { // one tile
     bool known = variant.lastRows <= 1 || variant.firstRows == variant.lastRows;
+    RowTile tile = tileAt(k.i64(0), known ? k.i64(variant.lastRows) : d.n);
+    prepare(tile);
     k.loop(k.begin(), k.end(), 1, [&](Value item) {
-      RowTile tile = tileAt(k.i64(0), known ? k.i64(variant.lastRows) : d.n);
       itemOf(item, tile, [&](Value unit) {
         if (!known) return runsOf(unit, tile, variant.width);
         for (int64_t t = 0; t < variant.lastRows; t += variant.width)

@@ -26,6 +26,8 @@ public:
 
 protected:
   virtual RowTile tileAt(Value first, Value rows) = 0;
+  // Before the items that a tile meets: what they all need of it may be left in the scratch.
+  virtual void prepare(const RowTile &tile) {}
   // A row block's dot products with rows [t, t + count) of the tile, into out: 64 bytes a row.
   virtual void dots(Value block, const RowTile &tile, Value t, int64_t count, Value out) = 0;
 

@@ -1,6 +1,6 @@
 // The kinds of one row or head a workgroup of 16 threads: norm and rope. Sums over a row have 16 strided partial sums
 // and a fixed tree.
-#include "codegen/gpu/kinds/Kinds.h"
+#include "codegen/gpu/kinds/RowTiles.h"
 
 namespace llmc::gpu {
 
@@ -30,33 +30,11 @@ Value inverseSize(GpuBuilder &k, Value squares, Value count, double epsilon) {
 
 namespace norm {
 
-enum Scalars { kRows, kColumns, kVectors, kLdIn, kLdOut /* of bf16 rows: columns / 32, padded */, kTokens };
+enum Scalars { kRows, kColumns, kVectors, kLdIn, kLdOut /* of int8 rows chunks, of bf16 rows Kp / 32 */, kTokens, kRuns };
 
-void describe(exec::KernelOp, KernelInfo &info) {
+void describe(exec::KernelOp, bool, KernelInfo &info) {
   info.items = s(kRows);
   info.grain = 1;
-}
-
-// The row as bf16, in its tile of 16 rows, or of what is left of them (docs/kernels.md). A word is two columns. What is
-// smaller than 2^-100 becomes zero; what lies behind the last column is zero.
-void storeTile(GpuBuilder &k, int out, Value row, llvm::function_ref<Value(Value i)> value) {
-  Value columns = k.scalar(kColumns), pairs = k.mul(k.scalar(kLdOut), 16);
-  Value tile = k.mul(k.div(row, kLanes), kLanes), height = k.min(k.sub(k.scalar(kRows), tile), k.index(kLanes));
-  Value start = k.add(k.mul(tile, pairs), k.sub(row, tile));
-  auto bits = [&](Value i) -> Value {
-    Value x = value(k.min(i, k.sub(columns, k.index(1))));
-    Value size = arith::AndIOp::create(k.b, arith::BitcastOp::create(k.b, k.i32Type(), x), k.i32(0x7fffffff));
-    Value isTiny = arith::CmpIOp::create(k.b, arith::CmpIPredicate::ult, size, k.i32((127 - 100) << 23));
-    Value isZero = arith::OrIOp::create(k.b, isTiny, k.less(k.sub(columns, k.index(1)), i));
-    return k.select(isZero, k.i32(0), k.bf16Bits(x));
-  };
-  // Pairs of eight columns: 0 2, 4 6, 1 3, 5 7.
-  k.loop(k.thread(), pairs, kLanes, [&](Value pair) {
-    Value place = k.rem(pair, 4);
-    Value first = k.add(k.mul(k.div(pair, 4), 8), k.add(k.mul(k.rem(place, 2), 4), k.div(place, 2)));
-    Value second = arith::ShLIOp::create(k.b, bits(k.add(first, 2)), k.i32(16));
-    k.storeWord(out, arith::OrIOp::create(k.b, bits(first), second), k.add(start, k.mul(pair, height)));
-  });
 }
 
 void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
@@ -87,7 +65,14 @@ void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
       if (factor) x = k.mulf(k.mulf(x, factor), k.loadF32(weight, i));
       return bias ? k.addf(x, k.loadF32(biases, i)) : x;
     };
-    if (cpu::configString(kernel, "out") == "bf16") return storeTile(k, out, item, value);
+    llvm::StringRef format = cpu::configString(kernel, "out");
+    if (format == "bf16")
+      return storeBf16Row(k, out, Bf16Tiles(k, k.scalar(kRows), k.scalar(kLdOut)), columns, item, value);
+    if (format == "int8") {
+      const Scheme &scheme = *configScheme(kernel);
+      Int8Tiles tiles(k, scheme, k.scalar(kRows), k.scalar(kLdOut), k.scalar(kRuns));
+      return storeInt8Row(k, scheme, out, tiles, columns, item, value);
+    }
     k.loop(k.thread(), columns, kLanes, [&](Value i) { k.storeF32(out, value(i), k.add(to, i)); });
   });
 }
@@ -98,7 +83,7 @@ namespace rope {
 
 enum Scalars { kRows, kHeads, kHeadDim, kHalf, kHalfPad, kLdIn, kLdOut };
 
-void describe(exec::KernelOp, KernelInfo &info) {
+void describe(exec::KernelOp, bool, KernelInfo &info) {
   info.items = s(kRows) * s(kHeads);
   info.grain = 1;
 }

@@ -26,9 +26,13 @@ Value loadMatrix(GpuBuilder &k, int operand, const Scheme *scheme, llvm::StringR
                  Value column);
 // Words of a row block; `chunks` is its columns where nothing is quantized.
 Value blockWords(GpuBuilder &k, const Scheme *scheme, llvm::StringRef element, Value chunks);
-// The scale of row `lane` for columns from `within` on of the chunk at word `chunk`, and (u - zero) x scale.
-Value loadScale(GpuBuilder &k, int operand, const Scheme &scheme, Value chunk, Value within, Value lane);
-Value dequantize(GpuBuilder &k, const Scheme &scheme, Value word, Value shift, Value scale);
+// The scale of row `lane` for columns from `within` on of the chunk at word `chunk`, and (u - zero [+ offset]) x scale.
+struct GroupScale {
+  Value scale, offset; // f32; offset: null unless the scheme is affine
+};
+GroupScale decodeScale(GpuBuilder &k, const Scheme &scheme, Value bits); // the low 16 bits of a word
+GroupScale loadScale(GpuBuilder &k, int operand, const Scheme &scheme, Value chunk, Value within, Value lane);
+Value dequantize(GpuBuilder &k, const Scheme &scheme, Value word, Value shift, const GroupScale &scale);
 
 // Where keys and values lie: pages of 16 tokens, found through a sequence's page table. Places are in elements. In bf16
 // pairs of a key's values, and of a value's tokens, lie side by side.

@@ -1,6 +1,7 @@
 // linear: y = x W^T with an epilogue. A workgroup has one row block (16 outputs) as lanes and 8 slices of the columns:
 // a slice computes whole fma chains of 32 columns, and the chains' sums are added in the order of llm.linear, so that
-// the result does not depend on how many threads there are. On bf16 rows it is MatrixLinear.h's.
+// the result does not depend on how many threads there are. On int8 rows it is LinearInt8.cpp's, on bf16 rows
+// MatrixLinear.h's.
 #include "codegen/gpu/kinds/MatrixLinear.h"
 
 namespace llmc::gpu {
@@ -13,38 +14,38 @@ namespace {
 
 enum Scalars { kRows, kColumns, kOutputs, kBlocks, kChunks, kLdX, kLdOut, kFirstLd };
 
-constexpr int64_t kSlices = 8;
 constexpr int64_t kChain = 32; // columns of one fma chain
 
-// A tile's copies are 16 bytes of x.
-void describeMatrix(int64_t parts, KernelInfo &info) {
-  info.operands[0].alignment = 16;
+// What stands for matrix units is no faster in wide tiles: they cost a compiler's time and a workgroup's memory.
+void describeMatrix(int64_t parts, bool matrixUnits, KernelInfo &info) {
+  if (!matrixUnits) {
+    info.variants = {{0, 8, 8}, {9, INT64_MAX, 16}};
+    return;
+  }
+  info.operands[0].alignment = 16; // of a wide tile's copies of x
   VariantInfo wide{33, INT64_MAX, int(kMatrixTileTokens), s(kBlocks) * s(kRows)};
   wide.grain = uint32_t(MatrixLinear::kWarps * kMatrixWarpBlocks / parts * kMatrixTileTokens);
   info.variants = {{0, 8, 8}, {9, 16, 16}, {17, 32, 32}, wide};
 }
 
-bool onMatrixUnits(exec::KernelOp kernel) { return cpu::configString(kernel, "activations") == "bf16"; }
-
-void describe(exec::KernelOp kernel, KernelInfo &info) {
+void describe(exec::KernelOp kernel, bool matrixUnits, KernelInfo &info) {
   info.items = s(kBlocks);
   info.grain = 1;
-  if (onMatrixUnits(kernel)) return describeMatrix(cpu::configBool(kernel, "gated") ? 2 : 1, info);
+  if (cpu::configString(kernel, "activations") == "bf16")
+    return describeMatrix(cpu::configBool(kernel, "gated") ? 2 : 1, matrixUnits, info);
   info.variants = {{0, 1, 1}, {2, INT64_MAX, int(kSlices)}};
 }
 
 struct Linear {
   GpuBuilder &k;
-  exec::KernelOp kernel;
+  LinearOutput output;
   const Scheme *scheme;
   llvm::StringRef element;
   int64_t parts; // accumulators of an output: 2 where gated
   int64_t width; // rows of x computed together
-  int rows, vectors;
   Value lane, slice, memory; // memory: [slice][row of the tile x part][lane]
 
   int weight() const { return 1; }
-  int out() const { return 2 + rows + vectors; }
   Value place(Value slice, int64_t row, int64_t part) {
     return k.add(k.mul(k.add(k.mul(slice, width * parts), row * parts + part), kLanes), lane);
   }
@@ -94,7 +95,8 @@ struct Linear {
     int64_t perWord = scheme->bits == 4 ? 8 : 4;
     return k.loop(begin, k.add(begin, kChain), perWord, k.zeros(width * parts), [&](Value at, ValueRange carried) {
       Value chunkIndex = k.div(at, scheme->columns_per_chunk()), within = k.rem(at, scheme->columns_per_chunk());
-      Values sums(carried), words, scales;
+      Values sums(carried), words;
+      llvm::SmallVector<GroupScale> scales;
       for (Value block : blocks) {
         Value chunk = k.add(block, k.mul(chunkIndex, scheme->chunk_bytes() / 4));
         scales.push_back(loadScale(k, weight(), *scheme, chunk, within, lane));
@@ -143,24 +145,6 @@ struct Linear {
     });
   }
 
-  void finish(Value item, Value row, ValueRange accumulators) {
-    Value output = k.add(k.mul(item, kLanes), lane);
-    Value exists = k.logicalAnd(k.less(output, k.scalar(kOutputs)), k.less(row, k.scalar(kRows)));
-    k.ifThen(k.logicalAnd(exists, k.less(slice, k.index(width))), [&] {
-      codegen::EpilogueInputs inputs;
-      inputs.accumulators.assign(accumulators.begin(), accumulators.end());
-      for (int i = 0; i < rows; ++i)
-        inputs.rows.push_back(k.loadF32(2 + i, k.add(k.mul(row, k.scalar(kFirstLd + i)), output)));
-      for (int i = 0; i < vectors; ++i)
-        for (int64_t part = 0; part < parts; ++part) {
-          Value block = k.add(k.mul(item, parts), part);
-          inputs.vectors.push_back(k.loadF32(2 + rows + i, k.add(k.mul(block, kLanes), lane)));
-        }
-      Value result = codegen::emitEpilogue(k, kernel.getEpilogue(), inputs);
-      k.storeF32(out(), result, k.add(k.mul(row, k.scalar(kLdOut)), output));
-    });
-  }
-
   void tile(Value item, Value first) {
     Values blocks, xs;
     Value words = blockWords(k, scheme, element, scheme ? k.scalar(kChunks) : k.scalar(kColumns));
@@ -169,7 +153,8 @@ struct Linear {
     // Rows past the last one repeat it; their results are not stored.
     Value last = k.sub(k.scalar(kRows), k.index(1));
     for (int64_t i = 0; i < width; ++i) xs.push_back(k.mul(k.min(k.add(first, i), last), k.scalar(kLdX)));
-    finish(item, k.add(first, slice), accumulate(blocks, xs));
+    Values sums = accumulate(blocks, xs);
+    k.ifThen(k.less(slice, k.index(width)), [&] { output.store(item, k.add(first, slice), lane, sums); });
   }
 };
 
@@ -180,16 +165,15 @@ void emitMatrix(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant
 }
 
 void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
-  if (onMatrixUnits(kernel)) return emitMatrix(k, kernel, variant);
+  if (cpu::configString(kernel, "activations") == "int8") return emitInt8Linear(k, kernel, variant);
+  if (cpu::configString(kernel, "activations") == "bf16") return emitMatrix(k, kernel, variant);
   int64_t parts = cpu::configBool(kernel, "gated") ? 2 : 1;
   Linear linear{k,
-                kernel,
+                LinearOutput(k, kernel, 2),
                 configScheme(kernel),
                 cpu::configString(kernel, "element"),
                 parts,
                 variant.width,
-                int(cpu::configInt(kernel, "rows")),
-                int(cpu::configInt(kernel, "vectors")),
                 k.rem(k.thread(), kLanes),
                 k.div(k.thread(), kLanes),
                 k.shared(kSlices * variant.width * parts * kLanes)};
@@ -199,6 +183,23 @@ void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
 }
 
 } // namespace
+
+void LinearOutput::store(Value item, Value row, Value lane, ValueRange sums) {
+  Value output = k.add(k.mul(item, kLanes), lane);
+  k.ifThen(k.logicalAnd(k.less(output, k.scalar(kOutputs)), k.less(row, k.scalar(kRows))), [&] {
+    codegen::EpilogueInputs inputs;
+    inputs.accumulators.assign(sums.begin(), sums.end());
+    for (int i = 0; i < rows; ++i)
+      inputs.rows.push_back(k.loadF32(firstRow + i, k.add(k.mul(row, k.scalar(kFirstLd + i)), output)));
+    for (int i = 0; i < vectors; ++i)
+      for (size_t part = 0; part < sums.size(); ++part) {
+        Value block = k.add(k.mul(item, int64_t(sums.size())), int64_t(part));
+        inputs.vectors.push_back(k.loadF32(firstRow + rows + i, k.add(k.mul(block, kLanes), lane)));
+      }
+    Value result = codegen::emitEpilogue(k, kernel.getEpilogue(), inputs);
+    k.storeF32(firstRow + rows + vectors, result, k.add(k.mul(row, k.scalar(kLdOut)), output));
+  });
+}
 
 static_assert(kLanes * kSlices == MatrixLinear::kThreads);
 const KindEmitter kLinear = {"linear", describe, kLanes * kSlices, emit};

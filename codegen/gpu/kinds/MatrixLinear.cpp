@@ -1,18 +1,24 @@
 #include "codegen/gpu/kinds/MatrixLinear.h"
 
+#include "runtime/packing/affine_search.h"
+
 namespace llmc::gpu {
 
 using namespace mlir;
 
+// An f32 from 2^20 on has its steps of 1/8 in its last bits, which are those of offsets: 2^20 + u less 2^20 + zero - offset
+// is the weight without its scale, and nothing is rounded. It has at most 8 bits: bf16 holds it.
+static constexpr int64_t kStepBits = 3;
+static constexpr int32_t kTwoTo20 = (127 + 20) << 23;
+static_assert(packing::kOffsetStep == 1.0f / (1 << kStepBits));
+
 MatrixLinear::MatrixLinear(GpuBuilder &k, exec::KernelOp kernel)
-    : k(k), kernel(kernel), scheme(configScheme(kernel)), parts(cpu::configBool(kernel, "gated") ? 2 : 1),
-      rows(int(cpu::configInt(kernel, "rows"))), vectors(int(cpu::configInt(kernel, "vectors"))) {
+    : k(k), output(k, kernel, kWeight + 1), scheme(configScheme(kernel)), parts(cpu::configBool(kernel, "gated") ? 2 : 1),
+      chains(k.mul(k.scalar(kChunks), scheme ? scheme->columns_per_chunk() / kChain : 1)), x(k, k.scalar(kRows), chains) {
   Value inWarp = k.rem(k.thread(), kWarp);
   warp = k.div(k.thread(), kWarp);
   group = k.div(inWarp, 4);
   member = k.rem(inWarp, 4);
-  chains = k.mul(k.scalar(kChunks), scheme ? scheme->columns_per_chunk() / kChain : 1);
-  paddedPairs = k.mul(chains, kChain / 2);
 }
 
 Value MatrixLinear::blockStart(Value block) {
@@ -32,12 +38,16 @@ Value MatrixLinear::scaleStart(Value blockStart, Value chain) {
   return k.add(chunk, k.mul(k.div(k.rem(chain, perChunk), perChunk / 2), kLanes / 2));
 }
 
-// 2^23 + u is an f32 with u in its last bits; what is taken away again leaves u - zero, without rounding.
-Value MatrixLinear::small(Value word, int64_t shift) {
+Value MatrixLinear::zeroOf(Value scales, int64_t row) {
   auto &b = k.b;
-  Value u = arith::AndIOp::create(b, arith::ShRUIOp::create(b, word, k.i32(int32_t(shift))), k.i32(scheme->bits == 4 ? 15 : 255));
-  Value number = arith::BitcastOp::create(b, k.f32Type(), arith::OrIOp::create(b, u, k.i32(0x4b000000)));
-  return k.subf(number, k.f32(double(0x800000 + scheme->zero)));
+  int32_t zero = kTwoTo20 + (scheme->zero << kStepBits);
+  Value bits = k.i32(zero);
+  if (scheme->affine) {
+    Value steps = arith::ShRUIOp::create(b, scales, k.i32(int32_t(16 * row + 10)));
+    if (row == 0) steps = arith::AndIOp::create(b, steps, k.i32(63));
+    bits = arith::SubIOp::create(b, k.i32(zero + packing::kNoOffset), steps);
+  }
+  return arith::BitcastOp::create(b, k.f32Type(), bits);
 }
 
 Value MatrixLinear::pair(Value first, Value second) {
@@ -47,20 +57,24 @@ Value MatrixLinear::pair(Value first, Value second) {
   return arith::OrIOp::create(b, low, arith::AndIOp::create(b, bits(second), k.i32(int32_t(0xffff0000))));
 }
 
-// The pairs of bf16 rows: columns 0 2, 4 6, 1 3, 5 7.
-static constexpr int64_t kPairs[4][2] = {{0, 2}, {4, 6}, {1, 3}, {5, 7}};
-
-Values MatrixLinear::quantizedPairs(ValueRange words) {
-  auto column = [&](int64_t i) {
-    bool nibbles = scheme->bits == 4;
-    return small(words[nibbles ? 0 : i / 4], 8 * (i % 4) + (nibbles ? 4 * (i / 4) : 0));
+Values MatrixLinear::quantizedPairs(ValueRange words, Value zero) {
+  auto &b = k.b;
+  bool nibbles = scheme->bits == 4;
+  auto column = [&](int64_t i) -> Value {
+    Value word = words[nibbles ? 0 : i / 4];
+    int64_t shift = 8 * (i % 4) + (nibbles ? 4 * (i / 4) : 0);
+    Value steps = shift < kStepBits ? Value(arith::ShLIOp::create(b, word, k.i32(int32_t(kStepBits - shift))))
+                                    : Value(arith::ShRUIOp::create(b, word, k.i32(int32_t(shift - kStepBits))));
+    steps = arith::AndIOp::create(b, steps, k.i32((nibbles ? 15 : 255) << kStepBits));
+    Value number = arith::BitcastOp::create(b, k.f32Type(), arith::OrIOp::create(b, steps, k.i32(kTwoTo20)));
+    return k.subf(number, zero);
   };
   Values pairs;
-  for (auto [first, second] : kPairs) pairs.push_back(pair(column(first), column(second)));
+  for (auto [first, second] : Bf16Tiles::kPairs) pairs.push_back(pair(column(first), column(second)));
   return pairs;
 }
 
-std::array<Values, 2> MatrixLinear::weights(Load load) {
+std::array<Values, 2> MatrixLinear::weights(Load load, Value scales) {
   auto &b = k.b;
   Values upper, lower; // pairs of rows 2 group and 2 group + 1
   if (scheme) {
@@ -71,12 +85,12 @@ std::array<Values, 2> MatrixLinear::weights(Load load) {
       even.push_back(load(line, word));
       odd.push_back(load(line, k.add(word, 1)));
     }
-    upper = quantizedPairs(even);
-    lower = quantizedPairs(odd);
+    upper = quantizedPairs(even, zeroOf(scales, 0));
+    lower = quantizedPairs(odd, zeroOf(scales, 1));
   } else {
     Values columns; // a word is both rows
     for (int64_t i = 0; i < 8; ++i) columns.push_back(load(k.add(k.mul(member, 8), i), group));
-    for (auto [first, second] : kPairs) {
+    for (auto [first, second] : Bf16Tiles::kPairs) {
       Value x = columns[size_t(first)], y = columns[size_t(second)], mask = k.i32(0xffff), sixteen = k.i32(16);
       upper.push_back(arith::OrIOp::create(b, arith::AndIOp::create(b, x, mask), arith::ShLIOp::create(b, y, sixteen)));
       Value high = arith::AndIOp::create(b, y, k.i32(int32_t(0xffff0000)));
@@ -89,24 +103,6 @@ std::array<Values, 2> MatrixLinear::weights(Load load) {
 Values MatrixLinear::chainSum(const std::array<Values, 2> &weights, ValueRange x) {
   Values sum = k.mma("bf16", weights[0], x.take_front(2), k.zeros(4));
   return k.mma("bf16", weights[1], x.drop_front(2), sum);
-}
-
-void MatrixLinear::finish(Value item, Value lane, Value token, ValueRange accumulators) {
-  Value output = k.add(k.mul(item, kLanes), lane);
-  Value exists = k.logicalAnd(k.less(output, k.scalar(kOutputs)), k.less(token, k.scalar(kRows)));
-  k.ifThen(exists, [&] {
-    codegen::EpilogueInputs inputs;
-    inputs.accumulators.assign(accumulators.begin(), accumulators.end());
-    for (int i = 0; i < rows; ++i)
-      inputs.rows.push_back(k.loadF32(2 + i, k.add(k.mul(token, k.scalar(kFirstLd + i)), output)));
-    for (int i = 0; i < vectors; ++i)
-      for (int64_t part = 0; part < parts; ++part) {
-        Value block = k.add(k.mul(item, parts), part);
-        inputs.vectors.push_back(k.loadF32(2 + rows + i, k.add(k.mul(block, kLanes), lane)));
-      }
-    Value result = codegen::emitEpilogue(k, kernel.getEpilogue(), inputs);
-    k.storeF32(out(), result, k.add(k.mul(token, k.scalar(kLdOut)), output));
-  });
 }
 
 } // namespace llmc::gpu

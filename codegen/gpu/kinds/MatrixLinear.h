@@ -7,7 +7,8 @@
 // as their sums are added in order.
 #pragma once
 
-#include "codegen/gpu/kinds/Kinds.h"
+#include "codegen/gpu/kinds/LinearOutput.h"
+#include "codegen/gpu/kinds/RowTiles.h"
 
 #include <array>
 
@@ -18,21 +19,19 @@ struct MatrixLinear {
   static constexpr int64_t kThreads = 128, kWarp = 32, kWarps = kThreads / kWarp;
   static constexpr int64_t kChain = 32;     // columns
   static constexpr int64_t kInstruction = 8; // tokens
+  static constexpr int kWeight = 1;         // operand
 
   GpuBuilder &k;
-  exec::KernelOp kernel;
+  LinearOutput output;
   const Scheme *scheme; // null: weights of bf16
   int64_t parts;        // weight rows of an output: 2 where gated
-  int rows, vectors;
   // The thread in its warp is 4 group + member: it has rows 2 group and 2 group + 1 of a block, of each 32 columns those
   // from 8 member on, and tokens 2 member and 2 member + 1 of a product.
   Value warp, group, member;
-  Value chains, paddedPairs; // of columns, Kp / 2
+  Value chains; // of columns
+  Bf16Tiles x;
 
   MatrixLinear(GpuBuilder &k, exec::KernelOp kernel);
-
-  int weight() const { return 1; }
-  int out() const { return 2 + rows + vectors; }
 
   // Words of a chain of a row block, in lines of 16 rows (8 columns of 4 bits, 4 of 8) or, of bf16, in columns of 8 words.
   int64_t lineWords() const { return scheme ? 16 : 8; }
@@ -42,27 +41,25 @@ struct MatrixLinear {
   Value chainStart(Value blockStart, Value chain);
   Value scaleStart(Value blockStart, Value chain);
 
-  // A chain's weights as the thread's words of A: four for each of two products.
+  // A chain's weights, with their offsets and without their scale, as the thread's words of A: four for each of two
+  // products. `scales`: word `group` of the chain's scales; only where there is a scheme.
   using Load = llvm::function_ref<Value(Value line, Value word)>;
-  std::array<Values, 2> weights(Load load);
+  std::array<Values, 2> weights(Load load, Value scales);
   // The sum of a chain, 4 numbers: row 2 group of both tokens, then row 2 group + 1. `x`: the token's four pairs of the
   // thread's 8 columns.
   Values chainSum(const std::array<Values, 2> &weights, ValueRange x);
   // The sum after a chain; `scale` only where there is a scheme.
   Value addChain(Value total, Value sum, Value scale) { return scheme ? k.fma(sum, scale, total) : k.addf(total, sum); }
 
-  // Stores output `lane` of item `item` for a token; nothing where there is no such one. An accumulator a part.
-  void finish(Value item, Value lane, Value token, ValueRange accumulators);
-
 private:
-  Value small(Value word, int64_t shift);   // a packed integer as f32
+  Value zeroOf(Value scales, int64_t row);  // row 0 or 1 of the word
   Value pair(Value first, Value second);    // two f32 that are bf16, in a word
-  Values quantizedPairs(ValueRange words);  // the four pairs of 8 columns of a row
+  Values quantizedPairs(ValueRange words, Value zero); // the four pairs of 8 columns of a row
 };
 
-// A number of tokens that fits one tile of the N side: a workgroup has a row block, and deals out chains to its warps.
+// A number of tokens that fits one tile of the N side, or tile after tile: a workgroup has a row block, and deals out chains
+// to its warps.
 void emitMatrixNarrow(MatrixLinear &linear, int64_t width);
-int64_t matrixNarrowSlices(int64_t width); // chains at a time
 
 // Tiles of row blocks and 64 tokens.
 inline constexpr int64_t kMatrixTileTokens = 64;

@@ -6,34 +6,35 @@ namespace llmc::gpu {
 
 using namespace mlir;
 
-// As many as leave 8 KB of sums (of gated ones 16).
-int64_t matrixNarrowSlices(int64_t width) { return MatrixLinear::kWarps * (32 / width); }
-
 namespace {
+
+// Chains at a time: as many as leave 8 KB of sums, but one a warp at least.
+int64_t slicesFor(int64_t width, int64_t parts) {
+  return MatrixLinear::kWarps * std::max<int64_t>(32 / (width * parts), 1);
+}
 
 struct Narrow {
   MatrixLinear &l;
   GpuBuilder &k;
-  int64_t width;  // tokens
+  int64_t width;  // tokens of a tile
   int64_t slices; // chains at a time
   Value memory;   // f32 [slice][part][token][row]
   Value item;
-  Values blocks = {}; // where the item's row blocks begin
+  Values blocks = {};   // where the item's row blocks begin
+  Value firstToken = {}; // of the tile
 
   Value place(Value slice, int64_t part, Value token, Value row) {
     Value tile = k.add(k.mul(slice, l.parts), part);
     return k.add(k.mul(k.add(k.mul(tile, width), token), kLanes), row);
   }
 
-  // The four pairs of a token's columns. bf16 rows lie in tiles of 16, the last of which is as high as there are rows.
-  // Tokens that are missing repeat the last.
+  // The four pairs of a token's columns. Tokens that are missing repeat the last.
   Values loadInput(Value chain, Value first) {
-    Value count = k.scalar(MatrixLinear::kRows), token = k.min(k.add(l.group, first), k.sub(count, k.index(1)));
-    Value tile = k.mul(k.div(token, kLanes), kLanes), height = k.min(k.sub(count, tile), k.index(kLanes));
-    Value start = k.add(k.mul(tile, l.paddedPairs), k.sub(token, tile));
+    Value token = k.min(k.add(k.add(firstToken, first), l.group), k.sub(l.x.count, k.index(1)));
+    Bf16Tiles::Row row = l.x.row(token);
     Value pair = k.add(k.mul(chain, MatrixLinear::kChain / 2), k.mul(l.member, 4));
     Values x;
-    for (int64_t i = 0; i < 4; ++i) x.push_back(k.loadWord(0, k.add(start, k.mul(k.add(pair, i), height))));
+    for (int64_t i = 0; i < 4; ++i) x.push_back(k.loadWord(0, l.x.pair(row, k.add(pair, i))));
     return x;
   }
 
@@ -42,11 +43,16 @@ struct Narrow {
     llvm::SmallVector<std::array<Values, 2>> weights;
     for (Value block : blocks) {
       Value start = l.chainStart(block, chain);
-      Value most = l.scheme ? Value() : k.sub(k.scalar(MatrixLinear::kColumns), k.add(k.mul(chain, MatrixLinear::kChain), 1));
-      weights.push_back(l.weights([&](Value line, Value word) {
+      Value scales, most;
+      if (l.scheme)
+        scales = k.loadWord(l.kWeight, k.add(l.scaleStart(block, chain), l.group));
+      else
+        most = k.sub(k.scalar(MatrixLinear::kColumns), k.add(k.mul(chain, MatrixLinear::kChain), 1));
+      auto load = [&](Value line, Value word) {
         Value at = most ? k.min(line, most) : line;
-        return k.loadWord(l.weight(), k.add(start, k.add(k.mul(at, l.lineWords()), word)));
-      }));
+        return k.loadWord(l.kWeight, k.add(start, k.add(k.mul(at, l.lineWords()), word)));
+      };
+      weights.push_back(l.weights(load, scales));
     }
     k.loop(k.index(0), k.index(width), MatrixLinear::kInstruction, [&](Value first) {
       Values x = loadInput(chain, first);
@@ -70,9 +76,9 @@ struct Narrow {
       Values next, scales;
       if (l.scheme)
         for (Value block : blocks) {
-          Value word = k.loadWord(l.weight(), k.add(l.scaleStart(block, k.add(first, slice)), k.div(row(), 2)));
+          Value word = k.loadWord(l.kWeight, k.add(l.scaleStart(block, k.add(first, slice)), k.div(row(), 2)));
           Value shift = k.toI32(k.mul(k.rem(row(), 2), 16));
-          scales.push_back(k.bitsToF32("f16", arith::ShRUIOp::create(k.b, word, shift)));
+          scales.push_back(decodeScale(k, *l.scheme, arith::ShRUIOp::create(k.b, word, shift)).scale);
         }
       for (int64_t i = 0; i < width / MatrixLinear::kInstruction; ++i)
         for (int64_t part = 0; part < l.parts; ++part) {
@@ -84,9 +90,7 @@ struct Narrow {
   }
 
   // All warps go round together, for a product may need all threads: a chain behind the last is the last once more.
-  void run() {
-    for (int64_t part = 0; part < l.parts; ++part)
-      blocks.push_back(l.blockStart(k.add(k.mul(item, l.parts), part)));
+  void tile() {
     int64_t own = slices / MatrixLinear::kWarps, outputs = width / MatrixLinear::kInstruction;
     Values totals = k.loop(k.index(0), l.chains, slices, k.zeros(outputs * l.parts), [&](Value first, ValueRange carried) {
       k.loop(k.index(0), k.index(own), 1, [&](Value i) {
@@ -99,7 +103,17 @@ struct Narrow {
       return sums;
     });
     for (int64_t i = 0; i < outputs; ++i)
-      l.finish(item, row(), token(i), ValueRange(totals).slice(size_t(i * l.parts), size_t(l.parts)));
+      l.output.store(item, k.add(firstToken, token(i)), row(),
+                     ValueRange(totals).slice(size_t(i * l.parts), size_t(l.parts)));
+  }
+
+  void run() {
+    for (int64_t part = 0; part < l.parts; ++part)
+      blocks.push_back(l.blockStart(k.add(k.mul(item, l.parts), part)));
+    k.loop(k.index(0), l.x.count, width, [&](Value first) {
+      firstToken = first;
+      tile();
+    });
   }
 };
 
@@ -107,7 +121,7 @@ struct Narrow {
 
 void emitMatrixNarrow(MatrixLinear &linear, int64_t width) {
   GpuBuilder &k = linear.k;
-  int64_t slices = matrixNarrowSlices(width);
+  int64_t slices = slicesFor(width, linear.parts);
   Value memory = k.shared(slices * linear.parts * width * kLanes);
   k.forGroupItem([&](Value item) { Narrow{linear, k, width, slices, memory, item}.run(); });
 }

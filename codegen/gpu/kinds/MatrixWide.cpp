@@ -14,7 +14,7 @@ constexpr int64_t kPairWords = kTokens + 8; // of a pair of columns: the four me
 constexpr int64_t kInputWords = MatrixLinear::kChain / 2 * kPairWords;
 constexpr int64_t kScaleWords = 8; // of a row block
 constexpr int64_t kCopyWords = 4;
-constexpr int64_t kMemoryWords = 26 * 1024 / 4; // what stages may take; with the plain lowering's 6 KB no more than 32
+constexpr int64_t kMemoryWords = 26 * 1024 / 4; // what stages may take: two workgroups have room on every chip
 constexpr int64_t kOutputTokens = 32;           // that leave through the memory at a time
 constexpr int64_t kOutputWords = kBlocks * kLanes + 1; // of a token: without the last, banks would meet
 
@@ -52,23 +52,20 @@ struct Wide {
     Value quad = k.rem(copy, kTokens / kCopyWords), pair = k.div(copy, kTokens / kCopyWords);
     Value to = k.add(k.mul(k.rem(pair, 4), 4), k.div(pair, 4)); // pair i of all members, then pair i + 1
     to = k.add(k.add(stage, k.mul(to, kPairWords)), k.mul(quad, kCopyWords));
-    Value count = k.scalar(MatrixLinear::kRows), token = k.add(first, k.mul(quad, kCopyWords));
-    Value tile = k.mul(k.div(token, kLanes), kLanes), within = k.sub(token, tile);
-    Value all = k.add(k.mul(chain, MatrixLinear::kChain / 2), pair);
+    Value token = k.add(first, k.mul(quad, kCopyWords)), all = k.add(k.mul(chain, MatrixLinear::kChain / 2), pair);
+    Bf16Tiles::Row row = l.x.row(token);
     k.ifElse(
-        k.less(count, k.add(tile, kLanes)), TypeRange(),
+        k.less(l.x.count, k.add(row.first, Bf16Tiles::kTileRows)), TypeRange(),
         [&] {
-          Value last = k.mul(k.div(k.sub(count, k.index(1)), kLanes), kLanes), start = k.min(tile, last);
-          Value height = k.min(k.sub(count, start), k.index(kLanes));
-          Value from = k.add(k.mul(start, l.paddedPairs), k.mul(all, height));
           for (int64_t i = 0; i < kCopyWords; ++i) {
-            Value own = k.min(k.add(within, i), k.sub(height, k.index(1)));
-            k.copy(1, 0, k.add(from, own), memory, k.add(to, i));
+            Bf16Tiles::Row own = l.x.row(k.min(k.add(token, i), k.sub(l.x.count, k.index(1))));
+            k.copy(1, 0, l.x.pair(own, all), memory, k.add(to, i));
           }
           return Values();
         },
         [&] {
-          k.copy(kCopyWords, 0, k.add(k.add(k.mul(tile, l.paddedPairs), k.mul(all, kLanes)), within), memory, to);
+          row.rows = k.index(Bf16Tiles::kTileRows);
+          k.copy(kCopyWords, 0, l.x.pair(row, all), memory, to);
           return Values();
         });
   }
@@ -84,14 +81,14 @@ struct Wide {
         Value column = k.min(k.div(word, l.lineWords()), most);
         word = k.add(k.mul(column, l.lineWords()), k.rem(word, l.lineWords()));
       }
-      k.copy(kCopyWords, l.weight(), k.add(l.chainStart(start, chain), word), memory, to);
+      k.copy(kCopyWords, l.kWeight, k.add(l.chainStart(start, chain), word), memory, to);
     }
     if (!l.scheme) return;
     constexpr int64_t kScaleCopies = kScaleWords / kCopyWords;
     k.ifThen(k.less(lane, k.index(kBlocks * kScaleCopies)), [&] {
       Value block = k.div(lane, kScaleCopies), word = k.mul(k.rem(lane, kScaleCopies), kCopyWords);
       Value start = k.select(k.equal(block, k.index(0)), blocks[0], blocks[1]);
-      k.copy(kCopyWords, l.weight(), k.add(l.scaleStart(start, chain), word), memory, k.add(scalesOf(stage, block), word));
+      k.copy(kCopyWords, l.kWeight, k.add(l.scaleStart(start, chain), word), memory, k.add(scalesOf(stage, block), word));
     });
   }
 
@@ -109,10 +106,10 @@ struct Wide {
   // ---- products ------------------------------------------------------------------------------------------------------
 
   // Of rows 2 group and 2 group + 1.
-  Values loadScales(Value stage, int64_t block) {
+  Values rowScales(Value word) {
     if (!l.scheme) return {Value(), Value()};
-    Value word = k.loadSharedWord(memory, k.add(scalesOf(stage, k.index(block)), l.group));
-    return {k.bitsToF32("f16", word), k.bitsToF32("f16", arith::ShRUIOp::create(k.b, word, k.i32(16)))};
+    Value odd = arith::ShRUIOp::create(k.b, word, k.i32(16));
+    return {decodeScale(k, *l.scheme, word).scale, decodeScale(k, *l.scheme, odd).scale};
   }
 
   // Totals are [product][block][4 numbers].
@@ -120,11 +117,13 @@ struct Wide {
     llvm::SmallVector<std::array<Values, 2>> weights;
     llvm::SmallVector<Values> scales;
     for (int64_t block = 0; block < kBlocks; ++block) {
-      Value start = weightsOf(stage, k.index(block));
-      weights.push_back(l.weights([&](Value line, Value word) {
+      Value start = weightsOf(stage, k.index(block)), word;
+      if (l.scheme) word = k.loadSharedWord(memory, k.add(scalesOf(stage, k.index(block)), l.group));
+      auto load = [&](Value line, Value word) {
         return k.loadSharedWord(memory, k.add(start, k.add(k.mul(line, l.lineWords()), word)));
-      }));
-      scales.push_back(loadScales(stage, block));
+      };
+      weights.push_back(l.weights(load, word));
+      scales.push_back(rowScales(word));
     }
     Values next;
     for (int64_t product = 0; product < kProducts; ++product) {
@@ -178,7 +177,7 @@ struct Wide {
         accumulators.push_back(arith::BitcastOp::create(k.b, k.f32Type(), k.loadSharedWord(memory, at)));
       }
       Value item = k.add(k.mul(unit, kBlocks / l.parts), k.div(output, kLanes));
-      l.finish(item, k.rem(output, kLanes), k.add(k.add(first, part * kOutputTokens), token), accumulators);
+      l.output.store(item, k.add(k.add(first, part * kOutputTokens), token), k.rem(output, kLanes), accumulators);
     });
   }
 

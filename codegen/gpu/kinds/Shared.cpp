@@ -1,5 +1,7 @@
 #include "codegen/gpu/kinds/Kinds.h"
 
+#include "runtime/packing/affine_search.h"
+
 namespace llmc::gpu {
 
 using namespace mlir;
@@ -10,16 +12,31 @@ Value blockWords(GpuBuilder &k, const Scheme *scheme, llvm::StringRef element, V
   return k.mul(chunks, scheme ? scheme->chunk_bytes() / 4 : elementBytes(element) * kLanes / 4);
 }
 
-Value loadScale(GpuBuilder &k, int operand, const Scheme &scheme, Value chunk, Value within, Value lane) {
-  Value word = k.add(k.add(chunk, k.mul(k.div(within, scheme.group), kLanes / 2)), k.div(lane, 2));
-  Value shift = k.toI32(k.mul(k.rem(lane, 2), 16));
-  return k.bitsToF32("f16", arith::ShRUIOp::create(k.b, k.loadWord(operand, word), shift));
+// What affine_search.h says of the lower half of `bits`.
+static GroupScale decodeAffine(GpuBuilder &k, Value bits) {
+  auto &b = k.b;
+  Value low = arith::AddIOp::create(b, arith::AndIOp::create(b, bits, k.i32(0x3ff)), k.i32((127 - 20) << 5));
+  Value scale = arith::BitcastOp::create(b, k.f32Type(), arith::ShLIOp::create(b, low, k.i32(18)));
+  Value high = arith::AndIOp::create(b, arith::ShRUIOp::create(b, bits, k.i32(10)), k.i32(63));
+  Value steps = arith::SIToFPOp::create(b, k.f32Type(), arith::SubIOp::create(b, high, k.i32(packing::kNoOffset)));
+  return {scale, k.mulf(steps, k.f32(packing::kOffsetStep))};
 }
 
-Value dequantize(GpuBuilder &k, const Scheme &scheme, Value word, Value shift, Value scale) {
+GroupScale decodeScale(GpuBuilder &k, const Scheme &scheme, Value bits) {
+  return scheme.affine ? decodeAffine(k, bits) : GroupScale{k.bitsToF32("f16", bits), {}};
+}
+
+GroupScale loadScale(GpuBuilder &k, int operand, const Scheme &scheme, Value chunk, Value within, Value lane) {
+  Value word = k.add(k.add(chunk, k.mul(k.div(within, scheme.group), kLanes / 2)), k.div(lane, 2));
+  Value shift = k.toI32(k.mul(k.rem(lane, 2), 16));
+  return decodeScale(k, scheme, arith::ShRUIOp::create(k.b, k.loadWord(operand, word), shift));
+}
+
+Value dequantize(GpuBuilder &k, const Scheme &scheme, Value word, Value shift, const GroupScale &scale) {
   Value u = arith::AndIOp::create(k.b, arith::ShRUIOp::create(k.b, word, shift), k.i32(scheme.bits == 4 ? 15 : 255));
   Value w = arith::SIToFPOp::create(k.b, k.f32Type(), arith::SubIOp::create(k.b, u, k.i32(scheme.zero)));
-  return k.mulf(w, scale);
+  if (scale.offset) w = k.addf(w, scale.offset);
+  return k.mulf(w, scale.scale);
 }
 
 Value loadMatrix(GpuBuilder &k, int operand, const Scheme *scheme, llvm::StringRef element, Value block, Value lane,
@@ -31,7 +48,7 @@ Value loadMatrix(GpuBuilder &k, int operand, const Scheme *scheme, llvm::StringR
   int64_t perChunk = scheme->columns_per_chunk(), perLine = scheme->bits == 4 ? 8 : 4;
   Value chunk = k.add(block, k.mul(k.div(column, perChunk), scheme->chunk_bytes() / 4));
   Value within = k.rem(column, perChunk);
-  Value scale = loadScale(k, operand, *scheme, chunk, within, lane);
+  GroupScale scale = loadScale(k, operand, *scheme, chunk, within, lane);
   Value line = k.add(k.add(chunk, 16), k.mul(k.div(within, perLine), 16));
   Value word = k.loadWord(operand, k.add(line, lane));
   // Byte column mod 4 of the word; of 4-bit weights the upper nibble for columns 4..7 of a line.
@@ -81,10 +98,6 @@ static const KindEmitter *findKind(llvm::StringRef kind) {
 std::string refusal(exec::KernelOp kernel) {
   llvm::StringRef kind = kernel.getKind();
   if (!findKind(kind)) return ("kernels of kind '" + kind + "'").str();
-  llvm::StringRef rounded = kind == "norm"     ? cpu::configString(kernel, "out")
-                            : kind == "linear" ? cpu::configString(kernel, "activations")
-                                               : "";
-  if (rounded == "int8") return "int8 activations; compile with --activations float or bf16";
   if ((kind == "attention" || kind == "cache_write") && cpu::configString(kernel, "element") == "int8")
     return "int8 keys and values; compile with --kv-cache-dtype f16";
   if (kind == "rope_table" && cpu::configString(kernel, "scaling") == "dynamic") return "rope scaling 'dynamic'";
@@ -92,23 +105,23 @@ std::string refusal(exec::KernelOp kernel) {
 }
 
 // Operands are those of the CPU's tier whose bf16 rows have two bytes an element.
-cpu::KernelInfo describe(exec::KernelOp kernel) {
+cpu::KernelInfo describe(exec::KernelOp kernel, bool matrixUnits) {
   const KindEmitter *kind = findKind(kernel.getKind());
   const codegen::CpuTier &tier = *codegen::findCpuTier("x86-64-v4-vnni-bf16");
   cpu::KernelInfo info = cpu::findKind(kernel.getKind())->describe(kernel, tier);
   info.scratch = cpu::Expression(kind->threads); // runtime/abi/kernel.h
   info.variants = {{0, INT64_MAX, 1}};
-  kind->describe(kernel, info);
+  kind->describe(kernel, matrixUnits, info);
   return info;
 }
 
 mlir::gpu::GPUModuleOp emitKernel(ModuleOp module, exec::KernelOp kernel, const cpu::KernelInfo &info, size_t variant,
-                                  llvm::StringRef symbol) {
+                                  llvm::StringRef symbol, uint64_t features) {
   const KindEmitter *kind = findKind(kernel.getKind());
   OpBuilder b(module.getContext());
   b.setInsertionPointToEnd(module.getBody());
   auto holder = mlir::gpu::GPUModuleOp::create(b, module.getLoc(), ("m_" + symbol).str());
-  GpuBuilder builder(holder, symbol, int(info.operands.size()), info.scalarCount, kind->threads);
+  GpuBuilder builder(holder, symbol, int(info.operands.size()), info.scalarCount, kind->threads, features);
   kind->emit(builder, kernel, info.variants[variant]);
   builder.finish();
   return holder;

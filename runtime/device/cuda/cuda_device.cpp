@@ -297,14 +297,19 @@ Result<std::unique_ptr<llmrt::Device>> load(std::shared_ptr<const Artifact> arti
 // The best code first; where the driver does not take that or a kernel fails, the next, and it is said. kInternal where a
 // kernel of any of it failed.
 Result<std::unique_ptr<llmrt::Device>> load(std::shared_ptr<const Artifact> artifact,
-                                            const std::shared_ptr<OpenDevice> &device, bool self_test) {
+                                            const std::shared_ptr<OpenDevice> &device, const GpuOptions &options) {
   std::vector<uint32_t> segments = segments_for(*artifact, device->info().chip);
-  Status last(StatusCode::kUnsupported, "the artifact has no code that " + device->info().text() +
-                                            " runs; compile it for this chip with --gpu-arch");
+  if (!options.tier.empty())
+    std::erase_if(segments, [&](uint32_t segment) {
+      return text_of(artifact->meta().segments()->Get(segment)->layout()) != options.tier;
+    });
+  Status last(StatusCode::kUnsupported, "the artifact has no code " +
+                                            (options.tier.empty() ? "" : "of the tier " + options.tier + " ") + "that " +
+                                            device->info().text() + " runs; compile it for this chip with --gpu-arch");
   bool failed = false;
   for (uint32_t segment : segments) {
     std::string tier(text_of(artifact->meta().segments()->Get(segment)->layout()));
-    Result<std::unique_ptr<llmrt::Device>> made = load(artifact, device, segment, self_test);
+    Result<std::unique_ptr<llmrt::Device>> made = load(artifact, device, segment, options.self_test);
     if (made)
       return made;
     failed |= made.status().code() == StatusCode::kInternal;
@@ -334,7 +339,7 @@ Result<std::unique_ptr<llmrt::Device>> make(std::shared_ptr<const Artifact> arti
   Result<std::unique_ptr<OpenDevice>> device = OpenDevice::open(std::max(options.index, 0));
   if (!device)
     return device.status();
-  return load(std::move(artifact), *std::move(device), options.self_test);
+  return load(std::move(artifact), *std::move(device), options);
 }
 
 Result<std::unique_ptr<gpu::Backend>> open(int index) {

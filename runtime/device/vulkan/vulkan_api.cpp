@@ -64,6 +64,8 @@ Status Api::load_instance(Dispatchable instance) {
       {"vkDestroyInstance", &DestroyInstance},
       {"vkEnumeratePhysicalDevices", &EnumeratePhysicalDevices},
       {"vkGetPhysicalDeviceProperties", &GetPhysicalDeviceProperties},
+      {"vkGetPhysicalDeviceProperties2", &GetPhysicalDeviceProperties2},
+      {"vkGetPhysicalDeviceFeatures2", &GetPhysicalDeviceFeatures2},
       {"vkGetPhysicalDeviceQueueFamilyProperties", &GetPhysicalDeviceQueueFamilyProperties},
       {"vkGetPhysicalDeviceMemoryProperties", &GetPhysicalDeviceMemoryProperties},
       {"vkCreateDevice", &CreateDevice},

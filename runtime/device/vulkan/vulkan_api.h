@@ -27,8 +27,11 @@ enum StructureType : int32_t {
   kPipelineShaderStageCreateInfo = 18, kComputePipelineCreateInfo = 29, kPipelineLayoutCreateInfo = 30,
   kDescriptorSetLayoutCreateInfo = 32, kDescriptorPoolCreateInfo = 33, kDescriptorSetAllocateInfo = 34,
   kWriteDescriptorSet = 35, kCommandPoolCreateInfo = 39, kCommandBufferAllocateInfo = 40, kCommandBufferBeginInfo = 42,
-  kMemoryBarrier = 46, kTimelineSemaphoreFeatures = 1000207000, kSemaphoreTypeCreateInfo = 1000207002,
-  kTimelineSemaphoreSubmitInfo = 1000207003, kSemaphoreWaitInfo = 1000207004,
+  kMemoryBarrier = 46, kPhysicalDeviceFeatures2 = 1000059000, kPhysicalDeviceProperties2 = 1000059001,
+  kFloat16Int8Features = 1000082000, kStorage16Features = 1000083000, kFloatControlsProperties = 1000197000,
+  kTimelineSemaphoreFeatures = 1000207000, kSemaphoreTypeCreateInfo = 1000207002,
+  kTimelineSemaphoreSubmitInfo = 1000207003, kSemaphoreWaitInfo = 1000207004, kSubgroupSizeFeatures = 1000225002,
+  kIntegerDotFeatures = 1000280000,
 };
 
 inline constexpr uint32_t kApiVersion11 = (1u << 22) | (1u << 12);
@@ -100,6 +103,31 @@ struct PhysicalDeviceProperties {
   uint32_t unused[5];
 };
 static_assert(sizeof(PhysicalDeviceProperties) == 824 && offsetof(PhysicalDeviceProperties, limits) == 296);
+struct PhysicalDeviceProperties2 {
+  StructureType type = kPhysicalDeviceProperties2;
+  void *next = nullptr;
+  PhysicalDeviceProperties properties{};
+};
+// VK_KHR_shader_float_controls. Of each five the modes for floats of 16, 32 and 64 bits.
+struct FloatControlsProperties {
+  StructureType type = kFloatControlsProperties;
+  void *next = nullptr;
+  int32_t denormals_independence = 0, rounding_independence = 0;
+  uint32_t keep_special[3] = {}, keep_denormals[3] = {}, flush_denormals[3] = {}, round_to_even[3] = {},
+           round_to_zero[3] = {};
+};
+inline constexpr int32_t kIndependenceNone = 2; // one mode for all widths or none
+struct PhysicalDeviceFeatures2 {
+  StructureType type = kPhysicalDeviceFeatures2;
+  void *next = nullptr;
+  uint32_t unused[55] = {};
+};
+// The features of one extension, 1 where the device has one, in its order. Each of those we ask for has at most four.
+struct ExtensionFeatures {
+  StructureType type;
+  void *next = nullptr;
+  uint32_t flags[4] = {};
+};
 struct QueueFamilyProperties {
   uint32_t flags, count, timestamp_bits, unused[3];
 };
@@ -274,11 +302,6 @@ struct ExtensionProperties {
   uint32_t version;
 };
 // VK_KHR_timeline_semaphore
-struct TimelineSemaphoreFeatures {
-  StructureType type = kTimelineSemaphoreFeatures;
-  const void *next = nullptr;
-  uint32_t timeline_semaphore = 1;
-};
 struct SemaphoreTypeCreateInfo {
   StructureType type = kSemaphoreTypeCreateInfo;
   const void *next = nullptr;
@@ -324,6 +347,8 @@ struct Api {
   void (*DestroyInstance)(Dispatchable, const void *) = nullptr;
   Result (*EnumeratePhysicalDevices)(Dispatchable, uint32_t *, Dispatchable *) = nullptr;
   void (*GetPhysicalDeviceProperties)(Dispatchable, PhysicalDeviceProperties *) = nullptr;
+  void (*GetPhysicalDeviceProperties2)(Dispatchable, PhysicalDeviceProperties2 *) = nullptr;
+  void (*GetPhysicalDeviceFeatures2)(Dispatchable, PhysicalDeviceFeatures2 *) = nullptr;
   void (*GetPhysicalDeviceQueueFamilyProperties)(Dispatchable, uint32_t *, QueueFamilyProperties *) = nullptr;
   void (*GetPhysicalDeviceMemoryProperties)(Dispatchable, PhysicalDeviceMemoryProperties *) = nullptr;
   Result (*CreateDevice)(Dispatchable, const DeviceCreateInfo *, const void *, Dispatchable *) = nullptr;

@@ -1,7 +1,6 @@
 #include "runtime/device/vulkan/vulkan_context.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace llmrt::vk {
 
@@ -60,41 +59,25 @@ llmrt::Result<std::vector<Context::Candidate>> Context::candidates() const {
     api_.GetPhysicalDeviceQueueFamilyProperties(device, &families, all.data());
     auto family = std::find_if(all.begin(), all.end(), [](const auto &one) { return one.flags & kQueueCompute; });
     if (family != all.end() && properties.api_version >= kApiVersion11)
-      found.push_back({device, {properties.name, properties.type}, uint32_t(family - all.begin())});
+      found.push_back({device,
+                       {properties.name, properties.type, OptionalFeatures(api_, device).features()},
+                       uint32_t(family - all.begin())});
   }
   return found;
 }
 
-bool Context::has_extension(Dispatchable physical, const char *name) const {
-  uint32_t count = 0;
-  if (api_.EnumerateDeviceExtensionProperties(physical, nullptr, &count, nullptr) != kSuccess)
-    return false;
-  std::vector<ExtensionProperties> all(count);
-  Result result = api_.EnumerateDeviceExtensionProperties(physical, nullptr, &count, all.data());
-  all.resize(std::min<size_t>(count, all.size()));
-  return (result == kSuccess || result == kIncomplete) &&
-         std::any_of(all.begin(), all.end(), [&](const auto &one) { return std::strcmp(one.name, name) == 0; });
-}
-
-// With timeline semaphores where there are some: who has the extension has the feature too.
 Status Context::open_logical(Dispatchable physical) {
-  static constexpr const char *kTimeline = "VK_KHR_timeline_semaphore";
   float priority = 1;
   DeviceQueueCreateInfo queue;
   queue.family = family_;
   queue.priorities = &priority;
   DeviceCreateInfo info;
   info.queues = &queue;
-  TimelineSemaphoreFeatures features;
-  bool timeline = has_extension(physical, kTimeline);
-  if (timeline) {
-    info.next = &features;
-    info.extension_count = 1;
-    info.extensions = &kTimeline;
-  }
+  optional_ = OptionalFeatures(api_, physical);
+  optional_.enable(info);
   if (Status status = check(api_.CreateDevice(physical, &info, nullptr, &device_), "opening the device"); !status.ok())
     return status;
-  return api_.load_device(device_, timeline);
+  return api_.load_device(device_, optional_.timeline_semaphores());
 }
 
 // What says that a submission is done.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/device/vulkan/vulkan_api.h"
+#include "runtime/device/vulkan/vulkan_features.h"
 
 #include <functional>
 #include <memory>
@@ -13,6 +14,7 @@ namespace llmrt::vk {
 struct DeviceInfo {
   std::string name;
   DeviceType type = kOther;
+  uint64_t features = 0; // LLMRT_FEATURE_*
 };
 // "discrete", "integrated", "virtual", "software", "other"
 const char *type_text(DeviceType type);
@@ -31,6 +33,8 @@ public:
   Dispatchable device() const { return device_; }
   const PhysicalDeviceProperties &properties() const { return properties_; }
   std::string name() const { return properties_.name; }
+  uint64_t features() const { return optional_.features(); } // LLMRT_FEATURE_*, all of them enabled
+  FloatControls float_controls() const { return optional_.float_controls(); }
   // Bytes of the largest heap that is the device's own.
   int64_t memory_bytes() const;
 
@@ -55,7 +59,6 @@ private:
   Status open_logical(Dispatchable physical);
   Status make_signal();
   Status run_on_timeline(SubmitInfo &info);
-  bool has_extension(Dispatchable physical, const char *name) const;
   struct Candidate {
     Dispatchable physical;
     DeviceInfo info;
@@ -69,6 +72,7 @@ private:
   Handle command_pool_ = 0;
   Handle fence_ = 0, timeline_ = 0; // one of them: a timeline where the device has it
   uint64_t submitted_ = 0;          // what the timeline is at when everything submitted is done
+  OptionalFeatures optional_;
   PhysicalDeviceProperties properties_{};
   PhysicalDeviceMemoryProperties memory_{};
 };

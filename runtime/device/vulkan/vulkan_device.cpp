@@ -1,10 +1,12 @@
 #include "runtime/device/vulkan/vulkan_device.h"
 
-#include "runtime/artifact/verify.h"
+#include "runtime/artifact/features.h"
+#include "runtime/base/log.h"
 #include "runtime/device/gpu/gpu_device.h"
 #include "runtime/device/gpu/lone_run.h"
 #include "runtime/device/vulkan/vulkan_alone.h"
 #include "runtime/device/vulkan/vulkan_program.h"
+#include "runtime/device/vulkan/vulkan_tiers.h"
 
 #include <algorithm>
 #include <deque>
@@ -122,14 +124,7 @@ Status VulkanBackend::run(int64_t, std::span<const gpu::Output> outputs) {
 
 } // namespace vk
 
-static std::optional<uint32_t> vulkan_segment(const Artifact &artifact) {
-  for (uint32_t i = 0; i < count_of(artifact.meta().segments()); ++i)
-    if (is_code_of(*artifact.meta().segments()->Get(i), kVulkanTarget))
-      return i;
-  return std::nullopt;
-}
-
-bool has_vulkan_code(const Artifact &artifact) { return vulkan_segment(artifact).has_value(); }
+bool has_vulkan_code(const Artifact &artifact) { return !vk::tiers_of(artifact).empty(); }
 
 std::vector<std::string> vulkan_devices() {
   std::vector<std::string> names;
@@ -145,27 +140,61 @@ bool has_vulkan_hardware() {
   });
 }
 
-Result<std::unique_ptr<gpu::Backend>> open_vulkan(int index) {
+std::vector<std::string> vulkan_picks(const Artifact &artifact) {
+  std::vector<std::string> lines;
+  for (const vk::DeviceInfo &device : vk::Context::list()) {
+    Result<std::vector<vk::Tier>> tiers = vk::runnable_tiers(artifact, device.features, "");
+    std::string has = device.features ? join_feature_names(device.features) : "no optional feature";
+    lines.push_back(device.name + " (" + vk::type_text(device.type) + "): " +
+                    (tiers ? "tier " + tiers->front().name : tiers.status().message()) + "; it has " + has);
+  }
+  return lines;
+}
+
+Result<std::unique_ptr<gpu::Backend>> open_vulkan(int index, uint64_t *features) {
   Result<std::unique_ptr<vk::Context>> context = vk::Context::open(index);
   if (!context)
     return context.status();
+  if (features)
+    *features = (*context)->features();
   return std::unique_ptr<gpu::Backend>(std::make_unique<vk::VulkanBackend>(*std::move(context)));
+}
+
+// The first of the tiers whose kernels make what they should.
+static Result<vk::Tier> tested(const Artifact &artifact, const std::vector<vk::Tier> &tiers, gpu::Backend &backend) {
+  Status last;
+  for (const vk::Tier &tier : tiers) {
+    if (!last.ok())
+      log(LogLevel::kWarning, last.message() + "; trying the artifact's next tier");
+    Result<CodeTable> table = CodeTable::parse(artifact.segment(tier.segment));
+    Status status = table ? gpu::self_test(artifact, *table, backend) : table.status();
+    if (status.ok())
+      return tier;
+    last = Status(status.code(), "tier " + tier.name + ": " + status.message());
+    if (status.code() != StatusCode::kInternal)
+      break;
+  }
+  return last;
 }
 
 Result<std::unique_ptr<Device>> make_vulkan_device(std::shared_ptr<const Artifact> artifact,
                                                    const GpuOptions &options) {
-  std::optional<uint32_t> segment = vulkan_segment(*artifact);
-  if (!segment)
+  if (!has_vulkan_code(*artifact))
     return Status(StatusCode::kUnsupported, artifact->path() + " has no code for Vulkan; compile it with `llmc compile "
                                                                "--target vulkan`");
-  Result<CodeTable> table = CodeTable::parse(artifact->segment(*segment));
-  if (!table)
-    return table.status();
-  Result<std::unique_ptr<gpu::Backend>> backend = open_vulkan(options.index);
+  uint64_t features = 0;
+  Result<std::unique_ptr<gpu::Backend>> backend = open_vulkan(options.index, &features);
   if (!backend)
     return backend.status();
-  if (Status status = options.self_test ? gpu::self_test(*artifact, *table, **backend) : ok_status(); !status.ok())
-    return status;
+  Result<std::vector<vk::Tier>> tiers = vk::runnable_tiers(*artifact, features, options.tier);
+  if (!tiers)
+    return tiers.status();
+  Result<vk::Tier> tier = options.self_test ? tested(*artifact, *tiers, **backend) : tiers->front();
+  if (!tier)
+    return tier.status();
+  Result<CodeTable> table = CodeTable::parse(artifact->segment(tier->segment));
+  if (!table)
+    return table.status();
   return gpu::make_device(std::move(artifact), *std::move(table), *std::move(backend));
 }
 

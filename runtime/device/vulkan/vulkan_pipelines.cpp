@@ -47,10 +47,15 @@ llmrt::Result<Pipelines::Layout> Pipelines::layout_of(uint32_t operands) {
 }
 
 llmrt::Result<Handle> Pipelines::make(const CodeTable &code, const llmrt_kernel_entry &entry, Handle layout) {
-  // The module lies at a multiple of 4 bytes (the verifier), in a segment at a multiple of 64 KB.
+  // The module is whole words at a multiple of 4 bytes (the verifier), in a segment at a multiple of 64 KB.
+  std::span<const uint32_t> stored(reinterpret_cast<const uint32_t *>(code.segment().data() + entry.entry),
+                                   entry.code_bytes / sizeof(uint32_t));
+  llmrt::Result<std::vector<uint32_t>> words = declare_float_controls(stored, context_.float_controls());
+  if (!words)
+    return words.status();
   ShaderModuleCreateInfo module;
-  module.bytes = entry.code_bytes;
-  module.words = reinterpret_cast<const uint32_t *>(code.segment().data() + entry.entry);
+  module.bytes = words->size() * sizeof(uint32_t);
+  module.words = words->data();
   const Api &api = context_.api();
   ComputePipelineCreateInfo info;
   if (Status status = context_.check(
