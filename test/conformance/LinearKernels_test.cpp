@@ -245,7 +245,7 @@ TEST(LinearKernels, GatedProductsMatch) {
       PackedWeight weight = packWeight(c, rows, 5); // block 2i gate, block 2i + 1 up
       Case plain = c;
       plain.N = rows;
-      std::vector<int64_t> counts = cachedKernel(linearText(c, false), device).rowsOfVariants(19);
+      std::vector<int64_t> counts = cachedKernel(linearText(c, false), device).rowsOfVariants(40);
       counts.push_back(19);
       for (int64_t n : counts) {
         std::vector<float> x = randomFloats(n * c.K, 6);
@@ -258,6 +258,20 @@ TEST(LinearKernels, GatedProductsMatch) {
           }
         EXPECT_LT(relativeError(y, expected), 1e-5) << c.scheme << " with " << n << " rows on " << device;
       }
+    }
+}
+
+// Several tiles of rows, and of outputs, where a kernel has such; the last are not whole.
+TEST(LinearKernels, ManyTilesMatch) {
+  for (const std::string &device : devices())
+    for (const Case &c : {Case{"q4a_g32", "f32", "bf16", 72, 200}, Case{"q8_g32", "f32", "bf16", 72, 200},
+                          Case{"none", "bf16", "bf16", 72, 200}}) {
+      if (!takesLinear(c, device)) continue;
+      int64_t n = 150;
+      PackedWeight weight = packWeight(c, c.N, 7);
+      std::vector<float> x = randomFloats(n * c.K, 8);
+      EXPECT_LT(relativeError(runLinear(c, weight, x, n, device), expectedLinear(c, weight, x, n)), 1e-5)
+          << c.scheme << " on " << device;
     }
 }
 
