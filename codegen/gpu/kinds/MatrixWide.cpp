@@ -47,20 +47,19 @@ struct Wide {
   // ---- copies --------------------------------------------------------------------------------------------------------
 
   // Four tokens' pairs of columns. A tile of 16 tokens that is not whole has other distances, and is copied by words;
-  // tokens that are missing repeat the last.
+  // tokens that are missing repeat the last ones.
   void copyInput(Value chain, Value stage, Value copy) {
     Value quad = k.rem(copy, kTokens / kCopyWords), pair = k.div(copy, kTokens / kCopyWords);
     Value to = k.add(k.mul(k.rem(pair, 4), 4), k.div(pair, 4)); // pair i of all members, then pair i + 1
     to = k.add(k.add(stage, k.mul(to, kPairWords)), k.mul(quad, kCopyWords));
-    Value token = k.add(first, k.mul(quad, kCopyWords)), all = k.add(k.mul(chain, MatrixLinear::kChain / 2), pair);
-    Bf16Tiles::Row row = l.x.row(token);
+    Value last = k.sub(l.x.count, k.index(1)), token = k.add(first, k.mul(quad, kCopyWords));
+    Bf16Tiles::Row row = l.x.row(k.min(token, k.sub(last, k.rem(last, kCopyWords))));
+    Value all = k.add(k.mul(chain, MatrixLinear::kChain / 2), pair);
     k.ifElse(
-        k.less(l.x.count, k.add(row.first, Bf16Tiles::kTileRows)), TypeRange(),
+        k.less(row.rows, k.index(Bf16Tiles::kTileRows)), TypeRange(),
         [&] {
-          for (int64_t i = 0; i < kCopyWords; ++i) {
-            Bf16Tiles::Row own = l.x.row(k.min(k.add(token, i), k.sub(l.x.count, k.index(1))));
-            k.copy(1, 0, l.x.pair(own, all), memory, k.add(to, i));
-          }
+          for (int64_t i = 0; i < kCopyWords; ++i)
+            k.copy(1, 0, l.x.pair(l.x.further(row, k.index(i)), all), memory, k.add(to, i));
           return Values();
         },
         [&] {

@@ -21,6 +21,10 @@ struct RowTiles {
     Value inTile = k.rem(index, kTileRows), first = k.sub(index, inTile);
     return {first, k.min(k.sub(count, first), k.index(kTileRows)), inTile};
   }
+  // So many rows further in the tile, or its last: rows of one tile share what places are computed from.
+  Row further(const Row &row, Value by) {
+    return {row.first, row.rows, k.min(k.add(row.inTile, by), k.sub(row.rows, k.index(1)))};
+  }
   // Word `index` of a row, of which each has `ofRow`.
   Value place(const Row &row, Value ofRow, Value index) {
     return k.add(k.mul(row.first, ofRow), k.add(k.mul(index, row.rows), row.inTile));
