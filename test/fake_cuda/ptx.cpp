@@ -146,12 +146,13 @@ struct Larger {
 
 const std::map<std::string, Action> &actions() {
   static const std::map<std::string, Action> table = {
-      {"mov.u32", move}, {"mov.b32", move}, {"mov.u64", move}, {"mov.b64", move}, {"mov.f32", move},
+      {"mov.b16", move}, {"mov.u32", move}, {"mov.b32", move}, {"mov.u64", move}, {"mov.b64", move}, {"mov.f32", move},
       {"mov.pred", move}, {"cvta.to.global.u64", move}, {"cvt.u64.u32", move},
       {"cvt.u32.u64", convert<[](L x) { return L(U(x)); }>},
       {"cvt.s64.s32", convert<[](L x) { return L(int64_t(int32_t(x))); }>},
       {"cvt.u16.u32", convert<[](L x) { return L(uint16_t(x)); }>}, {"cvt.u32.u16", convert<[](L x) { return L(uint16_t(x)); }>},
       {"shr.u16", words2<[](U x, U n) { return n > 15 ? 0 : U(uint16_t(x)) >> n; }>}, {"and.b16", words2<std::bit_and<U>{}>},
+      {"add.s16", words2<[](U x, U y) { return U(uint16_t(x + y)); }>},
       {"add.s32", words2<std::plus<U>{}>}, {"add.u32", words2<std::plus<U>{}>}, {"sub.s32", words2<std::minus<U>{}>},
       {"mul.lo.s32", words2<std::multiplies<U>{}>}, {"mul.lo.u32", words2<std::multiplies<U>{}>},
       {"mul.hi.u32", words2<multiply_high>}, {"mad.lo.s32", multiply_add}, {"div.u32", words2<divide>},
