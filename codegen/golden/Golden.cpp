@@ -60,24 +60,24 @@ constexpr Maker kMakers[] = {
 };
 
 // The first row count of every variant that has something to do.
-std::set<int64_t> rowCounts(exec::KernelOp kernel) {
+std::set<int64_t> rowCounts(exec::KernelOp kernel, bool gpus) {
   std::set<int64_t> rows;
   auto add = [&](const cpu::KernelInfo &info) {
     for (const cpu::VariantInfo &variant : info.variants)
       if (!variant.items || !variant.items->terms().empty()) rows.insert(std::max<int64_t>(variant.firstRows, 1));
   };
   for (const codegen::CpuTier &tier : codegen::cpuTiers()) add(cpu::findKind(kernel.getKind())->describe(kernel, tier));
-  if (gpu::refusal(kernel).empty()) add(gpu::describe(kernel, /*matrixUnits=*/true)); // which has all variants
+  if (gpus && gpu::refusal(kernel).empty()) add(gpu::describe(kernel, /*matrixUnits=*/true)); // which has all variants
   return rows;
 }
 
 } // namespace
 
-std::vector<Golden> makeGoldens(exec::KernelOp kernel) {
+std::vector<Golden> makeGoldens(exec::KernelOp kernel, bool gpus) {
   std::vector<Golden> goldens;
   const Maker *maker = llvm::find_if(kMakers, [&](const Maker &one) { return kernel.getKind() == one.kind; });
   if (maker == std::end(kMakers)) llvm::report_fatal_error("no golden vectors are made for '" + kernel.getKind() + "'");
-  for (int64_t rows : rowCounts(kernel)) {
+  for (int64_t rows : rowCounts(kernel, gpus)) {
     std::vector<std::vector<size_t>> seen; // extents
     for (const codegen::CpuTier &tier : codegen::cpuTiers()) {
       Draft draft = maker->make(kernel, rows, tier);

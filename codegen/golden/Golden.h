@@ -23,9 +23,9 @@ struct Golden {
   std::vector<Result> results;
 };
 
-// For each row count that the variants of the kernel begin with, on any target. A variant is tried on the vectors of its
-// row counts whose operands have its extents: tiers that want other bytes (bf16 rows) have vectors of their own.
-// Deterministic.
-std::vector<Golden> makeGoldens(exec::KernelOp kernel);
+// For each row count that the variants of the kernel begin with, on any tier of the CPU and, if `gpus`, on any GPU. A
+// variant is tried on the vectors of its row counts whose operands have its extents: tiers that want other bytes (bf16
+// rows) have vectors of their own. Deterministic.
+std::vector<Golden> makeGoldens(exec::KernelOp kernel, bool gpus);
 
 } // namespace llmc::golden

@@ -163,7 +163,9 @@ const Kernel *kernelIfTaken(const std::string &text, const std::string &device) 
   return takes(device, {text}) ? &cachedKernel(text, device) : nullptr;
 }
 
-std::vector<golden::Golden> goldensOf(const std::string &text) { return withKernel(text, golden::makeGoldens); }
+std::vector<golden::Golden> goldensOf(const std::string &text) {
+  return withKernel(text, [](exec::KernelOp kernel) { return golden::makeGoldens(kernel, /*gpus=*/true); });
+}
 
 std::vector<float> randomFloats(size_t count, uint32_t seed, float scale) {
   std::mt19937 generator(seed);
