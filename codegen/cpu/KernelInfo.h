@@ -23,6 +23,7 @@ struct VariantInfo {
   int64_t firstRows, lastRows; // of scalars[0], inclusive
   int width;                   // what the emitter made of it: rows computed together
   std::optional<Expression> items = {}; // work items of a dispatch, where they are not the kernel's
+  std::optional<uint32_t> grain = {};   // likewise
 };
 
 // Everything about a kernel but its code. Filled by describe(); the order of operands and scalars is docs/kernels.md's.

@@ -43,6 +43,7 @@ void SegmentTable::add(const DescribedKernel &kernel) {
     entry.last_rows = variant.lastRows;
     entries.push_back(entry);
     if (variant.items) entries.back().items = expression(*variant.items);
+    if (variant.grain) entries.back().grain = *variant.grain;
   }
 }
 

@@ -1,4 +1,5 @@
 // All kernels of a program as PTX or as cubins.
+#include "codegen/cuda/ChipToNvvm.h"
 #include "codegen/cuda/Cuda.h"
 #include "codegen/gpu/GpuSegment.h"
 #include "codegen/gpu/ops/Chip.h"
@@ -29,7 +30,7 @@ void loadCudaDialects(MLIRContext &context) {
 static llvm::Expected<std::vector<char>> lower(mlir::gpu::GPUModuleOp module, const CudaTier &tier,
                                                llvm::StringRef assembler) {
   llvm::LLVMContext context;
-  auto code = cuda::lowerToNvvm(module, context);
+  auto code = cuda::lowerToNvvm(module, tier.virtualChip, context);
   if (!code) return code.takeError();
   auto ptx = cuda::emitPtx(**code, tier.virtualChip);
   if (!ptx) return ptx.takeError();
@@ -39,9 +40,13 @@ static llvm::Expected<std::vector<char>> lower(mlir::gpu::GPUModuleOp module, co
 
 llvm::Expected<CodeSegment> buildCudaSegment(llvm::ArrayRef<exec::KernelOp> kernels, const CudaTier &tier,
                                              llvm::StringRef assembler) {
-  uint32_t architecture = tier.isPtx() ? LLMRT_ARCH_PTX : LLMRT_ARCH_CUBIN;
-  return gpu::buildSegment(kernels, {"cuda", tier.name, architecture},
+  return gpu::buildSegment(kernels, cuda::segmentKind(tier),
                            [&](mlir::gpu::GPUModuleOp module) { return lower(module, tier, assembler); });
 }
 
 } // namespace llmc::codegen
+
+llmc::gpu::SegmentKind llmc::cuda::segmentKind(const codegen::CudaTier &tier) {
+  uint32_t architecture = tier.isPtx() ? LLMRT_ARCH_PTX : LLMRT_ARCH_CUBIN;
+  return {"cuda", tier.name, architecture, /*features=*/0, hasMatrixUnits(tier.virtualChip)};
+}

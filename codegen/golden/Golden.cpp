@@ -60,20 +60,20 @@ constexpr Maker kMakers[] = {
 };
 
 // The first row count of every variant that has something to do.
-std::set<int64_t> rowCounts(exec::KernelOp kernel) {
+std::set<int64_t> rowCounts(exec::KernelOp kernel, bool gpus) {
   std::set<int64_t> rows;
   auto add = [&](const cpu::KernelInfo &info) {
     for (const cpu::VariantInfo &variant : info.variants)
       if (!variant.items || !variant.items->terms().empty()) rows.insert(std::max<int64_t>(variant.firstRows, 1));
   };
   for (const codegen::CpuTier &tier : codegen::cpuTiers()) add(cpu::findKind(kernel.getKind())->describe(kernel, tier));
-  if (gpu::refusal(kernel).empty()) add(gpu::describe(kernel));
+  if (gpus && gpu::refusal(kernel).empty()) add(gpu::describe(kernel, /*matrixUnits=*/true)); // which has all variants
   return rows;
 }
 
 } // namespace
 
-std::vector<Golden> makeGoldens(exec::KernelOp kernel, int64_t rows) {
+std::vector<Golden> makeGoldensOfRows(exec::KernelOp kernel, int64_t rows) {
   const Maker *maker = llvm::find_if(kMakers, [&](const Maker &one) { return kernel.getKind() == one.kind; });
   if (maker == std::end(kMakers)) llvm::report_fatal_error("no golden vectors are made for '" + kernel.getKind() + "'");
   std::vector<Golden> goldens;
@@ -89,10 +89,10 @@ std::vector<Golden> makeGoldens(exec::KernelOp kernel, int64_t rows) {
   return goldens;
 }
 
-std::vector<Golden> makeGoldens(exec::KernelOp kernel) {
+std::vector<Golden> makeGoldens(exec::KernelOp kernel, bool gpus) {
   std::vector<Golden> all;
-  for (int64_t rows : rowCounts(kernel))
-    for (Golden &golden : makeGoldens(kernel, rows)) all.push_back(std::move(golden));
+  for (int64_t rows : rowCounts(kernel, gpus))
+    for (Golden &golden : makeGoldensOfRows(kernel, rows)) all.push_back(std::move(golden));
   return all;
 }
 

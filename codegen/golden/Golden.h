@@ -23,11 +23,11 @@ struct Golden {
   std::vector<Result> results;
 };
 
-// For each row count that the variants of the kernel begin with, on any target. A variant is tried on the vectors of its
-// row counts whose operands have its extents: tiers that want other bytes (bf16 rows) have vectors of their own.
-// Deterministic.
-std::vector<Golden> makeGoldens(exec::KernelOp kernel);
+// For each row count that the variants of the kernel begin with, on any tier of the CPU and, if `gpus`, on any GPU. A
+// variant is tried on the vectors of its row counts whose operands have its extents: tiers that want other bytes (bf16
+// rows) have vectors of their own. Deterministic.
+std::vector<Golden> makeGoldens(exec::KernelOp kernel, bool gpus);
 // The same for one row count of the caller's.
-std::vector<Golden> makeGoldens(exec::KernelOp kernel, int64_t rows);
+std::vector<Golden> makeGoldensOfRows(exec::KernelOp kernel, int64_t rows);
 
 } // namespace llmc::golden

@@ -21,7 +21,9 @@ GpuBuilder::GpuBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef symbol, in
   thread_ = mlir::gpu::ThreadIdOp::create(b, mlir::gpu::Dimension::x);
   Value x = mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::x);
   Value y = mlir::gpu::BlockIdOp::create(b, mlir::gpu::Dimension::y);
-  group_ = add(mul(y, mlir::gpu::GridDimOp::create(b, mlir::gpu::Dimension::x)), x);
+  Value across = mlir::gpu::GridDimOp::create(b, mlir::gpu::Dimension::x);
+  group_ = add(mul(y, across), x);
+  groups_ = mul(across, mlir::gpu::GridDimOp::create(b, mlir::gpu::Dimension::y));
   for (int i = 0; i < scalars; ++i) scalarValues_.push_back(dispatchWord(i));
   for (int i = 0; i < operands; ++i) starts_.push_back(dispatchWord(scalars + i));
   items_ = dispatchWord(scalars + operands);
@@ -158,11 +160,13 @@ void GpuBuilder::storeElement(int operand, llvm::StringRef element, Value value,
                               ValueRange{place});
 }
 
-Value GpuBuilder::shared(int64_t count) {
-  auto space = mlir::gpu::AddressSpaceAttr::get(b.getContext(), mlir::gpu::AddressSpace::Workgroup);
-  auto type = MemRefType::get({count}, f32Type(), MemRefLayoutAttrInterface{}, space);
-  return function_.addWorkgroupAttribution(type, b.getLoc());
+static Value shareMemory(mlir::gpu::GPUFuncOp function, Type element, int64_t count) {
+  auto space = mlir::gpu::AddressSpaceAttr::get(function.getContext(), mlir::gpu::AddressSpace::Workgroup);
+  auto type = MemRefType::get({count}, element, MemRefLayoutAttrInterface{}, space);
+  return function.addWorkgroupAttribution(type, function.getLoc());
 }
+Value GpuBuilder::shared(int64_t count) { return shareMemory(function_, f32Type(), count); }
+Value GpuBuilder::sharedWords(int64_t count) { return shareMemory(function_, i32Type(), count); }
 Value GpuBuilder::loadShared(Value memory, Value at) { return memref::LoadOp::create(b, memory, ValueRange{at}); }
 void GpuBuilder::storeShared(Value memory, Value value, Value at) {
   memref::StoreOp::create(b, value, memory, ValueRange{at});
@@ -177,6 +181,17 @@ Value GpuBuilder::sumOfLanes(Value memory, Value first) {
   return values[0];
 }
 
+// ---- what chips have instructions for --------------------------------------------------------------------------------
+
+Values GpuBuilder::mma(llvm::StringRef element, ValueRange a, ValueRange b_, ValueRange c) {
+  auto half = *chip::symbolizeHalf(element);
+  return Values(chip::MmaOp::create(b, f32Type(), f32Type(), f32Type(), f32Type(), half, a, b_, c).getResults());
+}
+void GpuBuilder::copy(int64_t words, int operand, Value at, Value memory, Value to) {
+  chip::CopyOp::create(b, uint64_t(words), this->words(operand), word(operand, at), memory, to);
+}
+void GpuBuilder::commit() { chip::CommitOp::create(b); }
+void GpuBuilder::wait(int64_t groups) { chip::WaitOp::create(b, uint64_t(groups)); }
 Value GpuBuilder::dot4(Value a, Value b, Value c) { return chip::Dot4Op::create(this->b, i32Type(), a, b, c); }
 
 // ---- control flow ----------------------------------------------------------------------------------------------------

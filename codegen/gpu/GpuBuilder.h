@@ -38,6 +38,8 @@ public:
   Value thread() { return thread_; }   // in its workgroup
   int64_t threads() const { return threads_; }
   Value group() { return group_; }     // workgroups may lie in two dimensions; this is the number of this one
+  Value groups() { return groups_; }   // how many were launched, which may be more than the step needs
+  Value items() { return items_; }
   // Kernels of one work item a thread: body(item) for the items there are.
   void forEachItem(const std::function<void(Value item)> &body);
   // Kernels of one work item a workgroup: likewise; all threads of a workgroup see the same item.
@@ -75,16 +77,25 @@ public:
   // other half.
   void storeElement(int operand, llvm::StringRef element, Value value, Value at);
   Value bitsToF32(llvm::StringRef element, Value bits); // the low 16 bits of a word
+  Value bf16Bits(Value value);                          // in the low 16 bits, to nearest even
 
   // f32 shared by a workgroup
   Value shared(int64_t count);
   Value loadShared(Value memory, Value at);
   void storeShared(Value memory, Value value, Value at);
+  // Words alike
+  Value sharedWords(int64_t count);
+  Value loadSharedWord(Value memory, Value at) { return loadShared(memory, at); }
+  void storeSharedWord(Value memory, Value word, Value at) { storeShared(memory, word, at); }
   void barrier(); // all threads of the workgroup, and shared memory
   // The sum over 16 values of shared memory from `first` on: i with i + 8, then 4, 2, 1.
   Value sumOfLanes(Value memory, Value first);
 
   // What chips have instructions for (codegen/gpu/ops/ChipOps.td)
+  Values mma(llvm::StringRef element, ValueRange a, ValueRange b, ValueRange c);
+  void copy(int64_t words, int operand, Value at, Value memory, Value to); // to words of a workgroup
+  void commit();
+  void wait(int64_t groups);
   Value dot4(Value a, Value b, Value c); // c + the sum of products of the signed bytes of two words
 
   // Control flow. Loops may run zero times.
@@ -110,13 +121,12 @@ private:
   Value half(int operand, Value at); // the place in that
   Value dispatchWord(int64_t at);
   Value halfBits(Value value);       // f32 to the bits of f16
-  Value bf16Bits(Value value);
 
   mlir::gpu::GPUFuncOp function_;
   int64_t threads_;
   bool storage16_;
   Values scalarValues_, starts_;
-  Value thread_, group_, items_;
+  Value thread_, group_, groups_, items_;
 };
 
 } // namespace llmc::gpu

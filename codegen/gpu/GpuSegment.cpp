@@ -22,7 +22,7 @@ llvm::Expected<std::vector<cpu::DescribedKernel>> describeAll(llvm::ArrayRef<exe
     if (std::string what = refusal(op); !what.empty())
       return llvm::createStringError("--target " + kind.target + " does not have " + what + " yet (kernel '" +
                                      op.getSymName() + "')");
-    all.push_back({op, codegen::kernelId(op), describe(op)});
+    all.push_back({op, codegen::kernelId(op), describe(op, kind.matrixUnits)});
   }
   std::sort(all.begin(), all.end(), [](const auto &a, const auto &b) { return a.id < b.id; });
   return all;

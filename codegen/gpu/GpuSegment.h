@@ -11,6 +11,7 @@ struct SegmentKind {
   std::string target, tier;
   uint32_t architecture; // llmrt_architecture
   uint64_t features = 0; // LLMRT_FEATURE_*: what its modules need, and so may use
+  bool matrixUnits = false; // its chips have instructions for matrix products
 };
 
 // The bytes of the module with the one kernel "main".

@@ -43,6 +43,15 @@ spirv::TargetEnvAttr targetEnv(MLIRContext *context, uint64_t features, spirv::V
   return spirv::TargetEnvAttr::get(triple, spirv::getDefaultResourceLimits(context), spirv::ClientAPI::Vulkan);
 }
 
+constexpr int64_t kWorkgroupBytes = 16384; // that every device has (maxComputeSharedMemorySize)
+
+int64_t workgroupBytes(mlir::gpu::GPUFuncOp function) {
+  int64_t words = 0;
+  for (BlockArgument memory : function.getWorkgroupAttributions())
+    words += cast<MemRefType>(memory.getType()).getNumElements();
+  return words * 4;
+}
+
 // Attributions become allocations, which the patterns know.
 void allocateSharedMemory(mlir::gpu::GPUFuncOp function) {
   OpBuilder b = OpBuilder::atBlockBegin(&function.getBody().front());
@@ -100,6 +109,11 @@ LogicalResult convert(mlir::gpu::GPUModuleOp module, spirv::TargetEnvAttr env) {
   return applyFullConversion(module, *target, std::move(patterns));
 }
 
+// Lavapipe unrolls what stands for matrix products and then compiles it for minutes.
+void forbidUnrolling(spirv::ModuleOp module) {
+  module.walk([](spirv::LoopOp loop) { loop.setLoopControl(spirv::LoopControl::DontUnroll); });
+}
+
 // Products and sums stay apart: a device that fuses them would change the bits.
 void forbidContraction(spirv::ModuleOp module) {
   Builder b(module.getContext());
@@ -131,9 +145,13 @@ llvm::Error problem(llvm::StringRef what) {
 
 llvm::Expected<std::vector<char>> lowerToBytes(mlir::gpu::GPUModuleOp module, uint64_t features) {
   MLIRContext *context = module.getContext();
+  bool matrices = module.walk([](chip::MmaOp) { return WalkResult::interrupt(); }).wasInterrupted();
   spirv::TargetEnvAttr env = targetEnv(context, features, spirv::Version::V_1_3);
   for (auto function : module.getOps<mlir::gpu::GPUFuncOp>()) {
     lowerChip(function, features);
+    if (int64_t bytes = workgroupBytes(function); bytes > kWorkgroupBytes)
+      return llvm::createStringError("a kernel's workgroup has " + std::to_string(bytes) + " bytes of memory; every device has " +
+                                     std::to_string(kWorkgroupBytes));
     allocateSharedMemory(function);
     llvm::ArrayRef<int32_t> threads = *function.getKnownBlockSize();
     function->setAttr(spirv::getEntryPointABIAttrName(), spirv::getEntryPointABIAttr(context, threads));
@@ -158,6 +176,7 @@ llvm::Expected<std::vector<char>> lowerToBytes(mlir::gpu::GPUModuleOp module, ui
     lowered->setAttr(spirv::getTargetEnvAttrName(), targetEnv(context, features, spirv::Version::V_1_6));
     if (failed(last.run(lowered))) return problem("its capabilities");
     forbidContraction(lowered);
+    if (matrices) forbidUnrolling(lowered);
     declare(lowered);
     llvm::SmallVector<uint32_t> words;
     if (failed(spirv::serialize(lowered, words, spirv::SerializationOptions()))) return problem("serialization");

@@ -25,7 +25,7 @@ void addCompileFlags(CLI::App &app, CompileFlags &flags) {
   app.add_option("--dtype", flags.dtype, "auto, float32, bfloat16 or float16: unquantized tensors");
   app.add_option("--activations", flags.activations,
                  "of quantized linears: int8, bf16 or float; default int8, float with --target cuda or vulkan; "
-                 "bf16 also of bf16 weights");
+                 "bf16 also of bf16 weights; on NVIDIA's GPUs by matrix units");
   app.add_option("--kv-cache-dtype", flags.kvCacheDtype, "auto, f32, bf16, f16 or int8");
   app.add_option("--max-model-len", flags.maxModelLen, "default of llmrt; the config's length");
   app.add_option("--max-num-batched-tokens", flags.maxNumBatchedTokens, "default of llmrt; 512");
@@ -103,8 +103,9 @@ static llvm::Error checkTargets(const CompileFlags &flags) {
   return llvm::Error::success();
 }
 
-// PTX always, and machine code for the chips that are named.
-static llvm::Expected<std::vector<std::string>> resolveCudaTiers(const CompileFlags &flags) {
+// PTX for all chips, for those with matrix units where there is work for them, and machine code for the chips that are
+// named.
+static llvm::Expected<std::vector<std::string>> resolveCudaTiers(const CompileFlags &flags, llvm::StringRef activations) {
   std::vector<std::string> tiers;
   if (!llvm::is_contained(flags.targets, "cuda")) return tiers;
   std::string known;
@@ -114,7 +115,8 @@ static llvm::Expected<std::vector<std::string>> resolveCudaTiers(const CompileFl
     if (auto *tier = codegen::findCudaTier(chip); !tier || tier->isPtx())
       return usageError("--gpu-arch " + chip + " is not known; there are " + known);
   for (const codegen::CudaTier &tier : codegen::cudaTiers())
-    if (tier.isPtx() || llvm::is_contained(flags.gpuArchs, tier.name)) tiers.push_back(tier.name);
+    if (tier.isPtx() ? tier.isForAll() || activations == "bf16" : llvm::is_contained(flags.gpuArchs, tier.name))
+      tiers.push_back(tier.name);
   return tiers;
 }
 
@@ -158,10 +160,7 @@ static llvm::Expected<std::string> choose(llvm::StringRef flag, llvm::StringRef 
 // One program serves all targets of an artifact, so they share the activations too.
 static llvm::Expected<std::string> resolveActivations(const CompileFlags &flags, bool gpu) {
   if (flags.activations.empty()) return std::string(gpu ? "float" : "int8");
-  auto activations = choose("--activations", flags.activations, "", {"int8", "bf16", "float"}, {});
-  if (activations && *activations == "bf16" && gpu)
-    return usageError("--activations bf16 is not built yet for --target cuda and vulkan; there are int8 and float");
-  return activations;
+  return choose("--activations", flags.activations, "", {"int8", "bf16", "float"}, {});
 }
 
 static llvm::Error resolveTypes(const CompileFlags &flags, CompileOptions &options) {
@@ -170,11 +169,11 @@ static llvm::Error resolveTypes(const CompileFlags &flags, CompileOptions &optio
   auto kv = choose("--kv-cache-dtype", flags.kvCacheDtype, "auto", {"f32", "bf16", "f16", "int8"}, {"fp8"});
   if (!kv) return kv.takeError();
   options.vulkan = llvm::is_contained(flags.targets, "vulkan");
-  auto cuda = resolveCudaTiers(flags);
+  auto activations = resolveActivations(flags, options.vulkan || llvm::is_contained(flags.targets, "cuda"));
+  if (!activations) return activations.takeError();
+  auto cuda = resolveCudaTiers(flags, *activations);
   if (!cuda) return cuda.takeError();
   options.cudaTiers = *cuda;
-  auto activations = resolveActivations(flags, options.vulkan || !options.cudaTiers.empty());
-  if (!activations) return activations.takeError();
   options.dtype = *dtype;
   options.kvCacheDtype = *kv;
   options.activations = *activations;

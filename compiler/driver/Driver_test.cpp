@@ -81,8 +81,6 @@ TEST_F(Driver, WrongUsageIsTwo) {
 }
 
 TEST_F(Driver, WhatIsNotBuiltIsRefusedByName) {
-  expectUsage({"compile", kModel, "--target", "cuda", "--activations", "bf16"}, "bf16 is not built yet for --target");
-  expectUsage({"compile", kModel, "--target", "vulkan", "--activations", "bf16"}, "bf16 is not built yet for --target");
   expectUsage({"compile", kModel, "--target", "vulkan", "--cpu-tier", "native"}, "go with --target cpu");
   expectUsage({"compile", kModel, "--target", "tpu"}, "--target tpu is not known");
   expectUsage({"compile", kModel, "--gpu-arch", "sm_90"}, "--gpu-arch goes with --target cuda");

@@ -21,11 +21,11 @@ schema::GoldenBytes place(std::vector<char> &pool, const std::vector<char> &byte
 
 } // namespace
 
-GoldenTable makeGoldenTable(mlir::ModuleOp module) {
+GoldenTable makeGoldenTable(mlir::ModuleOp module, bool gpus) {
   GoldenTable table;
   uint32_t index = 0;
   for (auto kernel : module.getOps<exec::KernelOp>()) {
-    for (const golden::Golden &golden : golden::makeGoldens(kernel)) {
+    for (const golden::Golden &golden : golden::makeGoldens(kernel, gpus)) {
       GoldenEntry entry{index, golden.scalars, {}, {}};
       for (const std::vector<char> &operand : golden.operands) entry.operands.push_back(place(table.bytes, operand));
       for (const golden::Result &result : golden.results)

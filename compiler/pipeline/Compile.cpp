@@ -147,7 +147,7 @@ private:
 
   llvm::Error lower() {
     LoweringOptions lowering;
-    lowering.headsInLinear = options.cudaTiers.empty() && !options.vulkan;
+    lowering.headsInLinear = !options.hasGpu();
     if (!options.cudaTiers.empty()) lowering.maxOperandBytes = codegen::kCudaOperandBytes;
     if (options.vulkan) lowering.maxOperandBytes = codegen::kVulkanOperandBytes;
     if (mlir::failed(lowerToExec(module(), lowering)) || mlir::failed(planMemory(module())) ||
@@ -161,7 +161,7 @@ private:
     if (!code) return code.takeError();
     contents.code = std::move(*code);
     contents.kernels = kernelNames(module());
-    contents.goldens = makeGoldenTable(module());
+    contents.goldens = makeGoldenTable(module(), options.hasGpu());
     if (options.kernelLibrary.empty()) return llvm::Error::success();
     auto objects = buildLibrary(module(), options, progress);
     if (!objects) return objects.takeError();

@@ -33,6 +33,8 @@ struct CompileOptions {
   std::string kernelLibrary;         // an archive of the kernels, to be linked; empty: none
   bool kernelLibraryForIos = false;  // Mach-O objects; else ELF
   int threads = 1;
+
+  bool hasGpu() const { return vulkan || !cudaTiers.empty(); }
 };
 
 } // namespace llmc

@@ -123,8 +123,9 @@ DevicePick pick_device(const Artifact &artifact) {
   constexpr const char *kNothingElse = "the artifact has code for nothing else";
   bool cpu = has_cpu_code(artifact), vulkan = has_vulkan_code(artifact);
   if (has_cuda_code(artifact)) {
-    if (&llmrt_cuda && llmrt_cuda.can_run(artifact))
-      return {"cuda", "this machine has " + cuda_devices().front()};
+    std::string tier = &llmrt_cuda ? llmrt_cuda.tier(artifact) : "";
+    if (!tier.empty())
+      return {"cuda", "this machine has " + cuda_devices().front() + ", which runs the code for " + tier};
     if (!cpu && !vulkan)
       return {"cuda", kNothingElse};
   }

@@ -5,6 +5,7 @@
 #include "codegen/cuda/Cuda.h"
 #include "codegen/gpu/GpuKernel.h"
 #include "codegen/gpu/GpuSegment.h"
+#include "codegen/vulkan/Vulkan.h"
 #include "runtime/device/cuda/cuda_device.h"
 #include "runtime/device/vulkan/vulkan_device.h"
 
@@ -55,8 +56,6 @@ CpuTier asRunHere(CpuTier tier) {
   return tier;
 }
 
-using Segment = llvm::Expected<codegen::CodeSegment>;
-
 using Bytes = std::vector<char>;
 
 cpu::DescribedKernel describeForCpu(exec::KernelOp kernel, const CpuTier &tier) {
@@ -89,29 +88,31 @@ Steps cpuSteps(const CpuTier &tier) {
   return steps;
 }
 
-// Likewise of PTX.
-Steps ptxSteps() {
+// Likewise of a GPU's segments. `lower`: a module's bytes.
+Steps gpuSteps(const gpu::SegmentKind &kind,
+               const std::function<llvm::Expected<Bytes>(mlir::gpu::GPUModuleOp)> &lower) {
   Steps steps;
-  steps.variants = [](exec::KernelOp kernel) { return gpu::describe(kernel).variants.size(); };
-  steps.emit = [](exec::KernelOp kernel, size_t variant) {
+  steps.variants = [kind](exec::KernelOp kernel) { return gpu::describe(kernel, kind.matrixUnits).variants.size(); };
+  steps.emit = [kind](exec::KernelOp kernel, size_t variant) {
     mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(kernel.getContext()));
-    gpu::emitKernel(*module, kernel, gpu::describe(kernel), variant, "main", /*features=*/0);
+    gpu::emitKernel(*module, kernel, gpu::describe(kernel, kind.matrixUnits), variant, "main", kind.features);
     return module;
   };
-  steps.lower = [](mlir::ModuleOp module) -> llvm::Expected<Bytes> {
-    llvm::LLVMContext context;
-    auto code = cuda::lowerToNvvm(*module.getOps<mlir::gpu::GPUModuleOp>().begin(), context);
-    if (!code) return code.takeError();
-    auto ptx = cuda::emitPtx(**code, codegen::cudaTiers().front().virtualChip);
-    if (!ptx) return ptx.takeError();
-    return Bytes(ptx->c_str(), ptx->c_str() + ptx->size() + 1);
-  };
-  steps.link = [](exec::KernelOp kernel, const std::vector<Bytes> &variants) {
+  steps.lower = [lower](mlir::ModuleOp module) { return lower(*module.getOps<mlir::gpu::GPUModuleOp>().begin()); };
+  steps.link = [kind](exec::KernelOp kernel, const std::vector<Bytes> &variants) {
     size_t next = 0;
-    return gpu::buildSegment(kernel, {"cuda", codegen::cudaTiers().front().name, LLMRT_ARCH_PTX},
-                             [&](mlir::gpu::GPUModuleOp) -> llvm::Expected<Bytes> { return variants[next++]; });
+    return gpu::buildSegment(kernel, kind, [&](mlir::gpu::GPUModuleOp) -> llvm::Expected<Bytes> { return variants[next++]; });
   };
   return steps;
+}
+
+llvm::Expected<Bytes> lowerToPtx(mlir::gpu::GPUModuleOp module, const codegen::CudaTier &tier) {
+  llvm::LLVMContext context;
+  auto code = cuda::lowerToNvvm(module, tier.virtualChip, context);
+  if (!code) return code.takeError();
+  auto ptx = cuda::emitPtx(**code, tier.virtualChip);
+  if (!ptx) return ptx.takeError();
+  return Bytes(ptx->c_str(), ptx->c_str() + ptx->size() + 1);
 }
 
 TestDevice cpuDevice(const CpuTier &tier) {
@@ -162,35 +163,56 @@ TestDevice vulkanDevice(const codegen::VulkanTier &tier) {
   device.order = "vulkan";
   device.refusal = gpu::refusal;
   device.build = [&tier](llvm::ArrayRef<exec::KernelOp> kernels) { return codegen::buildVulkanSegment(kernels, tier); };
+  device.steps = gpuSteps(vulkan::segmentKind(tier), [&tier](mlir::gpu::GPUModuleOp module) {
+    return vulkan::lowerToBytes(module, tier.features);
+  });
   device.backend = [] { return vulkan().backend; };
   device.runs = [&tier] { return vulkan().backend && (tier.features & ~vulkan().features) == 0; };
   return device;
 }
 
-Segment buildPtx(llvm::ArrayRef<exec::KernelOp> kernels) {
-  return codegen::buildCudaSegment(kernels, codegen::cudaTiers().front(), "");
-}
-
-TestDevice cudaDevice() {
+TestDevice cudaDevice(const char *name, const codegen::CudaTier &tier) {
   TestDevice device;
-  device.name = device.order = "cuda";
+  device.name = device.order = name;
   device.refusal = gpu::refusal;
-  device.build = buildPtx;
-  device.steps = ptxSteps();
+  device.build = [&tier](llvm::ArrayRef<exec::KernelOp> kernels) { return codegen::buildCudaSegment(kernels, tier, ""); };
+  device.steps = gpuSteps(cuda::segmentKind(tier), [&tier](mlir::gpu::GPUModuleOp module) { return lowerToPtx(module, tier); });
   device.backend = cuda;
   device.runs = [] { return cuda() != nullptr; };
   return device;
+}
+
+// Kernels without matrix products are those of the row before, less an instruction for int8's.
+std::string refusalOfMatrixRow(exec::KernelOp kernel) {
+  bool rounds = kernel.getKind() == "norm" && cpu::configString(kernel, "out") == "bf16";
+  bool multiplies = kernel.getKind() == "linear" && cpu::configString(kernel, "activations") == "bf16";
+  return rounds || multiplies ? gpu::refusal(kernel) : "kernels without matrix products";
 }
 
 std::vector<TestDevice> makeDevices() {
   std::vector<TestDevice> all;
   for (const CpuTier &tier : codegen::cpuTiers()) all.push_back(cpuDevice(tier));
   for (const codegen::VulkanTier &tier : codegen::vulkanTiers()) all.push_back(vulkanDevice(tier));
-  all.push_back(cudaDevice());
+  all.push_back(cudaDevice("cuda", codegen::cudaTiers().front()));
+  all.push_back(cudaDevice("cuda-matrix", *codegen::findCudaTier("compute_80"))); // the first PTX with matrix units
+  all.back().refusal = refusalOfMatrixRow;
   return all;
 }
 
 } // namespace
+
+llvm::Expected<codegen::CodeSegment> buildChanged(exec::KernelOp kernel, const TestDevice &device,
+                                                  llvm::function_ref<void(mlir::ModuleOp)> change) {
+  std::vector<Bytes> code;
+  for (size_t variant = 0; variant < device.steps.variants(kernel); ++variant) {
+    mlir::OwningOpRef<mlir::ModuleOp> module = device.steps.emit(kernel, variant);
+    change(*module);
+    auto bytes = device.steps.lower(*module);
+    if (!bytes) return bytes.takeError();
+    code.push_back(std::move(*bytes));
+  }
+  return device.steps.link(kernel, code);
+}
 
 // What is loaded already is found by its name.
 void interpretCuda() {

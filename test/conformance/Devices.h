@@ -27,12 +27,16 @@ struct TestDevice {
   // Why the device has no such kernel; empty if it has.
   std::function<std::string(exec::KernelOp)> refusal;
   std::function<llvm::Expected<codegen::CodeSegment>(llvm::ArrayRef<exec::KernelOp>)> build;
-  Steps steps; // of build, for one kernel; empty for Vulkan, whose kernels are CUDA's until they are lowered
+  Steps steps; // of build, for one kernel
   // Opens a GPU at the first call, for as long as the process lives; null if this machine has none. Empty: the kernels
   // are functions of this process.
   std::function<llmrt::gpu::Backend *()> backend;
   std::function<bool()> runs; // on this machine
 };
+
+// A kernel's segment with `change` applied to what is emitted of each variant, before it is lowered.
+llvm::Expected<codegen::CodeSegment> buildChanged(exec::KernelOp kernel, const TestDevice &device,
+                                                  llvm::function_ref<void(mlir::ModuleOp)> change);
 
 // All of them, for a program to change; those that this machine does not run can be built for.
 std::vector<TestDevice> &allDevices();

@@ -40,7 +40,11 @@ static codegen::CodeSegment build(const std::string &text, const TestDevice &dev
 }
 
 Kernel::Kernel(const std::string &text, const std::string &device)
-    : Kernel(text, device, build(text, findDevice(device))) {}
+    : Kernel(text, device, build(text, findDevice(device))) {
+  counts_ = true;
+  for (const llmrt_kernel_entry &entry : table_.entries())
+    Tally::ofProcess().devices[device].built.insert({text, entry.first_rows});
+}
 
 Kernel::Kernel(const std::string &text, const std::string &device, const codegen::CodeSegment &segment)
     : device_(findDevice(device)) {
@@ -52,8 +56,6 @@ Kernel::Kernel(const std::string &text, const std::string &device, const codegen
   auto table = llmrt::CodeTable::parse({static_cast<const std::byte *>(image_), bytes_});
   if (!table) llvm::report_fatal_error(llvm::StringRef(table.status().message()));
   table_ = *std::move(table);
-  for (const llmrt_kernel_entry &entry : table_.entries())
-    Tally::ofProcess().devices[device].built.insert({text, entry.first_rows});
   text_ = text;
 }
 
@@ -112,7 +114,7 @@ void Kernel::run(std::vector<std::vector<char> *> operands, const std::vector<in
   if (status.ok() && device_.backend) status = llmrt::gpu::run_alone(*device_.backend(), kernel);
   if (!status.ok()) fail(status.message());
   if (!device_.backend) runOnCpu(operands, scalars, guard, piece);
-  Tally::ofProcess().devices[device_.name].run.insert({text_, entry.first_rows});
+  if (counts_) Tally::ofProcess().devices[device_.name].run.insert({text_, entry.first_rows});
 }
 
 void Kernel::fail(const std::string &what) const {
@@ -185,12 +187,12 @@ const std::vector<golden::Golden> &goldensOf(const std::string &text) {
   auto [found, isNew] = made.try_emplace(keyOf(text));
   if (!isNew) return found->second;
   useKernel(text, [&](exec::KernelOp kernel) {
-    found->second = golden::makeGoldens(kernel);
+    found->second = golden::makeGoldens(kernel, /*gpus=*/true);
     // Some of a tile, and two tiles; but what puts parts together has no more rows than are split, and the bound of a
     // rope table is of positions as small as those of few rows.
     bool few = kernel.getKind() == "attention_combine" || kernel.getKind() == "rope_table";
     for (int64_t rows : few ? std::vector<int64_t>{3} : std::vector<int64_t>{3, 19})
-      for (golden::Golden &golden : golden::makeGoldens(kernel, rows)) found->second.push_back(std::move(golden));
+      for (golden::Golden &golden : golden::makeGoldensOfRows(kernel, rows)) found->second.push_back(std::move(golden));
   });
   return found->second;
 }

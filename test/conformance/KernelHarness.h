@@ -34,7 +34,7 @@ public:
   // `text`: `exec.kernel @k "linear" {...} ...`, which the device does not refuse. Aborts with the diagnostics if it does
   // not build.
   Kernel(const std::string &text, const std::string &device);
-  Kernel(const std::string &text, const std::string &device, const codegen::CodeSegment &code);
+  Kernel(const std::string &text, const std::string &device, const codegen::CodeSegment &code); // not in the tally
   ~Kernel();
   Kernel(const Kernel &) = delete;
 
@@ -68,6 +68,7 @@ private:
   void *image_ = nullptr;
   size_t bytes_ = 0;
   llmrt::CodeTable table_;
+  bool counts_ = false; // in the tally
 };
 
 // The same, built once a process for each kernel and device.

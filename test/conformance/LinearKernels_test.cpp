@@ -321,6 +321,20 @@ TEST(LinearKernels, GatedProductsMatch) {
     }
 }
 
+// Several tiles of rows, and of outputs, where a kernel has such; the last are not whole.
+TEST(LinearKernels, ManyTilesMatch) {
+  for (const std::string &device : devices())
+    for (const Case &c : {Case{"q4a_g32", "f32", "bf16", 72, 200}, Case{"q8_g32", "f32", "bf16", 72, 200},
+                          Case{"none", "bf16", "bf16", 72, 200}}) {
+      if (!takesLinear(c, device)) continue;
+      int64_t n = 150;
+      PackedWeight weight = packWeight(c, c.N, 7);
+      std::vector<float> x = randomFloats(n * c.K, 8);
+      EXPECT_LT(relativeError(runLinear(c, weight, x, n, device), expectedLinear(c, weight, x, n)), 1e-5)
+          << c.scheme << " on " << device;
+    }
+}
+
 // Weights beyond what a panel of many rows holds, whose blocks are a few in turn: all rows have the bits that they have
 // in steps of few rows, which know no panels.
 TEST(LinearKernels, PanelsHaveTheBitsOfFewRows) {

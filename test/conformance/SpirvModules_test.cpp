@@ -3,6 +3,7 @@
 #include "test/conformance/KernelHarness.h"
 #include "test/conformance/KernelTexts.h"
 
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -53,6 +54,26 @@ TEST(SpirvModules, AreValidInAllTiers) {
     counts += (counts.empty() ? "" : ", ") + std::to_string(tried.size()) + " of " + tier.name;
   }
   printf("modules under spirv-val: %s\n", counts.c_str());
+}
+
+// What building a kernel says when its workgroup has that many words more of memory.
+std::string builtWith(int64_t words) {
+  return withKernel(textsOfEveryKind().back(), [&](exec::KernelOp kernel) {
+    auto grow = [&](mlir::gpu::GPUFuncOp function) {
+      mlir::Builder b(function.getContext());
+      auto space = mlir::gpu::AddressSpaceAttr::get(b.getContext(), mlir::gpu::AddressSpace::Workgroup);
+      auto type = mlir::MemRefType::get({words}, b.getI32Type(), mlir::MemRefLayoutAttrInterface{}, space);
+      function.addWorkgroupAttribution(type, function.getLoc());
+    };
+    auto built = buildChanged(kernel, findDevice("spirv1.3"), [&](mlir::ModuleOp module) { module.walk(grow); });
+    return built ? std::string() : llvm::toString(built.takeError());
+  });
+}
+
+TEST(SpirvModules, HaveNoMoreMemoryThanEveryDevice) {
+  EXPECT_EQ(builtWith(16384 / 4), "");
+  std::string said = builtWith(16384 / 4 + 1);
+  EXPECT_NE(said.find("16388 bytes of memory; every device has 16384"), std::string::npos) << said;
 }
 
 } // namespace

@@ -37,6 +37,7 @@ def main():
     ids = suite.check_reference()
     suite.check_quantized(ids)
     suite.check_types(ids)
+    suite.check_matrices(ids)
     suite.check_families()
     lines = log.read_text().splitlines()
     faults = [line for line in lines if line.startswith("fault")]

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Every kernel for CUDA under NVIDIA's assembler, without a GPU: accepted for every chip, no register spilled, no stack;
-what each takes of registers and shared memory is printed. The PTX multiplies and adds without contraction, as SPIR-V does.
+"""Every kernel for CUDA under NVIDIA's assembler, without a GPU: accepted for every chip that has what it needs, no register
+spilled, no stack; what each takes of registers and shared memory is printed. The PTX multiplies and adds without
+contraction, as SPIR-V does; that for chips with matrix units multiplies bf16 on them, and that for all chips does not.
 Where there is no ptxas only the text is looked at, and that is said."""
 import concurrent.futures
 import json
@@ -21,6 +22,15 @@ CONFIGURATIONS = [
     (MODELS / "stories260k", ("--quantization", "q8_g32", "--kv-cache-dtype", "f16")),
     (MODELS / "stories260k", ("--quantization", "q4_g32", "--kv-cache-dtype", "bf16")),
     (MODELS / "stories260k", ("--quantization", "q4_g128")),
+    (MODELS / "stories260k", ("--quantization", "q4a_g32")),
+    (MODELS / "stories260k", ("--quantization", "q4a_g32", "--activations", "int8")),
+    (MODELS / "stories260k", ("--quantization", "q8_g32", "--activations", "int8")),
+    (MODELS / "stories260k", ("--quantization", "q4_g32", "--activations", "bf16")),
+    (MODELS / "stories260k", ("--quantization", "q4_g128", "--activations", "bf16")),
+    (MODELS / "stories260k", ("--quantization", "q4a_g32", "--activations", "bf16")),
+    (MODELS / "stories260k", ("--quantization", "q8_g32", "--activations", "bf16")),
+    (GOLDEN / "llama-bf16", ("--activations", "bf16")),
+    (GOLDEN / "gpt2-base", ("--dtype", "bfloat16", "--activations", "bf16")),
     (GOLDEN / "llama-bf16", ()),
     (GOLDEN / "llama-base", ("--dtype", "float16", "--kv-cache-dtype", "f16")),
     (GOLDEN / "gpt2-base", ()),
@@ -44,6 +54,9 @@ def find_ptxas():
 def first_chip(module):
     """The least chip that the tier in a dumped module's name, compute_75, is for."""
     return int(module.name.split(".")[1].removeprefix("compute_"))
+
+
+MATRIX_TIER = "compute_80"
 
 
 def number(chip):
@@ -75,6 +88,10 @@ class Suite:
         self.tally.check(not loose, f"{module.name}: arithmetic that may be fused or approximate: {loose[:3]}")
         for word in ("call", ".ftz", "approx", ".local", "__nv_"):
             self.tally.check(word not in text, f"{module.name}: has '{word}'")
+        _, tier, kernel = module.name.split(".")[:3]
+        matrices = tier == MATRIX_TIER and kernel.startswith("linear") and "_bf16" in kernel
+        self.tally.check(("mma.sync.aligned.m16n8k16" in text) == matrices, f"{module.name}: matrix units")
+        self.tally.check("mma.sync" not in text or text.count("mma.sync") % 2 == 0, f"{module.name}: half a chain")
 
     def assemble(self, ptxas, module, chip):
         done = subprocess.run([ptxas, "-v", f"-arch={chip}", "-fmad=false", "-o", os.devnull, str(module)],
@@ -95,12 +112,15 @@ class Suite:
         for (module, chip), (problem, registers, shared) in zip(jobs, results):
             self.tally.check(not problem, problem)
             kind = module.name.split(".")[2].split("_")[0]
+            if "mma.sync" in module.read_text():
+                kind += " on matrix units"
             most = kinds.setdefault(kind, {}).setdefault(chip, [0, 0, 0])
             kinds[kind][chip] = [most[0] + 1, max(most[1], registers), max(most[2], shared)]
         print(f"{'modules, most registers/bytes shared':38}" + "".join(f"{chip:>12}" for chip in CHIPS))
         for kind, chips in sorted(kinds.items()):
-            self.tally.check(set(chips) == set(CHIPS), f"{kind}: no variant for {set(CHIPS) - set(chips)}")
-            print(f"{kind:38}" + "".join(f"{n:>3} {r:>3}/{s:<4}" for n, r, s in (chips[chip] for chip in CHIPS)))
+            wanted = {chip for chip in CHIPS if number(chip) >= 80 or "matrix" not in kind}
+            self.tally.check(set(chips) == wanted, f"{kind}: for {set(chips)}, not {wanted}")
+            print(f"{kind:38}" + "".join(f"{n:>3} {r:>3}/{s:<4}" for n, r, s in (chips.get(chip, (0, 0, 0)) for chip in CHIPS)))
         print(f"{len(results)} times accepted by ptxas", flush=True)
 
     def check_cubins(self, ptxas):

@@ -139,8 +139,7 @@ class CudaTest(ArtifactTest):
 
     def test_auto_takes_it(self):
         text = llmrt("inspect", self.artifact, environment=self.environment()).stdout
-        self.assertIn("would run on    cuda", text)
-        self.assertIn("Fake GPU 0 (sm_90)", text)
+        self.assertIn("would run on    cuda: this machine has Fake GPU 0 (sm_90), which runs the code for sm_90\n", text)
         self.run_ids(device="auto")
         self.assertTrue(any(line.startswith("launch") for line in self.log()))
         text = llmrt("inspect", self.artifact, environment=self.environment(CHIP=70)).stdout

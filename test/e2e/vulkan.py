@@ -103,6 +103,26 @@ class Suite:
             self.close(f"stories260k {dtype}, cache {kv}", self.logits(artifact, "vulkan", *text),
                        self.logits(artifact, "cpu", *text), 2e-3)
 
+    def check_matrices(self, ids):
+        """bf16 activations, which matrix units take: the same bits whatever the chunks are, so whatever variant has them.
+        Sums in another order round some input of some token to the other neighbour in bf16, and from there on two devices
+        round as if they knew nothing of each other. So the first token's logits are the CPU's but for the order, and all
+        are as near to them as those are to the logits of inputs that are not rounded, twice: each is off by that much."""
+        for flags in (("--quantization", "q4a_g32"), ("--dtype", "bfloat16", "--kv-cache-dtype", "f32")):
+            artifact = self.compile(MODELS / "stories260k", "--activations", "bf16", *flags)
+            text = ["--ids", joined(ids[:80])]
+            whole, expected = self.logits(artifact, "vulkan", *text), self.logits(artifact, "cpu", *text)
+            for chunk in (1, 11, 20, 40):
+                same = self.logits(artifact, "vulkan", *text, "--chunk", chunk) == whole
+                self.tally.check(same, f"bf16 activations, {flags[1]}: chunks of {chunk} give other bits")
+            name = f"stories260k {flags[1]}, bf16 activations"
+            first = [((1, shape[1]), values[:shape[1]]) for shape, values in (whole, expected)]
+            self.close(name + ", first", *first, 1e-6)
+            artifact = self.compile(MODELS / "stories260k", "--activations", "float", *flags, target="cpu")
+            exact = self.logits(artifact, "cpu", *text)
+            cost = max(abs(a - b) for a, b in zip(expected[1], exact[1])) / max(abs(x) for x in expected[1])
+            self.close(name, whole, expected, 2 * cost)
+
     def check_families(self):
         names = sorted(p.name for p in (GOLDEN / "models").iterdir() if p.is_dir())
         for name in names if self.options.full else FAMILIES:
@@ -282,6 +302,7 @@ def main():
     ids = suite.check_reference()
     suite.check_quantized(ids)
     suite.check_types(ids)
+    suite.check_matrices(ids)
     suite.check_families()
     suite.check_large_weights()
     hidden = [embeddings.GOLDEN / name for name in ("llama-base", "llama-head-dim", "gpt2-base")]

@@ -1,4 +1,6 @@
 #include "ptx.h"
+#include "thread.h"
+#include "warp.h"
 
 #include <algorithm>
 #include <bit>
@@ -6,45 +8,9 @@
 #include <cstring>
 #include <functional>
 #include <sstream>
+#include <utility>
 
 namespace ptx {
-
-// Special registers lie behind each other at the start of a thread's.
-enum : uint32_t { kTidX, kTidY, kTidZ, kGroupX, kGroupY, kGroupZ, kGroupsX, kGroupsY, kGroupsZ, kThreadsX, kThreadsY,
-                  kThreadsZ, kSpecials };
-
-constexpr uint64_t kSharedBase = uint64_t(1) << 60; // addresses of shared memory are above all others
-
-struct Thread {
-  std::vector<uint64_t> registers;
-  size_t at = 0; // instruction
-  bool done = false;
-  const char *fault = nullptr;
-  std::vector<uint8_t> *shared = nullptr;
-  const std::vector<uint64_t> *arguments = nullptr;
-  const Lives *lives = nullptr;
-
-  uint64_t value(const Operand &o) const {
-    return o.kind == Operand::kRegister ? registers[o.index] + o.value : o.value;
-  }
-  uint32_t word(const Operand &o) const { return uint32_t(value(o)); }
-  float number(const Operand &o) const { return std::bit_cast<float>(word(o)); }
-  void set(const Operand &o, uint64_t v) { registers[o.index] = v; }
-  void set_number(const Operand &o, float v) { registers[o.index] = std::bit_cast<uint32_t>(v); }
-  // Where an access of that many bytes goes; null, and a fault, where nothing lives.
-  uint8_t *place(uint64_t address, uint64_t bytes) {
-    static uint8_t nowhere[16];
-    if (address % bytes != 0)
-      fault = "an access that is not aligned";
-    else if (address >= kSharedBase && address - kSharedBase + bytes <= shared->size())
-      return shared->data() + (address - kSharedBase);
-    else if (address >= kSharedBase || !(*lives)(address, bytes))
-      fault = "an access outside of memory that lives";
-    else
-      return reinterpret_cast<uint8_t *>(address);
-    return nowhere;
-  }
-};
 
 namespace {
 
@@ -109,6 +75,25 @@ void extract_signed(const Instruction &i, Thread &t) { // bfe.s32
   U from = std::min<U>(t.word(i.b) & 255, 31), count = std::min<U>(t.word(i.c) & 255, 32 - from);
   t.set(i.to, count ? shift_signed(shift_left(t.word(i.a), 32 - from - count), 32 - count) : 0);
 }
+void permute(const Instruction &i, Thread &t) { // prmt.b32 without the sign mode, which is bit 3 of a choice
+  uint64_t both = t.word(i.a) | L(t.word(i.b)) << 32;
+  U result = 0;
+  for (U byte = 0; byte < 4; ++byte) {
+    U choice = t.word(i.c) >> (4 * byte);
+    U value = U(both >> (8 * (choice & 7))) & 255;
+    if (choice & 8) value = value & 128 ? 255 : 0;
+    result |= value << (8 * byte);
+  }
+  t.set(i.to, result);
+}
+template <bool UnsignedA> void dot4(const Instruction &i, Thread &t) {
+  U sum = t.word(i.c);
+  for (U shift = 0; shift < 32; shift += 8) {
+    U x = t.word(i.a) >> shift;
+    sum += U((UnsignedA ? int32_t(uint8_t(x)) : int32_t(int8_t(x))) * int32_t(int8_t(t.word(i.b) >> shift)));
+  }
+  t.set(i.to, sum);
+}
 void parameter(const Instruction &i, Thread &t) { t.set(i.to, (*t.arguments)[i.a.value]); }
 void nothing(const Instruction &, Thread &) {}
 
@@ -124,6 +109,17 @@ template <int Bytes> void store(const Instruction &i, Thread &t) { // `a` is the
     uint64_t value = t.value(n ? i.more[n - 1] : i.to);
     std::memcpy(t.place(t.value(i.a) + n * Bytes, Bytes), &value, Bytes);
   }
+}
+// Where it may go is looked at now; it takes place when it is waited for.
+void copy_async(const Instruction &i, Thread &t) {
+  uint64_t bytes = t.value(i.b);
+  uint8_t *to = t.place(t.value(i.to), bytes);
+  t.copies.push_back({to, t.place(t.value(i.a), bytes), bytes});
+}
+void commit_copies(const Instruction &, Thread &t) { t.groups.push_back(std::exchange(t.copies, {})); }
+void wait_for_copies(const Instruction &i, Thread &t) {
+  for (; t.groups.size() > t.value(i.to); t.groups.pop_front())
+    for (const Copy &copy : t.groups.front()) std::memcpy(copy.to, copy.from, copy.bytes);
 }
 template <auto Function> void atomic(const Instruction &i, Thread &t) {
   uint8_t *place = t.place(t.value(i.a), 4);
@@ -150,10 +146,13 @@ struct Larger {
 
 const std::map<std::string, Action> &actions() {
   static const std::map<std::string, Action> table = {
-      {"mov.u32", move}, {"mov.b32", move}, {"mov.u64", move}, {"mov.b64", move}, {"mov.f32", move},
+      {"mov.b16", move}, {"mov.u32", move}, {"mov.b32", move}, {"mov.u64", move}, {"mov.b64", move}, {"mov.f32", move},
       {"mov.pred", move}, {"cvta.to.global.u64", move}, {"cvt.u64.u32", move},
       {"cvt.u32.u64", convert<[](L x) { return L(U(x)); }>},
       {"cvt.s64.s32", convert<[](L x) { return L(int64_t(int32_t(x))); }>},
+      {"cvt.u16.u32", convert<[](L x) { return L(uint16_t(x)); }>}, {"cvt.u32.u16", convert<[](L x) { return L(uint16_t(x)); }>},
+      {"shr.u16", words2<[](U x, U n) { return n > 15 ? 0 : U(uint16_t(x)) >> n; }>}, {"and.b16", words2<std::bit_and<U>{}>},
+      {"add.s16", words2<[](U x, U y) { return U(uint16_t(x + y)); }>},
       {"add.s32", words2<std::plus<U>{}>}, {"add.u32", words2<std::plus<U>{}>}, {"sub.s32", words2<std::minus<U>{}>},
       {"mul.lo.s32", words2<std::multiplies<U>{}>}, {"mul.lo.u32", words2<std::multiplies<U>{}>},
       {"mul.hi.u32", words2<multiply_high>}, {"mad.lo.s32", multiply_add}, {"div.u32", words2<divide>},
@@ -205,6 +204,9 @@ const std::map<std::string, Action> &actions() {
       {"st.shared.b64", store<8>},
       {"atom.global.and.b32", atomic<std::bit_and<U>{}>},
       {"atom.global.or.b32", atomic<std::bit_or<U>{}>},
+      {"cp.async.ca.shared.global", copy_async}, {"cp.async.cg.shared.global", copy_async},
+      {"cp.async.commit_group", commit_copies}, {"cp.async.wait_group", wait_for_copies},
+      {"prmt.b32", permute}, {"dp4a.s32.s32", dot4<false>}, {"dp4a.u32.s32", dot4<true>},
       {"bra", nothing}, {"bra.uni", nothing}, {"bar.sync", nothing}, {"barrier.sync", nothing}, {"ret", nothing},
   };
   return table;
@@ -224,8 +226,10 @@ public:
 
   std::unique_ptr<Program> parse(const std::string &text) {
     std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line) && problem_.empty();) {
+    for (std::string line, more; std::getline(lines, line) && problem_.empty();) {
       line = line.substr(0, line.find("//"));
+      bool wide = line.find("mma.sync") != std::string::npos; // the one instruction that goes over several lines
+      while (wide && line.find(';') == std::string::npos && std::getline(lines, more)) line += more;
       statement(line);
     }
     for (auto [at, label] : branches_) {
@@ -323,13 +327,18 @@ private:
         name.erase(at, 3);
         vector = true;
       }
+    Action together = warp_action(name);
     auto found = actions().find(name);
-    if (found == actions().end()) {
+    if (!together && found == actions().end()) {
       fail("the interpreter has no " + name);
       return;
     }
-    one.action = found->second;
-    if (name.substr(0, 3) == "bra" && name.substr(0, 4) != "barr") {
+    one.action = together ? together : found->second;
+    if (together) {
+      one.flow = Instruction::kWarp;
+      for (size_t i = 1; i < words.size(); ++i)
+        if (words[i] != "{" && words[i] != "}") one.more.push_back(operand(words[i]));
+    } else if (name.substr(0, 3) == "bra" && name.substr(0, 4) != "barr") {
       one.flow = Instruction::kBranch;
       branches_.push_back({program_->code_.size(), words[1]});
     } else if (name.substr(0, 3) == "bar") {
@@ -377,19 +386,41 @@ std::unique_ptr<Program> Program::parse(const std::string &text, std::string &pr
 
 namespace {
 
-// Until the next barrier, or the end. Returns whether it waits at a barrier.
-bool run_thread(const std::vector<Instruction> &code, Thread &thread) {
+// Until a barrier, something that the warp does together, or the end.
+Stop run_thread(const std::vector<Instruction> &code, Thread &thread) {
   while (!thread.fault) {
     const Instruction &one = code[thread.at++];
     if (one.guard >= 0 && bool(thread.registers[size_t(one.guard)]) == one.guard_not) continue;
     switch (one.flow) {
     case Instruction::kNext: one.action(one, thread); break;
     case Instruction::kBranch: thread.at = one.target; break;
-    case Instruction::kBarrier: return true;
-    case Instruction::kReturn: thread.done = true; return false;
+    case Instruction::kBarrier: return Stop::kBarrier;
+    case Instruction::kWarp: return Stop::kWarp;
+    case Instruction::kReturn: thread.done = true; return Stop::kDone;
     }
   }
-  return false;
+  return Stop::kFault;
+}
+
+// Until all its threads are at a barrier or at their end. False, with a reason, where one is at neither.
+bool run_warp(const std::vector<Instruction> &code, Thread *threads, uint32_t count, std::string &problem) {
+  while (true) {
+    uint32_t together = 0, here = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      if (!threads[i].done) threads[i].stop = run_thread(code, threads[i]);
+      if (threads[i].fault) problem = threads[i].fault;
+      if (threads[i].fault) return false;
+      together += threads[i].stop == Stop::kWarp;
+      here += threads[i].at == threads[0].at;
+    }
+    if (together == 0) return true;
+    if (together != count || here != count || (count != kWarpThreads && !lone_warp(code[threads[0].at - 1], count))) {
+      problem = "what a warp does together without all of its threads";
+      return false;
+    }
+    const Instruction &one = code[threads[0].at - 1];
+    one.action(one, threads[0]);
+  }
 }
 
 } // namespace
@@ -397,11 +428,11 @@ bool run_thread(const std::vector<Instruction> &code, Thread &thread) {
 bool Program::run_group(Thread *threads, uint32_t count, std::string &problem) const {
   for (uint32_t waiting = 1, done = 0; waiting > 0;) {
     waiting = done = 0;
+    for (uint32_t i = 0; i < count; i += kWarpThreads)
+      if (!run_warp(code_, threads + i, std::min(kWarpThreads, count - i), problem)) return false;
     for (uint32_t i = 0; i < count; ++i) {
-      if (!threads[i].done) waiting += run_thread(code_, threads[i]);
+      waiting += threads[i].stop == Stop::kBarrier;
       done += threads[i].done;
-      if (threads[i].fault) problem = threads[i].fault;
-      if (threads[i].fault) return false;
     }
     if (waiting > 0 && done > 0) {
       problem = "a barrier that not all threads of a workgroup reach";
@@ -433,6 +464,9 @@ bool Program::run(const std::vector<uint64_t> &arguments, uint32_t groups, uint3
       thread.registers[kThreadsY] = thread.registers[kThreadsZ] = 1;
       thread.at = 0;
       thread.done = false;
+      thread.stop = Stop::kBarrier;
+      thread.copies.clear();
+      thread.groups.clear();
       thread.shared = &shared;
       thread.arguments = &arguments;
       thread.lives = &lives;

@@ -1,6 +1,6 @@
 // An interpreter of the PTX that llmc writes: one kernel a module, words and pointers, memory shared by a workgroup,
-// barriers. Threads of a workgroup run one after the other from barrier to barrier. Every access is checked to lie in
-// memory that lives.
+// barriers, what a warp does together. Threads of a workgroup run one after the other from barrier to barrier. An
+// asynchronous copy takes place no sooner than it must. Every access is checked to lie in memory that lives.
 #pragma once
 
 #include <cstdint>
@@ -20,16 +20,16 @@ struct Operand {
 
 struct Thread;
 struct Instruction;
-using Action = void (*)(const Instruction &, Thread &);
+using Action = void (*)(const Instruction &, Thread &); // of a warp's threads: with the first
 
 struct Instruction {
   Action action = nullptr;
   Operand to, a, b, c;
-  std::vector<Operand> more; // the rest of a vector access
+  std::vector<Operand> more; // the rest of a vector access; all operands of what a warp does together
   int guard = -1;            // a predicate's register; -1: always
   bool guard_not = false;
   uint32_t target = 0;       // of a branch
-  enum Flow : uint8_t { kNext, kBranch, kBarrier, kReturn } flow = kNext;
+  enum Flow : uint8_t { kNext, kBranch, kBarrier, kWarp, kReturn } flow = kNext; // kWarp: by 32 threads together
 };
 
 // All memory of the device that lives: [start, start + bytes).

@@ -1,4 +1,5 @@
 // llmc-opt: passes by name over IR in text, for tests and for looking inside.
+#include "codegen/cuda/Cuda.h"
 #include "codegen/gpu/ops/Chip.h"
 #include "codegen/lowering/Lowering.h"
 #include "dialects/exec/Exec.h"
@@ -17,6 +18,7 @@ int main(int argc, char **argv) {
   mlir::registerPass(llmc::createLowerToExecPass);
   mlir::registerPass(llmc::createPlanMemoryPass);
   mlir::registerPass(llmc::chip::createLowerChipPlainPass);
+  mlir::registerPass(llmc::cuda::createLowerGpuToNvvmPass);
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
   return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "llmc-opt: passes of llmc by name\n", registry));

@@ -1,6 +1,6 @@
 // The kinds of one row or head a workgroup of 16 threads: norm and rope. Sums over a row have 16 strided partial sums
 // and a fixed tree.
-#include "codegen/gpu/kinds/Int8Tiles.h"
+#include "codegen/gpu/kinds/RowTiles.h"
 
 namespace llmc::gpu {
 
@@ -30,9 +30,9 @@ Value inverseSize(GpuBuilder &k, Value squares, Value count, double epsilon) {
 
 namespace norm {
 
-enum Scalars { kRows, kColumns, kVectors, kLdIn, kLdOut /* of int8 rows: chunks */, kTokens, kRuns };
+enum Scalars { kRows, kColumns, kVectors, kLdIn, kLdOut /* of int8 rows chunks, of bf16 rows Kp / 32 */, kTokens, kRuns };
 
-void describe(exec::KernelOp, KernelInfo &info) {
+void describe(exec::KernelOp, bool, KernelInfo &info) {
   info.items = s(kRows);
   info.grain = 1;
 }
@@ -65,7 +65,10 @@ void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
       if (factor) x = k.mulf(k.mulf(x, factor), k.loadF32(weight, i));
       return bias ? k.addf(x, k.loadF32(biases, i)) : x;
     };
-    if (cpu::configString(kernel, "out") == "int8") {
+    llvm::StringRef format = cpu::configString(kernel, "out");
+    if (format == "bf16")
+      return storeBf16Row(k, out, Bf16Tiles(k, k.scalar(kRows), k.scalar(kLdOut)), columns, item, value);
+    if (format == "int8") {
       const Scheme &scheme = *configScheme(kernel);
       Int8Tiles tiles(k, scheme, k.scalar(kRows), k.scalar(kLdOut), k.scalar(kRuns));
       return storeInt8Row(k, scheme, out, tiles, columns, item, value);
@@ -80,7 +83,7 @@ namespace rope {
 
 enum Scalars { kRows, kHeads, kHeadDim, kHalf, kHalfPad, kLdIn, kLdOut };
 
-void describe(exec::KernelOp, KernelInfo &info) {
+void describe(exec::KernelOp, bool, KernelInfo &info) {
   info.items = s(kRows) * s(kHeads);
   info.grain = 1;
 }

@@ -30,6 +30,7 @@ Value blockWords(GpuBuilder &k, const Scheme *scheme, llvm::StringRef element, V
 struct GroupScale {
   Value scale, offset; // f32; offset: null unless the scheme is affine
 };
+GroupScale decodeScale(GpuBuilder &k, const Scheme &scheme, Value bits); // the low 16 bits of a word
 GroupScale loadScale(GpuBuilder &k, int operand, const Scheme &scheme, Value chunk, Value within, Value lane);
 Value dequantize(GpuBuilder &k, const Scheme &scheme, Value word, Value shift, const GroupScale &scale);
 

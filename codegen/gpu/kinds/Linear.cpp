@@ -1,7 +1,8 @@
 // linear: y = x W^T with an epilogue. A workgroup has one row block (16 outputs) as lanes and 8 slices of the columns:
 // a slice computes whole fma chains of 32 columns, and the chains' sums are added in the order of llm.linear, so that
-// the result does not depend on how many threads there are. On int8 rows it is LinearInt8.cpp's.
-#include "codegen/gpu/kinds/LinearOutput.h"
+// the result does not depend on how many threads there are. On int8 rows it is LinearInt8.cpp's, on bf16 rows
+// MatrixLinear.h's.
+#include "codegen/gpu/kinds/MatrixLinear.h"
 
 namespace llmc::gpu {
 
@@ -15,9 +16,23 @@ enum Scalars { kRows, kColumns, kOutputs, kBlocks, kChunks, kLdX, kLdOut, kFirst
 
 constexpr int64_t kChain = 32; // columns of one fma chain
 
-void describe(exec::KernelOp, KernelInfo &info) {
+// What stands for matrix units is no faster in wide tiles: they cost a compiler's time and a workgroup's memory.
+void describeMatrix(int64_t parts, bool matrixUnits, KernelInfo &info) {
+  if (!matrixUnits) {
+    info.variants = {{0, 8, 8}, {9, INT64_MAX, 16}};
+    return;
+  }
+  info.operands[0].alignment = 16; // of a wide tile's copies of x
+  VariantInfo wide{33, INT64_MAX, int(kMatrixTileTokens), s(kBlocks) * s(kRows)};
+  wide.grain = uint32_t(MatrixLinear::kWarps * kMatrixWarpBlocks / parts * kMatrixTileTokens);
+  info.variants = {{0, 8, 8}, {9, 16, 16}, {17, 32, 32}, wide};
+}
+
+void describe(exec::KernelOp kernel, bool matrixUnits, KernelInfo &info) {
   info.items = s(kBlocks);
   info.grain = 1;
+  if (cpu::configString(kernel, "activations") == "bf16")
+    return describeMatrix(cpu::configBool(kernel, "gated") ? 2 : 1, matrixUnits, info);
   info.variants = {{0, 1, 1}, {2, INT64_MAX, int(kSlices)}};
 }
 
@@ -143,8 +158,15 @@ struct Linear {
   }
 };
 
+void emitMatrix(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
+  MatrixLinear linear(k, kernel);
+  if (variant.width == kMatrixTileTokens) return emitMatrixWide(linear);
+  emitMatrixNarrow(linear, variant.width);
+}
+
 void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
   if (cpu::configString(kernel, "activations") == "int8") return emitInt8Linear(k, kernel, variant);
+  if (cpu::configString(kernel, "activations") == "bf16") return emitMatrix(k, kernel, variant);
   int64_t parts = cpu::configBool(kernel, "gated") ? 2 : 1;
   Linear linear{k,
                 LinearOutput(k, kernel, 2),
@@ -179,6 +201,7 @@ void LinearOutput::store(Value item, Value row, Value lane, ValueRange sums) {
   });
 }
 
+static_assert(kLanes * kSlices == MatrixLinear::kThreads);
 const KindEmitter kLinear = {"linear", describe, kLanes * kSlices, emit};
 
 } // namespace llmc::gpu

@@ -2,7 +2,7 @@
 // 128 columns (a part), an fma chain over the activation scales of the parts. An affine scheme's offset times the sum of the
 // group's inputs is added to the dot, exactly, before the scale. A workgroup has one row block (16 outputs)
 // as lanes and 8 slices: a slice computes whole parts, and parts are added in their order, as the CPU does.
-#include "codegen/gpu/kinds/Int8Tiles.h"
+#include "codegen/gpu/kinds/RowTiles.h"
 #include "codegen/gpu/kinds/LinearOutput.h"
 
 namespace llmc::gpu {
@@ -97,10 +97,10 @@ struct Int8Linear {
   }
 
   // The sums of row `slice` of the strip and output `lane`, if slice < width.
-  Values accumulate(llvm::ArrayRef<Value> blocks, llvm::ArrayRef<Int8Tiles::Row> rows, Value first) {
+  Values accumulate(llvm::ArrayRef<Value> blocks, llvm::ArrayRef<Int8Tiles::Row> rows) {
     Value count = tiles.runs;
     Value own = k.min(slice, k.index(width - 1)); // others compute what is not used
-    Int8Tiles::Row ownRow = tiles.row(k.min(k.add(first, own), k.sub(k.scalar(kRows), k.index(1))));
+    Int8Tiles::Row ownRow = tiles.further(rows.front(), own);
     return k.loop(k.index(0), count, kSlices, k.zeros(parts), [&](Value from, ValueRange carried) {
       Value part = k.add(from, slice);
       k.ifThen(k.less(part, count), [&] { computePart(blocks, rows, part); });
@@ -123,11 +123,11 @@ struct Int8Linear {
     Value words = blockWords(k, &scheme, "", k.scalar(kChunks));
     for (int64_t part = 0; part < parts; ++part)
       blocks.push_back(k.mul(k.add(k.mul(item, parts), part), words));
-    // Rows past the last one repeat it; their results are not stored.
-    Value last = k.sub(k.scalar(kRows), k.index(1));
-    llvm::SmallVector<Int8Tiles::Row> rows;
-    for (int64_t i = 0; i < width; ++i) rows.push_back(tiles.row(k.min(k.add(first, i), last)));
-    Values sums = accumulate(blocks, rows, first);
+    // All in one tile, for a strip begins at a multiple of its width. Rows past the last one repeat it; their results are
+    // not stored.
+    llvm::SmallVector<Int8Tiles::Row> rows{tiles.row(first)};
+    for (int64_t i = 1; i < width; ++i) rows.push_back(tiles.further(rows.front(), k.index(i)));
+    Values sums = accumulate(blocks, rows);
     k.ifThen(k.less(slice, k.index(width)), [&] { output.store(item, k.add(first, slice), lane, sums); });
   }
 };

@@ -1,6 +1,6 @@
 // Rows rounded to int8, a scale for every 128 columns, by a workgroup of 16 threads: the bits of the CPU's norm wherever a
 // division is rounded to nearest.
-#include "codegen/gpu/kinds/Int8Tiles.h"
+#include "codegen/gpu/kinds/RowTiles.h"
 
 namespace llmc::gpu {
 

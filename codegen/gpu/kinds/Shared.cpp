@@ -22,11 +22,14 @@ static GroupScale decodeAffine(GpuBuilder &k, Value bits) {
   return {scale, k.mulf(steps, k.f32(packing::kOffsetStep))};
 }
 
+GroupScale decodeScale(GpuBuilder &k, const Scheme &scheme, Value bits) {
+  return scheme.affine ? decodeAffine(k, bits) : GroupScale{k.bitsToF32("f16", bits), {}};
+}
+
 GroupScale loadScale(GpuBuilder &k, int operand, const Scheme &scheme, Value chunk, Value within, Value lane) {
   Value word = k.add(k.add(chunk, k.mul(k.div(within, scheme.group), kLanes / 2)), k.div(lane, 2));
   Value shift = k.toI32(k.mul(k.rem(lane, 2), 16));
-  Value bits = arith::ShRUIOp::create(k.b, k.loadWord(operand, word), shift);
-  return scheme.affine ? decodeAffine(k, bits) : GroupScale{k.bitsToF32("f16", bits), {}};
+  return decodeScale(k, scheme, arith::ShRUIOp::create(k.b, k.loadWord(operand, word), shift));
 }
 
 Value dequantize(GpuBuilder &k, const Scheme &scheme, Value word, Value shift, const GroupScale &scale) {
@@ -95,22 +98,20 @@ static const KindEmitter *findKind(llvm::StringRef kind) {
 std::string refusal(exec::KernelOp kernel) {
   llvm::StringRef kind = kernel.getKind();
   if (!findKind(kind)) return ("kernels of kind '" + kind + "'").str();
-  llvm::StringRef rounded = kind == "norm"     ? cpu::configString(kernel, "out")
-                            : kind == "linear" ? cpu::configString(kernel, "activations")
-                                               : "";
-  if (rounded == "bf16") return "bf16 activations; compile with --activations float or int8";
   if ((kind == "attention" || kind == "cache_write") && cpu::configString(kernel, "element") == "int8")
     return "int8 keys and values; compile with --kv-cache-dtype f16";
   if (kind == "rope_table" && cpu::configString(kernel, "scaling") == "dynamic") return "rope scaling 'dynamic'";
   return "";
 }
 
-cpu::KernelInfo describe(exec::KernelOp kernel) {
+// Operands are those of the CPU's tier whose bf16 rows have two bytes an element.
+cpu::KernelInfo describe(exec::KernelOp kernel, bool matrixUnits) {
   const KindEmitter *kind = findKind(kernel.getKind());
-  cpu::KernelInfo info = cpu::findKind(kernel.getKind())->describe(kernel, codegen::cpuTiers().front());
+  const codegen::CpuTier &tier = *codegen::findCpuTier("x86-64-v4-vnni-bf16");
+  cpu::KernelInfo info = cpu::findKind(kernel.getKind())->describe(kernel, tier);
   info.scratch = cpu::Expression(kind->threads); // runtime/abi/kernel.h
   info.variants = {{0, INT64_MAX, 1}};
-  kind->describe(kernel, info);
+  kind->describe(kernel, matrixUnits, info);
   return info;
 }
 

@@ -65,5 +65,6 @@ LogicalResult WaitOp::verify() {
 LogicalResult ReduceOp::verify() {
   if (!llvm::is_contained({2, 4, 8, 16, 32}, getAcross()))
     return emitOpError("goes across 2, 4, 8, 16 or 32 threads, not ") << getAcross();
-  return verifyWhole(*this, int64_t(getAcross()));
+  std::optional<int64_t> all = threadsAround(*this);
+  return verifyWhole(*this, all.value_or(0) > kWarp ? kWarp : int64_t(getAcross())); // no warp but a lone one is short
 }

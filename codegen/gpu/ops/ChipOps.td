@@ -108,7 +108,8 @@ def Chip_ReduceOp : Chip_Op<"reduce", [NoMemoryEffect]> {
   let summary = "A value over neighbouring threads, in each of them";
   let description = [{
     `across` threads in a row, 2, 4, 8, 16 or 32, the first at a multiple of that. Value i is taken together with value
-    i + across/2, what comes of it with that across/4 further, and so on: the tree of all our sums. `max` is of numbers.
+    i + across/2, what comes of it with that across/4 further, and so on: the tree of all our sums. `max` is of numbers;
+    which of two zeros it gives is open.
 
     ```mlir
     %sum = chip.reduce sum %x across 16

@@ -14,6 +14,7 @@ using codegen::Values;
 namespace {
 
 constexpr int64_t kMmaWords = 6; // of A and B in a thread
+constexpr int64_t kPairs = 8;    // of columns of a product
 
 class Plain : public NumberBuilder {
 public:
@@ -24,18 +25,48 @@ public:
     int64_t words = 0; // that a thread gives away
     function.walk([&](Operation *op) {
       if (!isa<ChipDialect>(op->getDialect()) || isFast(op)) return;
+      auto mma = dyn_cast<MmaOp>(op);
+      if (mma && follower(mma)) return; // lowered there
       all.push_back(op);
-      words = std::max<int64_t>(words, isa<MmaOp>(op) ? kMmaWords : isa<ReduceOp>(op) ? 1 : 0);
+      words = std::max<int64_t>(words, mma ? kMmaWords * int64_t(chainOf(mma).size()) : isa<ReduceOp>(op) ? 1 : 0);
     });
     if (words) exchangeThrough(words);
     for (Operation *op : all) {
       b.setInsertionPoint(op);
       op->replaceAllUsesWith(lowered(op));
-      op->erase();
+      while (op) { // a product and the one before it
+        auto mma = dyn_cast<MmaOp>(op);
+        Operation *before = mma ? leader(mma) : MmaOp();
+        op->erase();
+        op = before;
+      }
     }
   }
 
 private:
+  // A product that begins with the numbers of another, which nobody else reads, is done with that: half the barriers, for
+  // which compilers take long. No more than two, for the memory's sake.
+  static MmaOp startOf(MmaOp op) {
+    auto before = op.getC()[0].getDefiningOp<MmaOp>();
+    if (!before || before->getBlock() != op->getBlock() || before.getElement() != op.getElement()) return {};
+    for (auto [i, number] : llvm::enumerate(op.getC()))
+      if (number != before->getResult(unsigned(i)) || !number.hasOneUse()) return {};
+    return before;
+  }
+  static MmaOp leader(MmaOp op) {
+    MmaOp before = startOf(op);
+    return before && !leader(before) ? before : MmaOp();
+  }
+  static MmaOp follower(MmaOp op) {
+    if (op.getD0().use_empty()) return {};
+    auto next = dyn_cast<MmaOp>(*op.getD0().getUsers().begin());
+    return next && leader(next) == op ? next : MmaOp();
+  }
+  static llvm::SmallVector<MmaOp> chainOf(MmaOp op) {
+    if (MmaOp before = leader(op)) return {before, op};
+    return {op};
+  }
+
   // One piece of memory for all operations: each leaves it with a barrier.
   void exchangeThrough(int64_t words) {
     threads = function.getKnownBlockSize()->front();
@@ -71,18 +102,23 @@ private:
             codegen::halfToF32(*this, name, arith::ShRUIOp::create(b, word, i32(16)))};
   }
 
-  // Words of A and B lie in the memory as [word][thread].
-  Values lowered(MmaOp op) {
-    for (auto [i, word] : llvm::enumerate(op.getA())) give(word, int64_t(i));
-    for (auto [i, word] : llvm::enumerate(op.getB())) give(word, int64_t(4 + i));
+  // Words of A and B lie in the memory as [product][word][thread].
+  Values lowered(MmaOp last) {
+    llvm::SmallVector<MmaOp> chain = chainOf(last);
+    for (auto [product, op] : llvm::enumerate(chain)) {
+      for (auto [i, word] : llvm::enumerate(op.getA())) give(word, int64_t(kMmaWords * product + i));
+      for (auto [i, word] : llvm::enumerate(op.getB())) give(word, int64_t(kMmaWords * product + 4 + i));
+    }
     gpu::BarrierOp::create(b);
+    MmaOp op = chain.front();
     Value inWarp = rem(thread, kWarp), warp = b.createOrFold<arith::SubIOp>(thread, inWarp);
     Value row = mul(div(inWarp, 4), 4), column = mul(rem(inWarp, 4), 2); // of A in threads, of B
-    auto loop = scf::ForOp::create(b, index(0), index(8), index(1), op.getC());
+    auto loop = scf::ForOp::create(b, index(0), index(kPairs * int64_t(chain.size())), index(1), op.getC());
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
-      Value pair = loop.getInductionVar(), half = div(pair, 4), own = add(warp, rem(pair, 4));
+      Value pair = rem(loop.getInductionVar(), kPairs), half = div(pair, 4), own = add(warp, rem(pair, 4));
+      own = add(own, mul(div(loop.getInductionVar(), kPairs), kMmaWords * threads));
       Value a = add(add(own, row), mul(half, 2 * threads)), bAt = add(add(own, mul(column, 4)), mul(add(half, index(4)), threads));
       Values upper = halves(take(a), op.getElement()), lower = halves(take(add(a, index(threads))), op.getElement());
       Values left = halves(take(bAt), op.getElement()), right = halves(take(add(bAt, index(4))), op.getElement());

@@ -327,9 +327,12 @@ std::vector<std::string> devices() {
   return names;
 }
 
-bool can_run(const Artifact &artifact) {
+std::string tier(const Artifact &artifact) {
   std::vector<DeviceInfo> devices = OpenDevice::list();
-  return !devices.empty() && !segments_for(artifact, devices.front().chip).empty();
+  if (devices.empty())
+    return "";
+  std::vector<uint32_t> segments = segments_for(artifact, devices.front().chip);
+  return segments.empty() ? "" : std::string(text_of(artifact.meta().segments()->Get(segments.front())->layout()));
 }
 
 Result<std::unique_ptr<llmrt::Device>> make(std::shared_ptr<const Artifact> artifact, const GpuOptions &options) {
@@ -351,6 +354,6 @@ Result<std::unique_ptr<gpu::Backend>> open(int index) {
 
 } // namespace cuda
 
-extern "C" const CudaKind llmrt_cuda = {cuda::make, cuda::devices, cuda::can_run, cuda::open};
+extern "C" const CudaKind llmrt_cuda = {cuda::make, cuda::devices, cuda::tier, cuda::open};
 
 } // namespace llmrt

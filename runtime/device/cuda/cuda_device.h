@@ -18,8 +18,8 @@ struct CudaKind {
   Result<std::unique_ptr<Device>> (*make)(std::shared_ptr<const Artifact> artifact, const GpuOptions &options);
   // The devices of this machine, for people: "NVIDIA H200 (sm_90)"; empty without CUDA.
   std::vector<std::string> (*devices)();
-  // The first device of this machine can run the artifact.
-  bool (*can_run)(const Artifact &artifact);
+  // Which of the artifact's code the first device of this machine runs, "sm_90a"; empty: none.
+  std::string (*tier)(const Artifact &artifact);
   // The device alone, for running kernels by themselves.
   Result<std::unique_ptr<gpu::Backend>> (*open)(int index);
 };

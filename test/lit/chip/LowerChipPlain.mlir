@@ -20,6 +20,23 @@ gpu.module @m {
     gpu.return
   }
 
+  // A product that only the next one reads is done with it.
+  // CHECK-LABEL: gpu.func @chain
+  // CHECK-SAME: workgroup(%[[MEMORY:.*]] : memref<384xi32, #gpu.address_space<workgroup>>)
+  gpu.func @chain(%to: memref<?xf32>, %i: index, %a: i32, %b: i32, %c: f32) kernel
+      attributes {known_block_size = array<i32: 32, 1, 1>} {
+    // CHECK-COUNT-12: memref.store %{{.*}}, %[[MEMORY]]
+    // CHECK: gpu.barrier
+    // CHECK: scf.for %{{.*}} = %c0 to %c16
+    // CHECK: gpu.barrier
+    // CHECK-NOT: gpu.barrier
+    // CHECK: gpu.return
+    %d:4 = chip.mma bf16 a(%a, %a, %a, %a) b(%b, %b) c(%c, %c, %c, %c)
+    %e:4 = chip.mma bf16 a(%b, %b, %b, %b) b(%a, %a) c(%d#0, %d#1, %d#2, %d#3)
+    memref.store %e#0, %to[%i] : memref<?xf32>
+    gpu.return
+  }
+
   // CHECK-LABEL: gpu.func @copy
   gpu.func @copy(%from: memref<?xi32>, %i: index) workgroup(%to: memref<8xi32, #gpu.address_space<workgroup>>) kernel {
     // CHECK: %[[FIRST:.*]] = memref.load

@@ -1,0 +1,60 @@
+// A thread of a workgroup while it is interpreted.
+#pragma once
+
+#include "ptx.h"
+
+#include <bit>
+#include <deque>
+#include <vector>
+
+namespace ptx {
+
+// Special registers lie behind each other at the start of a thread's.
+enum : uint32_t { kTidX, kTidY, kTidZ, kGroupX, kGroupY, kGroupZ, kGroupsX, kGroupsY, kGroupsZ, kThreadsX, kThreadsY,
+                  kThreadsZ, kSpecials };
+
+constexpr uint64_t kSharedBase = uint64_t(1) << 60; // addresses of shared memory are above all others
+
+struct Copy { // asynchronous, on its way
+  uint8_t *to;
+  const uint8_t *from;
+  uint64_t bytes;
+};
+
+enum class Stop { kDone, kBarrier, kWarp, kFault };
+
+struct Thread {
+  std::vector<uint64_t> registers;
+  size_t at = 0; // instruction
+  bool done = false;
+  const char *fault = nullptr;
+  std::vector<uint8_t> *shared = nullptr;
+  const std::vector<uint64_t> *arguments = nullptr;
+  const Lives *lives = nullptr;
+  std::vector<Copy> copies;              // of no group yet
+  std::deque<std::vector<Copy>> groups; // the oldest first
+  Stop stop = Stop::kBarrier;
+
+  uint64_t value(const Operand &o) const {
+    return o.kind == Operand::kRegister ? registers[o.index] + o.value : o.value;
+  }
+  uint32_t word(const Operand &o) const { return uint32_t(value(o)); }
+  float number(const Operand &o) const { return std::bit_cast<float>(word(o)); }
+  void set(const Operand &o, uint64_t v) { registers[o.index] = v; }
+  void set_number(const Operand &o, float v) { registers[o.index] = std::bit_cast<uint32_t>(v); }
+  // Where an access of that many bytes goes; null, and a fault, where nothing lives.
+  uint8_t *place(uint64_t address, uint64_t bytes) {
+    static uint8_t nowhere[16];
+    if (address % bytes != 0)
+      fault = "an access that is not aligned";
+    else if (address >= kSharedBase && address - kSharedBase + bytes <= shared->size())
+      return shared->data() + (address - kSharedBase);
+    else if (address >= kSharedBase || !(*lives)(address, bytes))
+      fault = "an access outside of memory that lives";
+    else
+      return reinterpret_cast<uint8_t *>(address);
+    return nowhere;
+  }
+};
+
+} // namespace ptx
