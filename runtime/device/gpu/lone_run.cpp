@@ -42,8 +42,10 @@ Status run_alone(Backend &backend, const LoneKernel &kernel) {
   bool fits = std::all_of(kernel.scalars.begin(), kernel.scalars.end(), [](int64_t scalar) {
                 return scalar >= 0 && scalar <= INT32_MAX;
               });
-  // One more than there is work for, as a step has where two dimensions of workgroups are not filled: it must do nothing.
-  int64_t groups = items / entry.grain + (items % entry.grain != 0) + 1;
+  int64_t groups = items / entry.grain + (items % entry.grain != 0);
+  // Where a workgroup has one item there is one workgroup more, as a step has where two dimensions of them are not filled:
+  // it must do nothing. Of threads with an item each there are more than items as it is.
+  groups += entry.grain == 1;
   if (!fits)
     return Status(StatusCode::kInvalidArgument, "a figure of the dispatch does not fit into 31 bits");
   if (items <= 0)
