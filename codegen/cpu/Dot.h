@@ -29,9 +29,9 @@ public:
   int64_t rowCount() const { return rows; }
   // Columns worth unrolling together: the scheduler makes all that is unrolled ready at once, and spills it.
   virtual int64_t columnsTogether() const { return kNarrowColumns; }
-  // `corr`: an i32 a row, -zero x the sum of its inputs in the group: cancels the stored weights' offset. Where it is
-  // finish() that adds it, begin() looks at none.
-  virtual bool correctsAtEnd() const { return false; }
+  // With few of them, what waits takes none: corrections come with finish() alone, and the first columns are apart.
+  virtual bool hasFewRegisters() const { return false; }
+  // `corr`: an i32 a row, -zero x the sum of its inputs in the group: cancels the stored weights' offset.
   virtual Values begin(ValueRange corr) = 0;
   // Before and after every kNarrowColumns columns: what has narrower sums keeps them at the state's end meanwhile.
   virtual void narrow(Values &state) {}

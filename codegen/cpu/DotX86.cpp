@@ -41,9 +41,9 @@ public:
   PairsDot(KernelBuilder &k, const Scheme &scheme, int64_t rows) : GroupDot(k, scheme, rows, true) {}
 
   int64_t columnsTogether() const override {
-    return wide() || (strip == 8 && rows > 4) ? kStepColumns : 2 * kStepColumns;
+    return wide() || (hasFewRegisters() && rows > 4) ? kStepColumns : 2 * kStepColumns;
   }
-  bool correctsAtEnd() const override { return true; }
+  bool hasFewRegisters() const override { return strip == 8; }
   Values begin(ValueRange) override { return Values(rows, splatOf(k.i32Type(), strip, 0)); }
   void narrow(Values &state) override {
     if (!wide()) state.append(rows, splatOf(k.b.getI16Type(), 2 * strip, 0));

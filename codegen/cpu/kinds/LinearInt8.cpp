@@ -97,7 +97,7 @@ private:
     auto dot = GroupDot::create(k, scheme, run.count);
     // Of an affine scheme the dots are those of the stored weights: addScaled() has the rest.
     auto load = [&] { return scheme.affine ? Values(run.count, k.i32(0)) : corrections(run, group); };
-    Values corr = dot->correctsAtEnd() ? Values() : load(), result;
+    Values corr = dot->hasFewRegisters() ? Values() : load(), result;
     States states(which.count, dot->begin(corr));
     Value quadBytes = k.mul(run.tile.rows, 4);
     Value lines = k.at(chunkOf(run.block, group), k.add(k.mul(k.rem(group, 2), linesPerGroup() * 64), 64));
@@ -110,11 +110,13 @@ private:
         GroupDot::Inputs inputs{k.at(x, k.mul(k.mul(steps, 2), quadBytes)), quadBytes};
         addColumns(*dot, states, k.at(lines, k.mul(steps, linesPerStep() * 64)), inputs, which);
       };
-      add(k.i64(0), states); // apart: what is added to sums that begin at zero costs nothing then
-      repeat(1, pieces, states, add);
+      // Apart, what is added to sums that begin at zero costs nothing.
+      bool apart = dot->hasFewRegisters();
+      if (apart) add(k.i64(0), states);
+      repeat(apart, pieces, states, add);
       for (Values &state : states) dot->widen(state);
     });
-    if (dot->correctsAtEnd()) corr = load(); // loaded where it is added, it takes no register
+    if (dot->hasFewRegisters()) corr = load(); // loaded where it is added, it takes no register
     for (Values &state : states)
       for (Value sum : dot->finish(state, corr)) result.push_back(arith::SIToFPOp::create(k.b, floats(), sum));
     return result;
