@@ -44,6 +44,7 @@ U shift_signed(U x, U n) { return U(s(x) >> (n > 31 ? 31 : n)); }
 // A division by zero gives all ones, as the hardware does.
 U divide(U x, U y) { return y ? x / y : ~U(0); }
 U remainder(U x, U y) { return y ? x % y : x; }
+U shift_right_16(U x, U n) { return n > 15 ? 0 : U(uint16_t(x)) >> n; }
 U multiply_high(U x, U y) { return U((L(x) * y) >> 32); }
 // The number where one is none; +0 is above -0.
 float largest(float x, float y) {
@@ -151,7 +152,7 @@ const std::map<std::string, Action> &actions() {
       {"cvt.u32.u64", convert<[](L x) { return L(U(x)); }>},
       {"cvt.s64.s32", convert<[](L x) { return L(int64_t(int32_t(x))); }>},
       {"cvt.u16.u32", convert<[](L x) { return L(uint16_t(x)); }>}, {"cvt.u32.u16", convert<[](L x) { return L(uint16_t(x)); }>},
-      {"shr.u16", words2<[](U x, U n) { return n > 15 ? 0 : U(uint16_t(x)) >> n; }>}, {"and.b16", words2<std::bit_and<U>{}>},
+      {"shr.u16", words2<shift_right_16>}, {"and.b16", words2<std::bit_and<U>{}>},
       {"add.s16", words2<[](U x, U y) { return U(uint16_t(x + y)); }>},
       {"add.s32", words2<std::plus<U>{}>}, {"add.u32", words2<std::plus<U>{}>}, {"sub.s32", words2<std::minus<U>{}>},
       {"mul.lo.s32", words2<std::multiplies<U>{}>}, {"mul.lo.u32", words2<std::multiplies<U>{}>},

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What the linear kernels of each CPU tier cost by llvm-mca: compiles a small model for the tiers, takes the linear kernels
-apart, and prints for the loop that does the most multiplications its instructions, and the cycles that llvm-mca sees for
-them, for each 1,024 multiply-adds. Nothing runs: tiers of other machines are compared too.
+apart, and prints for the innermost loop with the fewest instructions a multiply-add those instructions, and the cycles that
+llvm-mca sees for them, for each 1,024 multiply-adds. Nothing runs: tiers of other machines are compared too.
 
     tools/bench/instructions.py [--quantization q4_g32 ...] [--rows r16] -o docs/benchmarks/instructions"""
 import argparse
@@ -42,7 +42,9 @@ def disassemble(path):
                     f"--stop-address={first + size}", path).splitlines():
         found = re.match(r"\s*([0-9a-f]+):\s+(\S.*)$", line)
         if found:
-            lines.append((int(found[1], 16), re.split(r"\s# |//", found[2])[0].strip()))
+            # LLVM writes how an instruction is encoded where another one has its name.
+            text = re.split(r"\s# |//", found[2])[0].strip().removeprefix("{vex}").strip()
+            lines.append((int(found[1], 16), text))
     return lines
 
 
@@ -84,15 +86,16 @@ def measure(options, scheme, tier, work):
         "--activations", options.activations, "--cpu-tier", tier, "-o", artifact, "-q")
     run(options.bin / "llmc", "inspect", artifact, "--dump-kernels", kernels)
     cpu, weights = TIERS[tier]
-    best = None
+    most = []
     for path in sorted(kernels.iterdir()):
         if "linear" not in path.name or not re.search(options.rows, path.name):
             continue
         for body in loops(disassemble(path)):
             count = products(body, weights)
-            if count and (best is None or count > best[0]):
-                best = (count, body)
-    count, body = best
+            if count:
+                most.append((count, body))
+    # Loops for a few rows of a rest do little, and take more for it.
+    count, body = min(most, key=lambda loop: len(loop[1]) / loop[0])
     return {"scheme": scheme, "tier": tier, "cpu": cpu, "instructions": len(body) * 1024 / count,
             "cycles": cycles(body, tier, cpu) * 1024 / count, "multiply_adds": count, "loop": len(body)}
 
