@@ -186,11 +186,13 @@ std::vector<Case> gatedCases() {
   return all;
 }
 
+constexpr int64_t kMostRows = 37; // of those that are tried: two tiles of 16 and some, and more than 32 on matrix units
+
 // Row counts to try: of each variant. A CPU has code of its own for most counts of the rows that whole runs of a tile
 // leave: all that there can be in one tile, and in the one behind it.
 std::vector<int64_t> rowCounts(const Kernel &kernel, const std::string &device) {
   if (findDevice(device).backend) {
-    std::vector<int64_t> counts = kernel.rowsOfVariants(37);
+    std::vector<int64_t> counts = kernel.rowsOfVariants(kMostRows);
     counts.insert(counts.end(), {4, 5, 8, 19});
     return counts;
   }
@@ -250,7 +252,7 @@ TEST(LinearKernels, InputsAreRoundedToBf16) {
 TEST(LinearKernels, OneOrderForEveryRowCountAndTier) {
   for (const Case &c : kCases) {
     std::optional<PackedWeight> packed;
-    int64_t n = 37;
+    int64_t n = kMostRows;
     std::vector<float> x = randomFloats(n * c.K, 3);
     std::map<std::string, std::vector<float>> firsts; // by order
     for (const std::string &device : devices()) {
@@ -301,7 +303,7 @@ TEST(LinearKernels, GatedProductsMatch) {
   for (const std::string &device : devices())
     for (const Case &c : gatedCases()) {
       if (!takesLinear(c, device)) continue;
-      int64_t rows = 2 * ceilDiv(c.N, 16) * 16, most = 24;
+      int64_t rows = 2 * ceilDiv(c.N, 16) * 16, most = kMostRows;
       PackedWeight weight = packWeight(c, rows, 5); // block 2i gate, block 2i + 1 up
       Case plain = c;
       plain.N = rows;
