@@ -86,16 +86,16 @@ def measure(options, scheme, tier, work):
         "--activations", options.activations, "--cpu-tier", tier, "-o", artifact, "-q")
     run(options.bin / "llmc", "inspect", artifact, "--dump-kernels", kernels)
     cpu, weights = TIERS[tier]
-    most = []
+    found = []
     for path in sorted(kernels.iterdir()):
         if "linear" not in path.name or not re.search(options.rows, path.name):
             continue
         for body in loops(disassemble(path)):
             count = products(body, weights)
             if count:
-                most.append((count, body))
+                found.append((count, body))
     # Loops for a few rows of a rest do little, and take more for it.
-    count, body = min(most, key=lambda loop: len(loop[1]) / loop[0])
+    count, body = min(found, key=lambda loop: len(loop[1]) / loop[0])
     return {"scheme": scheme, "tier": tier, "cpu": cpu, "instructions": len(body) * 1024 / count,
             "cycles": cycles(body, tier, cpu) * 1024 / count, "multiply_adds": count, "loop": len(body)}
 
