@@ -83,7 +83,7 @@ def arguments():
     parser.add_argument("-t", "--threads", type=int, default=2)
     parser.add_argument("--shape", nargs="+", choices=bench_models.SHAPES, default=list(bench_models.SHAPES))
     parser.add_argument("--only", nargs="+", metavar="MATCH",
-                        help="main, quality, wheels, streams, avx2, start, depth; default all")
+                        help="main, quality, wheels, streams, avx2, start, depth, deep; default all")
     parser.add_argument("--quick", action="store_true", help="one round of shorter work")
     parser.add_argument("--accuracy", default=bench_models.ROOT / "docs/benchmarks/accuracy.json", type=pathlib.Path)
     parser.add_argument("-o", "--output", required=True, type=pathlib.Path, help="without an ending")
