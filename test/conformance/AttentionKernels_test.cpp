@@ -301,6 +301,8 @@ TEST(AttentionKernels, PartsHaveTheBitsOfTheWhole) {
     for (const std::string &device : devices()) {
       int32_t end = int32_t(c.length) - 1;
       expectParts(c, true, parts, {{end}, {0, 255}, {256, end / 2, std::min(511, end), end}, {3, 16, 17, end - 1, end}}, device);
+      // The last key of a segment, and the first of the next, are the first that a window sees.
+      if (int32_t window = int32_t(c.window)) expectParts(c, true, parts, {{window + 254}, {window + 255}}, device);
       // More columns of values than a GPU has threads, or than a CPU's tile of few rows takes at once.
       Case wide = c;
       wide.dim = 80;

@@ -1,5 +1,5 @@
 // The linear kernels as llmc generates them, each alone with the rounding of its input: operations a second, and their
-// share of the peak of the dot product used (many rows) and of the read (few), both measured beside them. Work is dealt
+// share of the peak of the dot product used (many rows) and of the read (few), both measured before and after. Work is dealt
 // out by the runtime's thread pool.
 #include "codegen/schemes/Scheme.h"
 #include "runtime/base/os.h"
@@ -10,6 +10,8 @@
 #include "tools/bench/KernelBench.h"
 
 #include <benchmark/benchmark.h>
+
+#include <cmath>
 
 namespace llmc::bench {
 namespace {
@@ -98,21 +100,15 @@ struct Linear {
   std::optional<Dispatch> rounding;
 };
 
-// The limits drift as neighbours come and go: they are measured again every second.
 struct Limits {
-  double dot = 0, read = 0;
-  uint64_t at = 0;
+  double dot, read;
 };
 
-const Limits &limits(int threads) {
-  static std::map<int, Limits> measured;
-  Limits &own = measured[threads];
-  if (own.at == 0 || llmrt::os::monotonic_ns() - own.at > 1'000'000'000) {
-    own.dot = *llmrt::measure_dot_gops(threads, llmrt::detect_cpu().features);
-    own.read = *llmrt::measure_read_gbps(threads);
-    own.at = llmrt::os::monotonic_ns();
-  }
-  return own;
+// What the machine does at this moment: it changes as neighbours come and go.
+Limits limitsNow(int threads) {
+  static const Buffer memory(512 << 20, 1);
+  return {*llmrt::measure_dot_gops(threads, llmrt::detect_cpu().features),
+          *llmrt::measure_read_gbps(threads, {reinterpret_cast<const std::byte *>(memory.data), memory.bytes})};
 }
 
 // Of the int8 dot peak: what the inputs' instruction does of it.
@@ -125,17 +121,19 @@ void runLinear(benchmark::State &state, const Case &c) {
   auto pool = llmrt::ThreadPool::create(c.threads);
   if (!pool) return state.SkipWithError(pool.status().message().c_str());
   Linear linear(c);
-  Limits limit = limits(c.threads);
+  Limits before = limitsNow(c.threads);
   int64_t pass = 0;
   for (auto _ : state) linear.run(**pool, pass++);
-  const Limits &after = limits(c.threads);
-  limit.dot = std::max(limit.dot, after.dot), limit.read = std::max(limit.read, after.read);
+  Limits after = limitsNow(c.threads), limit{(before.dot + after.dot) / 2, (before.read + after.read) / 2};
   using benchmark::Counter;
   double operations = 2.0 * double(c.rows * c.outputs) * double(c.columns) * double(pass);
   double bytes = double(linear.weightBytes) * double(pass);
   state.counters["GOPS"] = Counter(operations / 1e9, Counter::kIsRate);
   state.counters["of_dot"] = Counter(operations / 1e9 / limit.dot / share(c), Counter::kIsRate);
   state.counters["of_read"] = Counter(bytes / 1e9 / limit.read, Counter::kIsRate);
+  // Where they are far apart, the kernel met two machines.
+  state.counters["dot_changed"] = std::abs(before.dot / after.dot - 1);
+  state.counters["read_changed"] = std::abs(before.read / after.read - 1);
 }
 
 void add(const Case &c) {

@@ -6,7 +6,8 @@
     tools/bench/linear_table.py PART.json... [--json ALL.json]
 
 A cell is billions of operations a second and, in parentheses, their share: of the read up to four tokens, of the peak of
-the dot product beyond. Of repetitions the median counts."""
+the dot product beyond. Of repetitions the median counts, of those between two samples of that limit within 10% of each
+other, if there are such."""
 import argparse
 import collections
 import json
@@ -14,6 +15,7 @@ import pathlib
 import statistics
 
 TOKENS = (1, 2, 4, 8, 16, 64, 512)
+MOST_OF_READ = 4  # tokens at which the read is what bounds
 
 
 def load(paths):
@@ -26,14 +28,20 @@ def load(paths):
             inputs, weights, shape, tokens, threads = run["run_name"].split("/")[:5]
             key = (inputs, weights, shape, int(threads.removesuffix("s").removesuffix("thread")))
             runs[key][int(tokens)].append(run)
-    return {key: {tokens: {name: statistics.median(run[name] for run in own) for name in ("GOPS", "of_dot", "of_read")}
-                  for tokens, own in sorted(rows.items())} for key, rows in runs.items()}
+    return {key: {tokens: figures(own, tokens) for tokens, own in sorted(rows.items())} for key, rows in runs.items()}
+
+
+def figures(repetitions, tokens):
+    limit = "read" if tokens <= MOST_OF_READ else "dot"
+    steady = [run for run in repetitions if run[limit + "_changed"] <= 0.1] or repetitions
+    return {"repetitions": len(steady),
+            **{name: statistics.median(run[name] for run in steady) for name in ("GOPS", "of_dot", "of_read")}}
 
 
 def cell(row, tokens):
     if row is None:
         return "-"
-    share = row["of_read"] if tokens <= 4 else row["of_dot"]
+    share = row["of_read"] if tokens <= MOST_OF_READ else row["of_dot"]
     return f"{row['GOPS']:.0f} ({100 * share:.0f}%)"
 
 

@@ -8,7 +8,7 @@ namespace llmrt {
 namespace {
 
 // Enough pieces that a thread that was interrupted holds up little, few enough that taking them costs nothing.
-constexpr int64_t kPiecesPerThread = 8;
+constexpr int64_t kPiecesPerThread = 16;
 constexpr int64_t kMaxPieces = 1 << 20;
 constexpr int kSpins = 2000; // some ten microseconds of pauses
 
