@@ -6,7 +6,7 @@
 namespace llmc::codegen {
 
 // Raised whenever an emitter changes what it makes of the same kernel.
-static constexpr const char *kVersion = "llmc-kernels-8";
+static constexpr const char *kVersion = "llmc-kernels-9";
 
 std::array<uint8_t, 16> kernelId(exec::KernelOp kernel) {
   std::string text;

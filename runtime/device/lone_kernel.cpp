@@ -8,7 +8,7 @@ namespace llmrt {
 
 namespace {
 
-constexpr std::byte kGuardByte{0xff}; // as f32 a NaN, as an index one that does not exist
+std::byte guard_byte(size_t at) { return std::byte(GuardedOperands::kGuardWord >> 8 * (at % 4)); }
 
 Status wrong(std::string message) { return Status(StatusCode::kInvalidArgument, std::move(message)); }
 
@@ -63,21 +63,25 @@ GuardedOperands::GuardedOperands(const LoneKernel &kernel, int64_t front, int64_
     at += slots_.back().bytes;
   }
   bytes_ = size_t(at);
-  memory_.assign(bytes_ + size_t(alignment), kGuardByte);
+  memory_.resize(bytes_ + size_t(alignment));
   uintptr_t address = reinterpret_cast<uintptr_t>(memory_.data());
   start_ = (size_t(alignment) - address % size_t(alignment)) % size_t(alignment);
-  std::memset(block().data(), 0, size_t(front));
+  for (size_t i = size_t(front); i < bytes_; ++i)
+    block()[i] = guard_byte(i);
   for (size_t i = 0; i < slots_.size(); ++i)
     std::memcpy(block().data() + slots_[i].offset + slots_[i].before, kernel.operands[i].data(), size_t(slots_[i].extent));
 }
 
 Status GuardedOperands::take_back(const LoneKernel &kernel) {
   for (size_t i = 0; i < slots_.size(); ++i) {
-    std::span<const std::byte> slot = block().subspan(size_t(slots_[i].offset), size_t(slots_[i].bytes));
-    auto whole = [](std::span<const std::byte> guard) {
-      return std::all_of(guard.begin(), guard.end(), [](std::byte one) { return one == kGuardByte; });
+    auto whole = [this](int64_t from, int64_t to) {
+      for (int64_t at = from; at < to; ++at)
+        if (block()[size_t(at)] != guard_byte(size_t(at)))
+          return false;
+      return true;
     };
-    if (!whole(slot.first(size_t(slots_[i].before))) || !whole(slot.subspan(size_t(slots_[i].before + slots_[i].extent))))
+    int64_t begin = slots_[i].offset + slots_[i].before, end = begin + slots_[i].extent;
+    if (!whole(slots_[i].offset, begin) || !whole(end, slots_[i].offset + slots_[i].bytes))
       return Status(StatusCode::kInternal, "it writes outside of operand " + std::to_string(i));
   }
   for (size_t i = 0; i < slots_.size(); ++i)

@@ -30,6 +30,7 @@ Status check_lone_kernel(const LoneKernel &kernel);
 // the same place of their slots, so that where one begins cannot be taken for where another does.
 class GuardedOperands {
 public:
+  static constexpr uint32_t kGuardWord = 0xffff5ba7; // as f32 a NaN, as an index one that does not exist; no operand has it
   static constexpr int64_t kGuard = 256; // bytes behind an operand at least; before operand i there are i + 1 times as many
 
   // check_lone_kernel() has passed. Slots begin at multiples of `alignment` bytes (a power of two from 64 to kGuard)

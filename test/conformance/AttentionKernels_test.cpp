@@ -92,7 +92,9 @@ std::vector<float> attendInParts(const Case &c, Cache &cache, const std::vector<
   int64_t record = 64 * cache.pad + 128;
   std::vector<char> q = bytesOf(queries), at = bytesOf(positions), s = bytesOf(std::vector<int32_t>(n, 0));
   std::vector<char> sinks = bytesOf(randomFloats(c.heads, 8, 3)), out(n * width * 4);
-  std::vector<char> segments(kSplitRows * headBlocks * cache.blocks * record / 16), last(kSplitRows * headBlocks * record);
+  // NaN: what parts did not write must not count.
+  std::vector<char> segments(kSplitRows * headBlocks * cache.blocks * record / 16, char(0xff));
+  std::vector<char> last(kSplitRows * headBlocks * record, char(0xff));
   std::vector<int64_t> scalars{n, c.heads, c.kvHeads, c.heads / c.kvHeads, c.dim, c.dim, cache.pad, width, width, 1,
                                cache.blocks, cache.pages};
   std::vector<std::vector<char> *> operands{&q, &at, &s, &cache.table, &cache.pool};

@@ -173,8 +173,13 @@ void expectSteps(const RoundingNorm &c, int64_t K, const std::string &device) {
   int64_t n = 19, ld = K + 5, T = n + 2, Kv = ceilDiv(K, 16);
   std::vector<float> x = randomFloats(T * ld, 1), w = randomFloats(Kv * 16, 2), b = randomFloats(Kv * 16, 3);
   for (int64_t i = K; i < Kv * 16; ++i) w[i] = b[i] = 0;
-  // Halfway between two of bf16, the even one below and above: what a norm of no kind leaves as it is.
-  x[0] = x[3 * ld] = 1.00390625f, x[1] = x[3 * ld + 1] = 1.01171875f;
+  // What stays as it is although it is normed. Of bf16: halfway to an even number below and above, the least that is not
+  // zero and one that is.
+  const float kept[] = {1.00390625f, 1.01171875f, 0x1p-100f, 0x1.fffffep-101f};
+  for (int64_t i = 0; i < 16 && (c.biased || c.kind == "none"); ++i) {
+    if (c.kind == "none") x[3 * ld + i] = kept[i % 4];
+    else w[i] = 0, b[i] = kept[i % 4];
+  }
   std::vector<int32_t> rows;
   for (int64_t i = 0; i < n; ++i) rows.push_back(int32_t((5 * i + 3) % T));
   std::vector<char> in = bytesOf(x), weight = bytesOf(w), bias = bytesOf(b), taken = bytesOf(rows), normed(n * K * 4);
@@ -265,9 +270,10 @@ TEST(RowKernels, DynamicRopeFollowsTheLength) {
       for (int64_t row = 0; row < n; ++row) {
         std::vector<float> frequencies = reference::ropeFrequencies(spec, lengths[of[row]]);
         for (int64_t i = 0; i < half; ++i) {
-          double angle = double(positions[row]) * frequencies[i];
-          EXPECT_NEAR(table[row * 2 * pad + i], std::cos(angle), 1e-5) << "length " << length << " on " << device;
-          EXPECT_NEAR(table[row * 2 * pad + pad + i], std::sin(angle), 1e-5) << "length " << length << " on " << device;
+          double angle = float(positions[row]) * frequencies[i];
+          double bound = 7e-8 + 0x1p-22 * angle; // the last bits of a frequency and of the product
+          EXPECT_NEAR(table[row * 2 * pad + i], std::cos(angle), bound) << "length " << length << " on " << device;
+          EXPECT_NEAR(table[row * 2 * pad + pad + i], std::sin(angle), bound) << "length " << length << " on " << device;
         }
       }
     }
@@ -349,7 +355,7 @@ TEST(RowKernels, ActivationsAgree) {
                                           "f32) { %y = llm.scalar_activation ") + row.name + " %x\n llm.yield %y }",
                                             device);
       if (!kernel) continue;
-      std::vector<char> in = bytesOf(x), out(n * ldOut * 4);
+      std::vector<char> in = bytesOf(x), out(n * ldOut * 4, char(0x55));
       kernel->run({&in, &out}, {n, N, ceilDiv(N, 16), ldOut, ldIn});
       std::vector<float> y = valuesOf<float>(out);
       for (int64_t i = 0; i < n * N; ++i) {

@@ -1,13 +1,14 @@
 // A libcuda.so.1 for tests on machines without a GPU: the driver functions that llmrt uses, over the host's memory. It
 // interprets the PTX that llmc writes (ptx.h) and knows the two kernels of runtime/artifact/testing/fake_model.h by name;
-// it takes no real cubins. Copies, clears and what kernels touch are checked to stay inside live memory. What it plays is
-// chosen by the environment:
+// it takes no real cubins. Copies, clears and what kernels touch are checked to stay inside live memory; kernels may not read
+// the words between operands either (GuardedOperands). What it plays is chosen by the environment:
 //   FAKE_CUDA_DEVICES  how many devices (1)      FAKE_CUDA_CHIP    their compute capability (90)
 //   FAKE_CUDA_DRIVER   the driver's CUDA (13000) FAKE_CUDA_MEMORY  bytes of a device (2^30)
 //   FAKE_CUDA_FAIL     NAME=CODE: that function gives that error; NAME=CODE@N from its Nth call on
 //   FAKE_CUDA_WRONG    "ptx" or "cubin": what modules of that kind compute of the kernel `score` is wrong
 //   FAKE_CUDA_LOG      a file that gets a line for each graph and each launch that runs
 #include "ptx.h"
+#include "runtime/device/lone_kernel.h"
 
 #include <cstdint>
 #include <cstdio>
@@ -33,6 +34,7 @@ struct Graph {
 
 struct Fake {
   std::map<uint64_t, size_t> memory; // of the device: address, bytes
+  std::map<uint64_t, std::vector<bool>> guards; // of memory that has some: its words that are one
   std::map<std::string, int> calls;
   size_t used = 0;
   bool entered = false;
@@ -79,6 +81,36 @@ bool lives(uint64_t address, size_t bytes) {
     return false;
   last = *std::prev(after);
   return lies_in(address, bytes, last.first, last.second);
+}
+
+// The address of the memory that it lies in; there is one.
+uint64_t memory_of(uint64_t address) { return std::prev(fake.memory.upper_bound(address))->first; }
+
+bool may_read(uint64_t address, size_t bytes) {
+  if (!lives(address, bytes))
+    return false;
+  if (fake.guards.empty())
+    return true;
+  uint64_t start = memory_of(address);
+  auto found = fake.guards.find(start);
+  for (uint64_t word = (address - start) / 4; found != fake.guards.end() && word < (address - start + bytes + 3) / 4; ++word)
+    if (found->second[word])
+      return false;
+  return true;
+}
+
+void note_guards(uint64_t to, const void *from, size_t bytes) {
+  uint64_t start = memory_of(to);
+  for (uint64_t at = (to - start + 3) / 4 * 4 - (to - start); at + 4 <= bytes; at += 4) {
+    uint32_t word;
+    std::memcpy(&word, static_cast<const char *>(from) + at, 4);
+    bool is_guard = word == llmrt::GuardedOperands::kGuardWord;
+    if (!is_guard && !fake.guards.count(start))
+      continue;
+    std::vector<bool> &guards = fake.guards[start];
+    guards.resize(fake.memory[start] / 4 + 1);
+    guards[(to - start + at) / 4] = is_guard;
+  }
 }
 
 // Now, or when the graph that is being recorded is launched.
@@ -178,7 +210,7 @@ struct Module {
       return code;
     }
     std::string problem;
-    if (program->run(values, groups, threads, lives, problem))
+    if (program->run(values, groups, threads, {lives, may_read}, problem))
       return kSuccess;
     note("fault: " + problem);
     return kIllegalAddress;
@@ -268,6 +300,7 @@ Code cuMemFree_v2(uint64_t address) {
     return kInvalidValue;
   fake.used -= found->second;
   fake.memory.erase(found);
+  fake.guards.erase(address);
   std::free(reinterpret_cast<void *>(address));
   return kSuccess;
 }
@@ -289,6 +322,7 @@ Code cuMemcpyHtoDAsync_v2(uint64_t to, const void *from, size_t bytes, void *) {
     if (!lives(to, bytes))
       return Code(kInvalidValue);
     std::memcpy(reinterpret_cast<void *>(to), from, bytes);
+    note_guards(to, from, bytes);
     return Code(kSuccess);
   });
 }

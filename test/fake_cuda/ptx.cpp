@@ -101,7 +101,7 @@ void nothing(const Instruction &, Thread &) {}
 template <int Bytes> void load(const Instruction &i, Thread &t) {
   for (size_t n = 0; n <= i.more.size(); ++n) {
     uint64_t value = 0;
-    std::memcpy(&value, t.place(t.value(i.a) + n * Bytes, Bytes), Bytes);
+    std::memcpy(&value, t.place(t.value(i.a) + n * Bytes, Bytes, true), Bytes);
     t.set(n ? i.more[n - 1] : i.to, value);
   }
 }
@@ -115,7 +115,7 @@ template <int Bytes> void store(const Instruction &i, Thread &t) { // `a` is the
 void copy_async(const Instruction &i, Thread &t) {
   uint64_t bytes = t.value(i.b);
   uint8_t *to = t.place(t.value(i.to), bytes);
-  t.copies.push_back({to, t.place(t.value(i.a), bytes), bytes});
+  t.copies.push_back({to, t.place(t.value(i.a), bytes, true), bytes});
 }
 void commit_copies(const Instruction &, Thread &t) { t.groups.push_back(std::exchange(t.copies, {})); }
 void wait_for_copies(const Instruction &i, Thread &t) {

@@ -32,8 +32,10 @@ struct Instruction {
   enum Flow : uint8_t { kNext, kBranch, kBarrier, kWarp, kReturn } flow = kNext; // kWarp: by 32 threads together
 };
 
-// All memory of the device that lives: [start, start + bytes).
-using Lives = std::function<bool(uint64_t address, uint64_t bytes)>;
+// What may be accessed of [address, address + bytes).
+struct Lives {
+  std::function<bool(uint64_t address, uint64_t bytes)> may_write, may_read;
+};
 
 class Program {
 public:

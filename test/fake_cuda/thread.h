@@ -43,14 +43,14 @@ struct Thread {
   void set(const Operand &o, uint64_t v) { registers[o.index] = v; }
   void set_number(const Operand &o, float v) { registers[o.index] = std::bit_cast<uint32_t>(v); }
   // Where an access of that many bytes goes; null, and a fault, where nothing lives.
-  uint8_t *place(uint64_t address, uint64_t bytes) {
+  uint8_t *place(uint64_t address, uint64_t bytes, bool reads = false) {
     static uint8_t nowhere[16];
     if (address % bytes != 0)
       fault = "an access that is not aligned";
     else if (address >= kSharedBase && address - kSharedBase + bytes <= shared->size())
       return shared->data() + (address - kSharedBase);
-    else if (address >= kSharedBase || !(*lives)(address, bytes))
-      fault = "an access outside of memory that lives";
+    else if (address >= kSharedBase || !(reads ? lives->may_read : lives->may_write)(address, bytes))
+      fault = "an access outside of memory that lives, or a read between operands";
     else
       return reinterpret_cast<uint8_t *>(address);
     return nowhere;

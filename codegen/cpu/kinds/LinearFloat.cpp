@@ -93,6 +93,11 @@ struct FloatLinear {
     }
   }
 
+  void oneRow(Value item) {
+    outputs.units(item, [&](Value unit) { rowsOf(unit, k.i64(0), k.i64(0), 1); });
+    outputs.finish(item, k.i64(0), k.i64(1));
+  }
+
   void tile(Value item, Value first, Value rows, int64_t width) {
     outputs.units(item, [&](Value unit) {
       Value whole = k.mul(k.div(rows, width), width);
@@ -111,6 +116,7 @@ void emitFloatLinear(KernelBuilder &k, const LinearConfig &config, const LinearD
   // Gated accumulators live side by side: half as many rows fit the registers.
   int64_t width = std::max<int64_t>(1, variant.width / config.blocksPerUnit());
   k.loop(k.begin(), k.end(), 1, [&](Value item) {
+    if (variant.lastRows <= 1) return linear.oneRow(item);
     k.loop(k.i64(0), d.n, kTileRows,
            [&](Value first) { linear.tile(item, first, k.min(k.sub(d.n, first), k.i64(kTileRows)), width); });
   });

@@ -152,7 +152,8 @@ struct Linear {
       blocks.push_back(k.mul(k.add(k.mul(item, parts), part), words));
     // Rows past the last one repeat it; their results are not stored.
     Value last = k.sub(k.scalar(kRows), k.index(1));
-    for (int64_t i = 0; i < width; ++i) xs.push_back(k.mul(k.min(k.add(first, i), last), k.scalar(kLdX)));
+    for (int64_t i = 0; i < width; ++i)
+      xs.push_back(k.mul(i == 0 ? first : k.min(k.add(first, i), last), k.scalar(kLdX)));
     Values sums = accumulate(blocks, xs);
     k.ifThen(k.less(slice, k.index(width)), [&] { output.store(item, k.add(first, slice), lane, sums); });
   }
@@ -178,6 +179,7 @@ void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
                 k.div(k.thread(), kLanes),
                 k.shared(kSlices * variant.width * parts * kLanes)};
   k.forGroupItem([&](Value item) {
+    if (variant.lastRows <= 1) return linear.tile(item, k.index(0));
     k.loop(k.index(0), k.scalar(kRows), variant.width, [&](Value first) { linear.tile(item, first); });
   });
 }

@@ -148,6 +148,7 @@ void emitInt8Linear(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &var
                     k.shared(kSlices * variant.width * parts * kLanes),
                     Int8Tiles(k, scheme, k.scalar(kRows), k.scalar(kChunks), k.scalar(kFirstLd + output.rows))};
   k.forGroupItem([&](Value item) {
+    if (variant.lastRows <= 1) return linear.strip(item, k.index(0));
     k.loop(k.index(0), k.scalar(kRows), variant.width, [&](Value first) { linear.strip(item, first); });
   });
 }
