@@ -22,7 +22,7 @@ constexpr int32_t kNone = -1;            // the id of what is no logit, and its 
 constexpr int32_t kNaNs = 0x7f800000;    // what is above, without its sign, is not a number
 constexpr int32_t kMinusInfinity = int32_t(0xff800000);
 
-static_assert(kColumnsOfRun % (kThreads * kAtOnce) == 0 && exec::kTopKMost <= kColumnsOfRun);
+static_assert(kColumnsOfRun % (kThreads * kAtOnce) == 0 && exec::kTopKMost <= kThreads);
 
 void describe(exec::KernelOp, bool, KernelInfo &info) { info.grain = 1; }
 
@@ -37,7 +37,7 @@ struct TopK {
   bool pairs;                                 // the input is what another level left
   Value keys, buckets, counts, best, places;  // words of the workgroup: [2048], [16], [128], [count] each
   // The item at hand: the element it begins at and that element's column, how many it has, and of how many places there
-  // are keys (as many as are kept, at least).
+  // are keys: as many for each thread, so that all go through their loops as often, and more than are kept.
   Value start = {}, column = {}, own = {}, filled = {};
 
   Value bitsOf(Value x, Value y) { return arith::AndIOp::create(k.b, x, y); }
@@ -115,15 +115,15 @@ struct TopK {
 
   // Those that are kept, in the order of their places. Each thread has a run of places, and counts those before it.
   void collect(const Limit &limit) {
-    Value length = k.div(k.add(filled, kThreads - 1), kThreads);
-    Value first = k.min(k.mul(k.thread(), length), filled), end = k.min(k.add(first, length), filled);
+    Value length = k.div(filled, kThreads), first = k.mul(k.thread(), length), end = k.add(first, length);
     Values sum = k.loop(first, end, 1, {k.i32(0)}, [&](Value place, ValueRange carried) {
       return Values{k.add(carried[0], weight(k.loadSharedWord(keys, place), limit))};
     });
     k.storeSharedWord(counts, sum[0], k.thread());
     k.barrier();
-    Values before = k.loop(k.index(0), k.thread(), 1, {k.i32(0)}, [&](Value other, ValueRange carried) {
-      return Values{k.add(carried[0], k.loadSharedWord(counts, other))};
+    Values before = k.loop(k.index(0), k.index(kThreads), 1, {k.i32(0)}, [&](Value other, ValueRange carried) {
+      Value theirs = k.loadSharedWord(counts, other);
+      return Values{k.add(carried[0], k.select(k.less(other, k.thread()), theirs, k.i32(0)))};
     });
     k.loop(first, end, 1, before, [&](Value place, ValueRange carried) {
       Value key = k.loadSharedWord(keys, place);
@@ -151,7 +151,8 @@ struct TopK {
   }
 
   void store(Value item) {
-    k.loop(k.thread(), k.index(count), kThreads, [&](Value slot) {
+    Value slot = k.thread();
+    k.ifThen(k.less(slot, k.index(count)), [&] {
       Value place = k.toIndex(k.loadSharedWord(places, slot)), there = within(place), isThere = k.less(place, own);
       Value word = at(k.add(start, there));
       Value id = pairs ? k.loadWord(0, k.add(word, 1)) : k.toI32(k.add(column, there));
@@ -166,7 +167,8 @@ struct TopK {
     column = k.mul(k.rem(index, runs), kColumnsOfRun);
     start = k.add(k.mul(k.div(index, runs), k.scalar(kLd)), column);
     own = k.min(k.sub(columns, column), k.index(kColumnsOfRun));
-    filled = k.max(own, k.index(count));
+    constexpr int64_t kStep = kThreads * kAtOnce;
+    filled = k.mul(k.div(k.add(own, kStep - 1), kStep), kStep);
     loadKeys();
     collect(findLimit());
     store(index);
