@@ -17,7 +17,7 @@ llvm::Expected<std::vector<DescribedKernel>> describeKernels(llvm::ArrayRef<exec
   std::vector<DescribedKernel> all;
   for (exec::KernelOp op : kernels) {
     const KindEmitter *kind = findKind(op.getKind());
-    if (!kind)
+    if (!kind || !kind->emit)
       return llvm::createStringError("kernel '" + op.getSymName() + "' is of kind '" + op.getKind() +
                                      "', which the CPU target does not have");
     all.push_back({op, codegen::kernelId(op), kind->describe(op, tier)});

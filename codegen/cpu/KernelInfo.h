@@ -55,6 +55,7 @@ private:
 struct KindEmitter {
   const char *kind;
   KernelInfo (*describe)(exec::KernelOp kernel, const codegen::CpuTier &tier);
+  // Null: the code is of GPUs alone, which take the rest from here.
   void (*emit)(KernelBuilder &builder, exec::KernelOp kernel, const VariantInfo &variant);
 };
 

@@ -47,5 +47,6 @@ Draft makeRope(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier
 Draft makeCacheWrite(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier);
 Draft makeAttention(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier);
 Draft makeAttentionCombine(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier);
+Draft makeTopK(exec::KernelOp kernel, int64_t rows, const codegen::CpuTier &tier);
 
 } // namespace llmc::golden

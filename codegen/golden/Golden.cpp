@@ -57,6 +57,7 @@ constexpr Maker kMakers[] = {
     {"cache_write", makeCacheWrite},
     {"attention", makeAttention},
     {"attention_combine", makeAttentionCombine},
+    {"top_k", makeTopK},
 };
 
 // The first row count of every variant that has something to do.

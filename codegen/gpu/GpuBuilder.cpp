@@ -171,6 +171,9 @@ Value GpuBuilder::loadShared(Value memory, Value at) { return memref::LoadOp::cr
 void GpuBuilder::storeShared(Value memory, Value value, Value at) {
   memref::StoreOp::create(b, value, memory, ValueRange{at});
 }
+void GpuBuilder::addShared(Value memory, Value word, Value at) {
+  memref::AtomicRMWOp::create(b, arith::AtomicRMWKind::addi, word, memory, ValueRange{at});
+}
 void GpuBuilder::barrier() { mlir::gpu::BarrierOp::create(b); }
 
 Value GpuBuilder::sumOfLanes(Value memory, Value first) {

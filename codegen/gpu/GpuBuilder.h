@@ -87,6 +87,7 @@ public:
   Value sharedWords(int64_t count);
   Value loadSharedWord(Value memory, Value at) { return loadShared(memory, at); }
   void storeSharedWord(Value memory, Value word, Value at) { storeShared(memory, word, at); }
+  void addShared(Value memory, Value word, Value at); // as one step, whatever other threads add
   void barrier(); // all threads of the workgroup, and shared memory
   // The sum over 16 values of shared memory from `first` on: i with i + 8, then 4, 2, 1.
   Value sumOfLanes(Value memory, Value first);

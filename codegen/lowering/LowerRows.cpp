@@ -145,15 +145,38 @@ llvm::FailureOr<View> StepLowering::outputRows(mlir::Operation *op, mlir::Value 
 }
 
 llvm::LogicalResult StepLowering::lowerReturn(mlir::func::ReturnOp op) {
-  auto view = outputRows(op, logits, "logits", exec::Symbol::Rows);
-  if (failed(view)) return failure();
-  program.setLogits(buffers[view->buffer].op.getSymName());
-  if (!hidden) return success();
-  view = outputRows(op, hidden, "hidden", exec::Symbol::HiddenRows);
-  if (failed(view)) return failure();
-  program.setHidden(buffers[view->buffer].op.getSymName());
-  program.setHiddenWidth(view->width);
+  auto rows = outputRows(op, logits, "logits", exec::Symbol::Rows);
+  if (failed(rows)) return failure();
+  program.setLogits(buffers[rows->buffer].op.getSymName());
+  if (hidden) {
+    auto view = outputRows(op, hidden, "hidden", exec::Symbol::HiddenRows);
+    if (failed(view)) return failure();
+    program.setHidden(buffers[view->buffer].op.getSymName());
+    program.setHiddenWidth(view->width);
+  }
+  if (options.candidates) emitCandidates(*rows);
   return success();
+}
+
+// The best of each row by levels: a level leaves the best of each run of kTopKColumns of the one before, until one run is
+// left. Rows that are hardly longer than what is kept of them have none.
+void StepLowering::emitCandidates(const View &rows) {
+  constexpr int64_t kCount = exec::kTopKMost, kPairBytes = 8;
+  if (4 * rows.width <= kPairBytes * kCount) return;
+  mlir::Attribute from = operand(rows);
+  int64_t columns = rows.width, ld = rows.ld;
+  for (bool pairs = false; columns > kCount; pairs = true) {
+    int64_t runs = ceilDiv(columns, exec::kTopKColumns);
+    unsigned best = newBuffer(runs == 1 ? "candidates" : "best", "i32", exec::Symbol::Rows, runs * kCount * kPairBytes);
+    auto kernel = kernels.get(pairs ? "top_k_pairs" : "top_k", "top_k",
+                              config({{"count", builder.getI64IntegerAttr(kCount)}, {"pairs", builder.getBoolAttr(pairs)}}));
+    dispatch(kernel, {from, operand(best)},
+             {symbol(exec::Symbol::Rows), number(columns), number(runs), number(ld)});
+    program.setCandidates(buffers[best].op.getSymName());
+    from = operand(best);
+    columns = ld = runs * kCount;
+  }
+  program.setCandidateCount(kCount);
 }
 
 } // namespace llmc

@@ -22,6 +22,8 @@ struct LoweringOptions {
   int64_t maxOperandBytes = 0;
   // What happens to a layer's heads between their linear and attention is part of the linear, which GPUs have not built.
   bool headsInLinear = false;
+  // GPUs leave the best of each row of logits beside the whole, which would be slow to read from them.
+  bool candidates = false;
 };
 
 // Replaces func.func @step by exec.kernel, exec.buffer and exec.program ops (buffers without offsets). llm.weight and

@@ -66,6 +66,7 @@ llvm::DenseMap<llvm::StringRef, std::pair<unsigned, unsigned>> lifetimes(exec::P
     ++index;
   }
   result.try_emplace(program.getLogits(), 0u, 0u).first->second.second = kNever;
+  if (auto best = program.getCandidates()) result.try_emplace(*best, 0u, 0u).first->second.second = kNever;
   if (auto hidden = program.getHidden()) result.try_emplace(*hidden, 0u, 0u).first->second.second = kNever;
   return result;
 }

@@ -7,12 +7,19 @@ namespace {
 
 struct LowerToExec : mlir::PassWrapper<LowerToExec, mlir::OperationPass<mlir::ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LowerToExec)
+  LowerToExec() = default;
+  LowerToExec(const LowerToExec &other) : PassWrapper(other) {}
   llvm::StringRef getArgument() const final { return "lower-to-exec"; }
   llvm::StringRef getDescription() const final { return "Turns a paged @step into a program of dispatches"; }
   void getDependentDialects(mlir::DialectRegistry &registry) const final { exec::registerDialects(registry); }
   void runOnOperation() final {
-    if (mlir::failed(lowerToExec(getOperation()))) signalPassFailure();
+    LoweringOptions options;
+    options.candidates = candidates;
+    if (mlir::failed(lowerToExec(getOperation(), options))) signalPassFailure();
   }
+
+  Option<bool> candidates{*this, "candidates", llvm::cl::desc("leave the best of each row of logits, as GPUs do"),
+                          llvm::cl::init(false)};
 };
 
 struct PlanMemory : mlir::PassWrapper<PlanMemory, mlir::OperationPass<mlir::ModuleOp>> {

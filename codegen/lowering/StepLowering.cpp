@@ -14,7 +14,8 @@ llvm::StringRef elementName(mlir::Type type) {
 
 StepLowering::StepLowering(mlir::func::FuncOp step, mlir::ModuleOp module, const LoweringOptions &options)
     : options(options), step(step), module(module), builder(step), globals(step), context(step.getContext()),
-      program(exec::ProgramOp::create(builder, step.getLoc(), "step", "logits", nullptr, nullptr)), kernels(program) {
+      program(exec::ProgramOp::create(builder, step.getLoc(), "step", "logits", nullptr, nullptr, nullptr, nullptr)),
+      kernels(program) {
   builder.createBlock(&program.getBody());
   globals.setInsertionPoint(program);
 }

@@ -90,6 +90,7 @@ private:
   llvm::LogicalResult lowerCacheWrite(llm::CacheWriteOp op);
   llvm::LogicalResult lowerAttention(llm::PagedAttentionOp op);
   llvm::LogicalResult lowerReturn(mlir::func::ReturnOp op);
+  void emitCandidates(const View &rows);
   llvm::FailureOr<View> outputRows(mlir::Operation *op, mlir::Value value, llvm::StringRef name, exec::Symbol rows);
   bool isOutput(mlir::Value value) { return value == logits || value == hidden; }
   llvm::LogicalResult emitRopeTables();

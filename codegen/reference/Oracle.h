@@ -48,6 +48,14 @@ Values norm(Norm kind, Input x, int64_t columns, int64_t group, Input weight, In
 enum class Activation { Silu, Gelu, GeluTanh, QuickGelu, Relu, Relu2, Tanh, Sigmoid };
 double activation(Activation kind, double x);
 
+// The `count` largest of each `columns` of f32, largest first, the lower column on a tie; -0 is +0, and what is not a
+// number comes before all. -infinity and column -1 stand for those that a row lacks.
+struct Best {
+  float value;
+  int64_t column;
+};
+std::vector<Best> topK(llvm::ArrayRef<float> x, int64_t columns, int64_t count);
+
 // ---- positions -----------------------------------------------------------------------------------------------------
 // The parameters of #llm.rope.
 struct RopeSpec {

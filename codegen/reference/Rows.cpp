@@ -1,7 +1,9 @@
 #include "codegen/reference/Oracle.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <limits>
 
 namespace llmc::reference {
 
@@ -37,6 +39,24 @@ Values norm(Norm kind, Input x, int64_t columns, int64_t group, Input weight, In
   Values result = x.vec();
   for (size_t first = 0; first < result.size(); first += group)
     normGroup(kind, llvm::MutableArrayRef(result).slice(first, group), weight, bias, epsilon);
+  return result;
+}
+
+std::vector<Best> topK(llvm::ArrayRef<float> x, int64_t columns, int64_t count) {
+  assert(x.size() % columns == 0);
+  std::vector<Best> result;
+  for (size_t first = 0; first < x.size(); first += columns) {
+    std::vector<Best> row;
+    for (int64_t column = 0; column < columns; ++column)
+      row.push_back({x[first + column], column});
+    std::sort(row.begin(), row.end(), [](const Best &a, const Best &b) {
+      bool none = std::isnan(a.value), noneThere = std::isnan(b.value);
+      if (none != noneThere) return none;
+      return none || a.value == b.value ? a.column < b.column : a.value > b.value;
+    });
+    row.resize(count, {-std::numeric_limits<float>::infinity(), -1});
+    result.insert(result.end(), row.begin(), row.end());
+  }
   return result;
 }
 

@@ -272,11 +272,19 @@ private:
 
   Offset<schema::Program> buildProgram(exec::ProgramOp program) {
     std::vector<Offset<schema::DispatchEntry>> dispatches;
-    for (auto dispatch : program.getBody().getOps<exec::DispatchOp>()) dispatches.push_back(buildDispatch(dispatch));
+    std::vector<Offset<schema::DispatchEntry>> forGpus;
+    for (auto dispatch : program.getBody().getOps<exec::DispatchOp>()) {
+      auto kernel = module.lookupSymbol<exec::KernelOp>(dispatch.getKernel());
+      (exec::isForGpusAlone(kernel) ? forGpus : dispatches).push_back(buildDispatch(dispatch));
+    }
+    Offset<schema::Candidates> candidates;
+    if (program.getCandidates())
+      candidates = schema::CreateCandidates(fbb, fbb.CreateVector(forGpus), bufferIndex.lookup(*program.getCandidates()),
+                                            uint32_t(*program.getCandidateCount()));
     auto name = fbb.CreateString(program.getSymName().str());
     int32_t hidden = program.getHidden() ? int32_t(bufferIndex.lookup(*program.getHidden())) : -1;
     return schema::CreateProgram(fbb, name, fbb.CreateVector(dispatches), bufferIndex.lookup(program.getLogits()),
-                                 hidden, uint32_t(program.getHiddenWidth().value_or(0)));
+                                 hidden, uint32_t(program.getHiddenWidth().value_or(0)), candidates);
   }
 
   Offset<flatbuffers::Vector<Offset<schema::ChatTemplate>>> buildTemplates() {

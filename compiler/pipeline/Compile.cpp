@@ -148,6 +148,7 @@ private:
   llvm::Error lower() {
     LoweringOptions lowering;
     lowering.headsInLinear = !options.hasGpu();
+    lowering.candidates = options.hasGpu();
     if (!options.cudaTiers.empty()) lowering.maxOperandBytes = codegen::kCudaOperandBytes;
     if (options.vulkan) lowering.maxOperandBytes = codegen::kVulkanOperandBytes;
     if (mlir::failed(lowerToExec(module(), lowering)) || mlir::failed(planMemory(module())) ||

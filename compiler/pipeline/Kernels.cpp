@@ -36,6 +36,13 @@ std::vector<exec::KernelOp> kernelsOf(mlir::ModuleOp module) {
   return std::vector<exec::KernelOp>(module.getOps<exec::KernelOp>().begin(), module.getOps<exec::KernelOp>().end());
 }
 
+// Those that a CPU's tier has.
+std::vector<exec::KernelOp> cpuKernelsOf(mlir::ModuleOp module) {
+  std::vector<exec::KernelOp> kernels = kernelsOf(module);
+  llvm::erase_if(kernels, exec::isForGpusAlone);
+  return kernels;
+}
+
 // A task for each kernel and tier; those that take long go first, so that no thread is left with one at the end.
 std::vector<Task> cpuTasks(mlir::ModuleOp module, const CompileOptions &options) {
   std::vector<exec::KernelOp> kernels = kernelsOf(module);
@@ -43,6 +50,7 @@ std::vector<Task> cpuTasks(mlir::ModuleOp module, const CompileOptions &options)
   for (llvm::StringRef kind : {"attention", "linear", ""})
     for (const std::string &tier : options.tiers)
       for (size_t i = 0; i < kernels.size(); ++i) {
+        if (exec::isForGpusAlone(kernels[i])) continue;
         llvm::StringRef own = kernels[i].getKind();
         if (own == "linear_heads") own = "linear";
         if (own == kind || (kind.empty() && own != "attention" && own != "linear")) tasks.push_back({tier, i});
@@ -179,7 +187,7 @@ llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp modul
     std::vector<codegen::ObjectFile> objects;
     for (auto [task, part] : llvm::zip(tasks, *parts))
       if (task.name == tier) objects.push_back(std::move(part.object));
-    auto segment = codegen::linkCpuSegment(kernelsOf(module), std::move(objects), *codegen::findCpuTier(tier));
+    auto segment = codegen::linkCpuSegment(cpuKernelsOf(module), std::move(objects), *codegen::findCpuTier(tier));
     if (!segment) return llvm::createStringError(tier + ": " + llvm::toString(segment.takeError()));
     segments.push_back(std::move(*segment));
   }

@@ -23,6 +23,11 @@ struct KernelShape {
 // The kernel's configuration must be valid.
 KernelShape getKernelShape(KernelOp kernel);
 
+// The kernel has code for GPUs alone: CPUs leave out its dispatches, which come last in a program.
+bool isForGpusAlone(KernelOp kernel);
+// Of the kind top_k: columns of a row that a work item looks at, and the most that it may keep of them.
+inline constexpr int64_t kTopKColumns = 2048, kTopKMost = 128;
+
 // Names of the schema's Input enum, in its order: TokenIds, Positions, ...
 llvm::ArrayRef<llvm::StringRef> getInputNames();
 

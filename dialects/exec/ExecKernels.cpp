@@ -54,6 +54,7 @@ static const Kind *findKind(StringRef name) {
         {"group", Integer, nullptr, false}}},
       {"attention_combine", false, {{"window", Integer}, {"sinks", Flag}, {"split_rows", Integer}}},
       {"map", true, {{"rows", Integer}, {"vectors", Integer}}},
+      {"top_k", false, {{"count", Integer}, {"pairs", Flag}}},
   };
   const Kind *found = llvm::find_if(kinds, [&](const Kind &kind) { return name == kind.name; });
   return found == std::end(kinds) ? nullptr : found;
@@ -120,6 +121,8 @@ static LogicalResult verifyTogether(KernelOp op) {
   StringRef kind = op.getKind();
   if (failed(verifyScheme(op)) || failed(verifySplit(op)))
     return failure();
+  if (int64_t count = op.getInteger("count"); kind == "top_k" && (count < 1 || count > kTopKMost))
+    return op.emitOpError("count must be between 1 and ") << kTopKMost;
   if (kind == "norm" && op.getFlag("bias") && op.getString("kind") != "layer")
     return op.emitOpError("only a layer norm has a bias");
   if ((kind == "rope" || kind == "linear_heads") && op.getString("norm") == "rms" && !op.getConfig().get("epsilon"))
@@ -282,6 +285,13 @@ static void shapeAttentionCombine(KernelOp op, KernelShape &shape) {
   append(shape.scalars, {"n", "heads", "Hb", "value_dim", "value_pad", "ldo", "B"});
 }
 
+static void shapeTopK(KernelOp, KernelShape &shape) {
+  append(shape.operands, {"x", "out"});
+  append(shape.scalars, {"n", "N", "Nb", "ldx"});
+}
+
+bool llmc::exec::isForGpusAlone(KernelOp kernel) { return kernel.getKind() == "top_k"; }
+
 KernelShape llmc::exec::getKernelShape(KernelOp op) {
   using Fill = void (*)(KernelOp, KernelShape &);
   static constexpr std::pair<StringLiteral, Fill> kinds[] = {
@@ -289,7 +299,7 @@ KernelShape llmc::exec::getKernelShape(KernelOp op) {
       {"linear", shapeLinear}, {"linear_heads", shapeLinearHeads},
       {"rope_table", shapeRopeTable}, {"rope", shapeRope},
       {"cache_write", shapeCacheWrite},
-      {"attention", shapeAttention}, {"attention_combine", shapeAttentionCombine}, {"map", shapeMap}};
+      {"attention", shapeAttention}, {"attention_combine", shapeAttentionCombine}, {"map", shapeMap}, {"top_k", shapeTopK}};
   KernelShape shape;
   for (auto [name, fill] : kinds)
     if (op.getKind() == name)

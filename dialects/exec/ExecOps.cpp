@@ -139,9 +139,20 @@ LogicalResult ProgramOp::verify() {
 }
 
 LogicalResult ProgramOp::verifySymbolUses(SymbolTableCollection &tables) {
-  for (FlatSymbolRefAttr name : {getLogitsAttr(), getHiddenAttr()})
+  for (FlatSymbolRefAttr name : {getLogitsAttr(), getHiddenAttr(), getCandidatesAttr()})
     if (name && !tables.lookupNearestSymbolFrom<BufferOp>(*this, name))
       return emitOpError("names no exec.buffer of the module: ") << name;
+  bool forGpus = false;
+  for (auto dispatch : getBody().getOps<DispatchOp>()) {
+    auto kernel = tables.lookupNearestSymbolFrom<KernelOp>(dispatch, dispatch.getKernelAttr());
+    if (!kernel)
+      continue; // the dispatch's own verifier says so
+    if (forGpus && !isForGpusAlone(kernel))
+      return dispatch.emitOpError("follows one that CPUs leave out");
+    forGpus |= isForGpusAlone(kernel);
+  }
+  if (forGpus != bool(getCandidatesAttr()))
+    return emitOpError("has candidates and dispatches that make them, or neither");
   return success();
 }
 

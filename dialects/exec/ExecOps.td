@@ -45,11 +45,19 @@ def Exec_BufferOp : Exec_Op<"buffer", [Symbol]> {
 def Exec_ProgramOp : Exec_Op<"program", [Symbol, NoTerminator, SingleBlock, NoRegionArguments,
                                          DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "Dispatches, run in order";
-  let description = "Its outputs are buffers: the logits, and the hidden states, `hidden_width` columns a row.";
+  let description = [{
+    Its outputs are buffers: the logits; the hidden states, `hidden_width` columns a row; and on GPUs the candidates,
+    the `candidate_count` best logits of each row with their ids. What makes those are dispatches of kernels that GPUs
+    alone have, behind all others.
+  }];
   let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$logits, OptionalAttr<FlatSymbolRefAttr>:$hidden,
-                       OptionalAttr<I64Attr>:$hidden_width);
+                       OptionalAttr<I64Attr>:$hidden_width, OptionalAttr<FlatSymbolRefAttr>:$candidates,
+                       OptionalAttr<I64Attr>:$candidate_count);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$sym_name `logits` $logits (`hidden` $hidden^ $hidden_width)? $body attr-dict";
+  let assemblyFormat = [{
+    $sym_name `logits` $logits (`hidden` $hidden^ $hidden_width)? (`candidates` $candidates^ $candidate_count)? $body
+    attr-dict
+  }];
   let hasVerifier = 1;
 }
 

@@ -245,7 +245,10 @@ std::string inspect_text(const Artifact &artifact) {
   for (uint32_t i = 0; i < count_of(meta.programs()); ++i) {
     const schema::Program &program = *meta.programs()->Get(i);
     line("program", std::string(text_of(program.name())) + ", " + std::to_string(count_of(program.dispatches())) +
-                        " dispatches of " + std::to_string(count_of(meta.kernels())) + " kernels");
+                        " dispatches of " + std::to_string(count_of(meta.kernels())) + " kernels" +
+                        (program.candidates() ? "; on GPUs the best " + std::to_string(program.candidates()->count()) +
+                                                    " logits of each row by themselves"
+                                              : ""));
   }
   line("file", format_bytes(artifact.bytes().size()) + ": metadata " + format_bytes(metadata_bytes(artifact)) +
                    ", weights " + format_bytes(parts.weight_bytes) + ", code " + format_bytes(parts.code_bytes));

@@ -46,7 +46,7 @@ const schema::Artifact *verify_flatbuffer(std::span<const std::byte> metadata) {
   if (metadata.size() < 16 || metadata.size() > kMaxMetadataBytes)
     return nullptr;
   flatbuffers::Verifier::Options options;
-  options.max_depth = 16; // the deepest table of the schema is at 7
+  options.max_depth = 16; // the deepest table of the schema is at 8
   options.max_tables = 4000000;
   flatbuffers::Verifier verifier(bytes, metadata.size(), options);
   return schema::VerifyArtifactBuffer(verifier) ? schema::GetArtifact(bytes) : nullptr;
@@ -162,7 +162,7 @@ Status read_tiers(Context &context) {
       return Status(table.status().code(), where + ": " + table.status().message());
     if (!is_architecture_of(text_of(segment.target()), table->header().architecture))
       return corrupt(where, "holds the code of another target than it says");
-    context.tiers.push_back({std::move(name), *std::move(table)});
+    context.tiers.push_back({std::move(name), *std::move(table), is_cpu_code(segment)});
   }
   return ok_status();
 }

@@ -13,6 +13,7 @@ namespace llmrt::verify_internal {
 struct Tier {
   std::string name;
   CodeTable table;
+  bool cpu = false;
 };
 
 struct Context {
@@ -60,7 +61,9 @@ struct Target {
 };
 Result<Target> check_operand(const Context &context, const schema::Operand &operand, const std::string &where);
 
-// verify_kernel.cpp: one dispatch against every tier.
-Status check_kernel_dispatch(const Context &context, const schema::KernelDispatch &dispatch, const std::string &where);
+// verify_kernel.cpp: one dispatch against every tier, or every one that is not of a CPU.
+enum class Tiers { kAll, kNotCpu };
+Status check_kernel_dispatch(const Context &context, const schema::KernelDispatch &dispatch, const std::string &where,
+                             Tiers tiers = Tiers::kAll);
 
 } // namespace llmrt::verify_internal

@@ -86,7 +86,8 @@ Status check_variant(const CodeTable &table, const llmrt_kernel_entry &entry, st
 
 } // namespace
 
-Status check_kernel_dispatch(const Context &context, const schema::KernelDispatch &dispatch, const std::string &where) {
+Status check_kernel_dispatch(const Context &context, const schema::KernelDispatch &dispatch, const std::string &where,
+                             Tiers tiers) {
   if (dispatch.kernel() >= count_of(context.meta.kernels()))
     return corrupt(where, "names a kernel that does not exist");
   const schema::Kernel &kernel = *context.meta.kernels()->Get(dispatch.kernel());
@@ -103,6 +104,8 @@ Status check_kernel_dispatch(const Context &context, const schema::KernelDispatc
     targets.push_back(*std::move(target));
   }
   for (const Tier &tier : context.tiers) {
+    if (tier.cpu && tiers == Tiers::kNotCpu)
+      continue;
     std::string there = where + " (" + printable(text_of(kernel.name())) + ", " + printable(tier.name) + ")";
     std::span<const llmrt_kernel_entry> variants = tier.table.find({kernel.id()->data(), kernel.id()->size()});
     if (variants.empty())

@@ -130,16 +130,41 @@ Status check_dispatch(const Context &context, const schema::DispatchEntry &entry
   }
 }
 
-// Buffer `index` holds f32 rows of `columns`.
-Status check_output(const Context &context, uint32_t index, int64_t columns, Symbol rows, const std::string &where) {
+// Buffer `index` holds rows of `columns` elements of four bytes.
+Status check_output(const Context &context, uint32_t index, int64_t columns, Symbol rows, const std::string &where,
+                    std::string_view element = "f32") {
   if (index >= context.buffer_bytes.size())
     return corrupt(where + " are a buffer that does not exist");
-  if (text_of(context.meta.buffers()->Get(index)->element()) != "f32")
-    return corrupt(where + " are not f32");
+  if (text_of(context.meta.buffers()->Get(index)->element()) != element)
+    return corrupt(where + " are not " + std::string(element));
   if (!context.buffer_bytes[index].dominates(product(4 * columns, rows)))
     return corrupt(where + " do not have room for a row of " + std::to_string(columns) + " each");
   if (!context.buffer_offset[index].multiple_of(4))
     return corrupt(where + " are not aligned");
+  return ok_status();
+}
+
+constexpr uint32_t kMaxCandidates = 4096;
+
+Status check_candidates(const Context &context, const schema::Program &program, const std::string &where) {
+  const schema::Candidates *candidates = program.candidates();
+  if (!candidates)
+    return ok_status();
+  const std::string name = where + ": its candidates";
+  if (candidates->count() == 0 || candidates->count() > kMaxCandidates)
+    return corrupt(name + " are none, or too many of a row");
+  if (Status status =
+          check_output(context, candidates->buffer(), 2 * int64_t(candidates->count()), Symbol::Rows, name, "i32");
+      !status.ok())
+    return status;
+  for (uint32_t d = 0; d < count_of(candidates->dispatches()); ++d) {
+    const schema::KernelDispatch *dispatch = candidates->dispatches()->Get(d)->op_as_KernelDispatch();
+    const std::string which = name + ", dispatch " + std::to_string(d);
+    if (!dispatch)
+      return corrupt(which, "is not of a kernel");
+    if (Status status = check_kernel_dispatch(context, *dispatch, which, Tiers::kNotCpu); !status.ok())
+      return status;
+  }
   return ok_status();
 }
 
@@ -183,6 +208,8 @@ Status check_programs(const Context &context) {
     if (find_program(context.meta, text_of(program.name())) != &program)
       return corrupt(where, "its name is there twice");
     if (Status status = check_outputs(context, program, where); !status.ok())
+      return status;
+    if (Status status = check_candidates(context, program, where); !status.ok())
       return status;
     for (uint32_t d = 0; d < count_of(program.dispatches()); ++d)
       if (Status status = check_dispatch(context, *program.dispatches()->Get(d),

@@ -242,5 +242,60 @@ TEST(VerifyProgram, HiddenStates) {
   EXPECT_TRUE(status.ok()) << status.message();
 }
 
+// The best four logits of a row, by a kernel that CUDA's code has; what it computes does not matter here.
+ArtifactSpec with_candidates() {
+  ArtifactSpec spec = fake_model();
+  add_fake_cuda(spec);
+  spec.arena.push_back({32, kRows});
+  spec.buffers.push_back({"candidates", "i32", {{64}, {32, kRows}}, {{32, kRows}}});
+  CandidatesSpec candidates{{spec.programs[0].dispatches[1]}, 1, 4};
+  candidates.dispatches[0].operands[6].index = 1;
+  spec.programs[0].candidates = candidates;
+  return spec;
+}
+
+TEST(VerifyProgram, Candidates) {
+  Status status = open(with_candidates());
+  EXPECT_TRUE(status.ok()) << status.message();
+  const std::pair<std::function<void(CandidatesSpec &, ArtifactSpec &)>, const char *> cases[] = {
+      {[](auto &c, auto &) { c.count = 0; }, "none, or too many of a row"},
+      {[](auto &c, auto &) { c.count = 4097; }, "none, or too many of a row"},
+      {[](auto &c, auto &) { c.count = 5; }, "room for a row of 10 each"},
+      {[](auto &c, auto &) { c.buffer = 2; }, "candidates are a buffer that does not exist"},
+      {[](auto &c, auto &) { c.buffer = 0; }, "candidates are not i32"},
+      {[](auto &c, auto &) { c.dispatches[0].type = 2; }, "dispatch 0: is not of a kernel"},
+      {[](auto &c, auto &) { c.dispatches[0].kernel = 2; }, "names a kernel that does not exist"},
+      {[](auto &c, auto &) { c.dispatches[0].operands[6].offset = {{64}}; }, "reaches past its end"},
+      {[](auto &, auto &s) { s.buffers[1].bytes = {{32, kTokens}}; }, "candidates"},
+  };
+  for (const auto &[damage, message] : cases) {
+    ArtifactSpec spec = with_candidates();
+    damage(*spec.programs[0].candidates, spec);
+    status = open(spec);
+    EXPECT_FALSE(status.ok()) << message;
+    EXPECT_NE(status.message().find(message), std::string::npos) << status.message();
+  }
+}
+
+// A CPU's tier need not have the kernels that make them; any other must.
+TEST(VerifyProgram, CandidatesAreNotOfACpu) {
+  ArtifactSpec spec = with_candidates();
+  VariantSpec best = fake_code(LLMRT_ARCH_PTX).variants.back();
+  best.id = {9};
+  best.first_rows = 0;
+  best.code = fake_ptx("score");
+  spec.kernels.push_back({"best", {best.id.begin(), best.id.end()}});
+  spec.programs[0].candidates->dispatches[0].kernel = 2;
+  EXPECT_NE(open(spec).message().find("(best, compute_75): the tier does not have"), std::string::npos)
+      << open(spec).message();
+  spec.segments.resize(3); // without the cubins
+  CodeSpec code = fake_code(LLMRT_ARCH_PTX);
+  code.variants.push_back(best);
+  for (VariantSpec &variant : code.variants) variant.code = fake_ptx("score");
+  spec.segments[2].bytes = build_code(code);
+  Status status = open(spec);
+  EXPECT_TRUE(status.ok()) << status.message();
+}
+
 } // namespace
 } // namespace llmrt

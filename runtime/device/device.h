@@ -35,6 +35,15 @@ struct StepBlock {
   std::span<int32_t> rope_length;    // [sequences]
   std::array<std::span<int32_t>, kMaxCacheGroups> page_tables; // [sequences][max_blocks] each, row-major
   int64_t max_blocks = 0;
+  // [rows], of the host alone, where the device gives candidates, else empty. 0: of this row nothing but the candidates is
+  // wanted; 1, which it is at first: the logits are.
+  std::span<uint8_t> whole_rows;
+};
+
+// A logit and the id it is of.
+struct Candidate {
+  float logit = 0;
+  int32_t id = -1; // -1: there are no more
 };
 
 struct StepShape {
@@ -58,8 +67,22 @@ public:
   // in its pages afterwards. Takes no memory.
   virtual Status run(const StepShape &shape) = 0;
 
-  // Logits of output row `row` of the last run: f32 [vocabulary], valid until the next.
+  // Logits of output row `row` of the last run: f32 [vocabulary], valid until the next. Empty where the candidates alone
+  // were wanted, until they are fetched; that takes no memory.
   virtual std::span<const float> logits(int64_t row) const = 0;
+  virtual Status fetch_logits(int64_t row) {
+    (void)row;
+    return ok_status();
+  }
+
+  // How many candidates of a row the device can give in the place of its logits; 0: none.
+  virtual int64_t candidate_count() const { return 0; }
+  // The best of a row of which nothing else was wanted, best first, the lower id on a tie; what is not a number comes
+  // before all. Valid until the next run.
+  virtual std::span<const Candidate> candidates(int64_t row) const {
+    (void)row;
+    return {};
+  }
 
   // Likewise of hidden row `row`: f32 [Program.hidden_width]. A device that does not give them says so, and is prepared
   // for none.

@@ -120,6 +120,7 @@ public:
   Status copy(std::span<const gpu::Memory>, int64_t, int64_t, int64_t) override { return unused(); }
   Status record(gpu::StepTable &, const gpu::StepMemory &) override { return unused(); }
   Status run(int64_t, std::span<const gpu::Output>) override { return unused(); }
+  Status fetch(std::span<const gpu::Output>) override { return unused(); }
   Status run_alone(const gpu::BoundKernel &kernel) override {
     auto words = [&](size_t binding) {
       return reinterpret_cast<int32_t *>(kernel.block.data() + kernel.bindings[binding].offset);

@@ -56,6 +56,10 @@ RequestSpec random_request(std::mt19937 &random, int64_t *payloads, bool *ended)
     *ended |= event.finish != FinishReason::kNone;
   };
   spec.branches = 1 + int32_t(random() % 3);
+  if (spec.sampling.seed % 2) { // so that candidates are enough, where there are no logprobs
+    spec.sampling.repetition_penalty = 1;
+    spec.sampling.logit_bias.clear();
+  }
   if (random() % 4 == 0) spec.on_prompt_logits = [](int64_t, std::span<const float>) {};
   return spec;
 }
@@ -71,12 +75,16 @@ RequestSpec pooled_request(std::mt19937 &random, int64_t *payloads, bool *ended)
 TEST(Allocation, AStepTakesNoMemoryOfItsOwn) {
   FakeModel model;
   model.hidden_width = 5;
+  model.candidates = 30;
+  model.levels = 3; // of which rows are fetched whole afterwards, as equal ones go on
   model.groups = {{0}, {9}};
   EngineOptions options;
   options.max_model_len = 128;
   options.hidden_states = true;
   options.kv_pages = 50; // so that requests are preempted and pages evicted
-  auto engine = *Engine::create(make_fake_artifact(model), std::make_unique<FakeDevice>(model), options);
+  auto owned = std::make_unique<FakeDevice>(model);
+  const FakeDevice &device = *owned;
+  auto engine = *Engine::create(make_fake_artifact(model), std::move(owned), options);
   std::mt19937 random(1);
   int64_t payloads = 0;
   bool ended[80] = {};
@@ -98,6 +106,9 @@ TEST(Allocation, AStepTakesNoMemoryOfItsOwn) {
   for (bool one : ended) EXPECT_TRUE(one);
   EXPECT_GT(engine->stats().preemptions, 0u);
   EXPECT_GT(engine->stats().prefix_hits, 0u);
+  EXPECT_GT(device.candidate_rows(), 100);
+  EXPECT_GT(device.whole_rows(), 100);
+  EXPECT_GT(device.fetched_rows(), 10);
   EXPECT_GT(payloads, 1200);
   EXPECT_EQ(allocations, payloads);
 }

@@ -48,6 +48,7 @@ struct EngineStats {
   uint64_t finished_stop = 0, finished_length = 0, finished_cancelled = 0, finished_error = 0;
   uint64_t steps = 0, step_tokens = 0; // tokens of all steps
   std::array<uint64_t, std::size(kStepTokenBounds) + 1> steps_by_tokens{};
+  uint64_t sampled_rows = 0, candidate_rows = 0; // that tokens were drawn from; of which not all logits were read
   uint64_t itl_limit_missed = 0; // steps that were longer than max_itl_seconds with no prompt to blame
 };
 

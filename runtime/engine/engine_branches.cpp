@@ -74,7 +74,7 @@ void EngineImpl::sample_branches(const PlannedRequest &entry) {
     if (scheduler_.fork(*first, follower.get())) continue;
     scheduler_.add(follower.release());
   }
-  const std::span<const float> row = device_->logits(entry.first_row + entry.rows - 1);
+  const int64_t row = entry.first_row + entry.rows - 1;
   sample(first, row);
   for (auto &follower : followers)
     if (follower) sample(follower.release(), row);

@@ -51,7 +51,8 @@ private:
   Status check_pooling(const RequestSpec &spec) const;
   void deliver_prompt_logprobs(RequestState *request, int64_t first, int64_t end, int64_t first_row);
   Status choose(RequestState *request, SamplerInput &input, NewToken *token);
-  void sample(RequestState *request, std::span<const float> logits);
+  void sample(RequestState *request, int64_t row);
+  Status read_row(const RequestState &request, int64_t row, SamplerInput *input);
   FinishReason reason_to_stop(const RequestState &request, int32_t token) const;
   void emit(RequestState *request, Event &&event);
   void tell(const RequestState &request, Event &&event);

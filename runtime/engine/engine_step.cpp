@@ -231,6 +231,20 @@ FinishReason EngineImpl::reason_to_stop(const RequestState &request, int32_t tok
   return FinishReason::kNone;
 }
 
+// The candidates of the row where nothing else was wanted of it and they decide; else its logits.
+Status EngineImpl::read_row(const RequestState &request, int64_t row, SamplerInput *input) {
+  ++counts_.sampled_rows;
+  input->candidates = device_->candidates(row);
+  if (!input->candidates.empty() && !request.spec.rules && sampler_.decides(*input)) {
+    ++counts_.candidate_rows;
+    return ok_status();
+  }
+  input->candidates = {};
+  if (Status status = device_->fetch_logits(row); !status.ok()) return status;
+  input->logits = device_->logits(row);
+  return ok_status();
+}
+
 // Samples under the request's rules, if it has any, and tells them what came.
 Status EngineImpl::choose(RequestState *request, SamplerInput &input, NewToken *token) {
   if (!request->spec.rules) return sampler_.sample(input, token);
@@ -242,9 +256,8 @@ Status EngineImpl::choose(RequestState *request, SamplerInput &input, NewToken *
   return request->match->accept(token->id);
 }
 
-void EngineImpl::sample(RequestState *request, std::span<const float> logits) {
+void EngineImpl::sample(RequestState *request, int64_t row) {
   SamplerInput input;
-  input.logits = logits;
   input.params = &request->spec.sampling;
   input.prompt = request->prompt();
   input.generated = request->new_tokens();
@@ -254,7 +267,9 @@ void EngineImpl::sample(RequestState *request, std::span<const float> logits) {
   if (request->generated() < request->spec.min_tokens) input.banned = {end_ids_, request->spec.stop_ids};
   NewToken token;
   Event event;
-  if (Status status = choose(request, input, &token); !status.ok()) {
+  Status status = read_row(*request, row, &input);
+  if (status.ok()) status = choose(request, input, &token);
+  if (!status.ok()) {
     event.finish = FinishReason::kError;
     event.error = status.message();
     emit(request, std::move(event));

@@ -4,7 +4,8 @@
 
 namespace llmrt {
 
-Executor::Executor(Device &device, const KvCache &cache, const Limits &limits) : device_(device), cache_(cache) {
+Executor::Executor(Device &device, const KvCache &cache, const Limits &limits)
+    : device_(device), cache_(cache), candidates_(device.candidate_count()) {
   for (int group = 0; group < cache.group_count(); ++group)
     filled_[size_t(group)].assign(size_t(limits.sequences), limits.max_blocks); // what lies there at first is unknown
 }
@@ -20,6 +21,8 @@ void Executor::fill(const StepPlan &plan, const StepBlock &block) {
   size_t token = 0, row = 0, hidden = 0, sequence = 0;
   for (const PlannedRequest &entry : plan.requests) {
     const RequestState &request = *entry.request;
+    if (!block.whole_rows.empty())
+      std::fill_n(block.whole_rows.begin() + entry.first_row, entry.rows, !request.takes_candidates(candidates_));
     for (int64_t position = entry.first; position < entry.first + entry.count; ++position, ++token) {
       block.token_ids[token] = request.tokens[position];
       block.positions[token] = int32_t(position);

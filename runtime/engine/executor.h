@@ -27,6 +27,7 @@ private:
 
   Device &device_;
   const KvCache &cache_;
+  int64_t candidates_; // that the device gives of a row
   // A group's row of the step block: entries that may be other than 0. Tables are long and mostly empty.
   std::array<std::vector<int64_t>, kMaxCacheGroups> filled_;
 };

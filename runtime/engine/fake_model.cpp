@@ -95,6 +95,10 @@ Status FakeDevice::prepare(const Limits &limits) {
   }
   logits_.assign(size_t(limits.rows * model_.vocabulary), 0);
   hidden_.assign(size_t(limits.hidden_rows * model_.hidden_width), 0);
+  if (model_.candidates == 0) return ok_status();
+  whole_rows_.assign(size_t(limits.rows), 1);
+  candidates_.resize(size_t(limits.rows * model_.candidates));
+  sorted_.resize(size_t(model_.vocabulary));
   return ok_status();
 }
 
@@ -108,6 +112,7 @@ StepBlock FakeDevice::step_block() {
   block.rope_length = rope_length_;
   for (size_t group = 0; group < page_tables_.size(); ++group) block.page_tables[group] = page_tables_[group];
   block.max_blocks = limits_.max_blocks;
+  block.whole_rows = whole_rows_;
   return block;
 }
 
@@ -165,6 +170,19 @@ uint64_t FakeDevice::read_context(int64_t token) {
   return hash;
 }
 
+void FakeDevice::keep_best(int64_t row) {
+  const auto values = std::span(logits_).subspan(size_t(row * model_.vocabulary), size_t(model_.vocabulary));
+  for (size_t id = 0; id < values.size(); ++id) sorted_[id] = {values[id], int32_t(id)};
+  std::sort(sorted_.begin(), sorted_.end(), [](const Candidate &a, const Candidate &b) {
+    const bool none = a.logit != a.logit, none_there = b.logit != b.logit;
+    if (none != none_there) return none;
+    return none || a.logit == b.logit ? a.id < b.id : a.logit > b.logit;
+  });
+  for (int64_t i = 0; i < model_.candidates; ++i)
+    candidates_[size_t(row * model_.candidates + i)] =
+        i < model_.vocabulary ? sorted_[size_t(i)] : Candidate{-std::numeric_limits<float>::infinity(), -1};
+}
+
 Status FakeDevice::run(const StepShape &shape) {
   if (steps_ == fail_at_step) return Status(StatusCode::kInternal, "asked to fail");
   if (Status status = check(shape); !status.ok()) return status;
@@ -172,9 +190,11 @@ Status FakeDevice::run(const StepShape &shape) {
     if (Status status = write_token(token); !status.ok()) return status;
   for (int64_t row = 0; row < shape.rows; ++row) {
     const uint64_t hash = read_context(output_rows_[size_t(row)]);
-    for (int32_t id = 0; id < model_.vocabulary; ++id)
-      logits_[size_t(row * model_.vocabulary + id)] =
-          (float(mix(hash, uint64_t(id)) >> 40) * 0x1p-23f - 1) * model_.spread;
+    for (int32_t id = 0; id < model_.vocabulary; ++id) {
+      float place = float(mix(hash, uint64_t(id)) >> 40) * 0x1p-23f - 1;
+      if (model_.levels > 0) place = float(int32_t(place * float(model_.levels))) / float(model_.levels);
+      logits_[size_t(row * model_.vocabulary + id)] = place * model_.spread;
+    }
   }
   for (int64_t row = 0; row < shape.hidden_rows; ++row) {
     const uint64_t hash = read_context(hidden_rows_[size_t(row)]);
@@ -182,13 +202,30 @@ Status FakeDevice::run(const StepShape &shape) {
       hidden_[size_t(row * model_.hidden_width + i)] = float(mix(hash, ~uint64_t(i)) >> 40) * 0x1p-23f - 1;
   }
   if (steps_ == nan_at_step && shape.rows > 0) logits_[1] = std::numeric_limits<float>::quiet_NaN();
+  for (int64_t row = 0; row < shape.rows && model_.candidates > 0; ++row) {
+    ++(whole_rows_[size_t(row)] ? whole_rows_run_ : candidate_rows_run_);
+    if (!whole_rows_[size_t(row)]) keep_best(row);
+  }
   ++steps_;
   tokens_run_ += shape.tokens;
   largest_step_ = std::max(largest_step_, shape.tokens);
   return ok_status();
 }
 
+Status FakeDevice::fetch_logits(int64_t row) {
+  if (whole_rows_.empty() || whole_rows_[size_t(row)]) return ok_status();
+  whole_rows_[size_t(row)] = 1;
+  ++fetched_rows_;
+  return ok_status();
+}
+
+std::span<const Candidate> FakeDevice::candidates(int64_t row) const {
+  if (whole_rows_.empty() || whole_rows_[size_t(row)]) return {};
+  return std::span(candidates_).subspan(size_t(row * model_.candidates), size_t(model_.candidates));
+}
+
 std::span<const float> FakeDevice::logits(int64_t row) const {
+  if (!whole_rows_.empty() && !whole_rows_[size_t(row)]) return {};
   return std::span(logits_).subspan(size_t(row * model_.vocabulary), size_t(model_.vocabulary));
 }
 

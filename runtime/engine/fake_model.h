@@ -28,6 +28,8 @@ struct FakeModel {
   int64_t page_kind_override = -1; // of the first group, for artifacts from the future
   float spread = 3;                // of the logits
   int32_t hidden_width = 0;        // 0: the artifact gives no hidden states
+  int32_t candidates = 0;          // that the device gives of a row
+  int32_t levels = 0;              // that logits are rounded to, so that some are equal; 0: none
 };
 
 std::shared_ptr<const Artifact> make_fake_artifact(const FakeModel &model);
@@ -42,6 +44,9 @@ public:
   // kInternal, too, if the step block breaks a rule of docs/kernels.md or two sequences write to one place.
   Status run(const StepShape &shape) override;
   std::span<const float> logits(int64_t row) const override;
+  Status fetch_logits(int64_t row) override;
+  int64_t candidate_count() const override { return model_.candidates; }
+  std::span<const Candidate> candidates(int64_t row) const override;
   bool gives_hidden() const override { return true; }
   std::span<const float> hidden(int64_t row) const override;
   Status copy_page(int group, int32_t from, int32_t to) override;
@@ -52,6 +57,9 @@ public:
   int64_t tokens_run() const { return tokens_run_; }
   int64_t copies() const { return copies_; }
   int64_t largest_step() const { return largest_step_; }
+  int64_t whole_rows() const { return whole_rows_run_; }          // of all steps, that were wanted whole
+  int64_t candidate_rows() const { return candidate_rows_run_; } // of which candidates were
+  int64_t fetched_rows() const { return fetched_rows_; }         // of those, whose logits were wanted afterwards
 
 private:
   struct Cell {
@@ -63,6 +71,7 @@ private:
   Cell &cell(size_t group, int64_t sequence, int64_t position);
   Status write_token(int64_t token);
   uint64_t read_context(int64_t token);
+  void keep_best(int64_t row);
 
   FakeModel model_;
   Limits limits_;
@@ -70,7 +79,10 @@ private:
   std::vector<std::vector<int32_t>> page_tables_;
   std::vector<std::vector<Cell>> pools_;
   std::vector<float> logits_, hidden_;
+  std::vector<uint8_t> whole_rows_;
+  std::vector<Candidate> candidates_, sorted_;
   int64_t steps_ = 0, tokens_run_ = 0, copies_ = 0, largest_step_ = 0;
+  int64_t whole_rows_run_ = 0, candidate_rows_run_ = 0, fetched_rows_ = 0;
 };
 
 } // namespace llmrt

@@ -4,6 +4,7 @@
 
 #include "runtime/engine/beams.h"
 #include "runtime/engine/request.h"
+#include "runtime/engine/sampler.h"
 #include "runtime/engine/token_rules.h"
 
 #include <atomic>
@@ -60,6 +61,11 @@ struct RequestState {
     return (spec.on_prompt_logits || spec.prompt_logprobs >= 0) && logits_delivered < prompt_length;
   }
   bool is_beam_search() const { return spec.beams.width > 0; }
+  // The `count` best logits of its rows may be all that this step wants of them.
+  bool takes_candidates(int64_t count) const {
+    const bool asks_more = first_beam || spec.rules || wants_prompt_logits() || generated() < spec.min_tokens;
+    return !asks_more && take_candidates(spec.sampling, count);
+  }
   // Requests that will be forked from this one and hold nothing yet.
   int64_t to_fork() const {
     if (is_beam_search()) return search && search->live() == 1 ? spec.beams.width - 1 : 0;

@@ -26,6 +26,11 @@ Status out_of_range(const char *field, float value, const char *range) {
                     (std::isfinite(value) ? format_number(value) : std::string("infinite or not a number")));
 }
 
+Status no_number(const SamplerInput &input) {
+  return Status(StatusCode::kInternal,
+                "the model gave a logit that is not a finite number for new token " + std::to_string(input.index));
+}
+
 typedef int32_t Lanes __attribute__((vector_size(64)));
 
 struct Extent {
@@ -108,15 +113,47 @@ Status check_sampling(const SamplingParams &p, int64_t vocabulary) {
   return ok_status();
 }
 
+bool take_candidates(const SamplingParams &p, int64_t count) {
+  const bool penalties = p.repetition_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0;
+  if (count < 1 || !p.logit_bias.empty() || penalties || p.dry_multiplier > 0 || p.logprobs >= 0) return false;
+  return p.temperature == 0 || (p.mirostat == 0 && p.top_k > 0 && p.top_k < count);
+}
+
 Sampler::Sampler(int64_t vocabulary)
     : logits_(size_t(vocabulary)), counts_(size_t(vocabulary)), seen_(size_t(vocabulary)), ids_(size_t(vocabulary)),
       weights_(size_t(vocabulary)), entries_(size_t(vocabulary)), spare_(size_t(vocabulary)) {}
 
+bool Sampler::decides(const SamplerInput &input) const {
+  const SamplingParams &p = *input.params;
+  const bool bans = !input.banned[0].empty() || !input.banned[1].empty() || !input.mask.empty();
+  if (bans || !take_candidates(p, int64_t(input.candidates.size()))) return false;
+  const Candidate &best = input.candidates.front(), &last = input.candidates.back();
+  if (p.temperature == 0 || !(best.logit <= FLT_MAX)) return true; // the first says it all
+  if (last.id < 0 || last.logit == kMinusInfinity) return true; // nothing else may come
+  return descending_key(last.logit) > descending_key(input.candidates[size_t(p.top_k) - 1].logit);
+}
+
+Status Sampler::sample_candidates(const SamplerInput &input, NewToken *token) {
+  const Candidate &best = input.candidates.front();
+  if (best.id < 0 || !(best.logit <= FLT_MAX) || best.logit == kMinusInfinity) return no_number(input);
+  size_t count = 0;
+  for (const Candidate &one : input.candidates) {
+    if (one.id < 0 || one.logit == kMinusInfinity) break; // none of those behind it may come
+    if (size_t(one.id) >= logits_.size()) return Status(StatusCode::kInternal, "the device gave an id that does not exist");
+    logits_[size_t(one.id)] = one.logit;
+    ids_[count++] = one.id;
+  }
+  token->id = best.id;
+  if (input.params->temperature == 0) return ok_status();
+  std::sort(ids_.begin(), ids_.begin() + ptrdiff_t(count));
+  token->id = draw_among(count, best.logit, input);
+  return ok_status();
+}
+
 Status Sampler::sample(const SamplerInput &input, NewToken *token) {
+  if (!input.candidates.empty()) return sample_candidates(input, token);
   token->id = argmax(input.logits);
-  if (token->id < 0 || input.logits[size_t(token->id)] == kMinusInfinity)
-    return Status(StatusCode::kInternal,
-                  "the model gave a logit that is not a finite number for new token " + std::to_string(input.index));
+  if (token->id < 0 || input.logits[size_t(token->id)] == kMinusInfinity) return no_number(input);
   const bool adjusted = adjust(input);
   if (input.params->temperature > 0) {
     if (!adjusted) std::copy(input.logits.begin(), input.logits.end(), logits_.begin());
@@ -187,14 +224,20 @@ Status Sampler::draw(const SamplerInput &input, int32_t *id) {
     *id = draw_mirostat(count, input);
     return ok_status();
   }
+  *id = draw_among(count, logits_[size_t(best)], input);
+  return ok_status();
+}
+
+// Of the candidates ids_[0, count), without mirostat. Of logits_ it looks at theirs alone.
+int32_t Sampler::draw_among(size_t count, float largest, const SamplerInput &input) {
+  const SamplingParams &p = *input.params;
   if (p.top_k > 0 && size_t(p.top_k) < count) count = keep_top_k(count, size_t(p.top_k));
-  weigh(count, logits_[size_t(best)], p.temperature);
+  weigh(count, largest, p.temperature);
   if (p.typical_p < 1) count = keep_typical(count, p.typical_p);
   if (p.min_p > 0) count = keep_min_p(count, p.min_p);
   if (p.top_p < 1) count = keep_top_p(count, p.top_p);
   if (p.xtc_probability > 0 && p.xtc_threshold <= 0.5f) count = exclude_top(count, input);
-  *id = ids_[draw_weighted(count, input)];
-  return ok_status();
+  return ids_[draw_weighted(count, input)];
 }
 
 // The candidate at which the running sum of weights passes the draw.

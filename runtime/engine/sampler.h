@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/base/status.h"
+#include "runtime/device/device.h"
 #include "runtime/engine/request.h"
 
 #include <array>
@@ -14,6 +15,7 @@ namespace llmrt {
 
 struct SamplerInput {
   std::span<const float> logits; // [vocabulary], as the model gave them
+  std::span<const Candidate> candidates; // in their place, where Sampler::decides(); as Device has them
   const SamplingParams *params = nullptr;
   std::span<const int32_t> prompt, generated;     // ids below the vocabulary
   std::array<std::span<const int32_t>, 2> banned; // ids that may not come now (min_tokens)
@@ -26,11 +28,19 @@ struct SamplerInput {
 // kInvalidArgument naming the field that is out of its range.
 Status check_sampling(const SamplingParams &params, int64_t vocabulary);
 
+// The `count` best logits of a row, each with its id, may be all that these parameters ask of it: the largest is taken, or
+// top_k keeps fewer and everything else that is set looks at nothing but what it keeps.
+bool take_candidates(const SamplingParams &params, int64_t count);
+
 // A token depends on its SamplerInput alone. Takes all memory in the constructor; sample() takes none but for
 // NewToken::top. Not thread-safe.
 class Sampler {
 public:
   explicit Sampler(int64_t vocabulary);
+
+  // The token that input.candidates give is the one that the whole row would give. Where it is not, the row is needed:
+  // more logits may be as large as the last that top_k keeps.
+  bool decides(const SamplerInput &input) const;
 
   // kInternal if a logit is NaN or +infinity; kInvalidArgument if everything is banned.
   Status sample(const SamplerInput &input, NewToken *token);
@@ -49,7 +59,9 @@ private:
 
   bool adjust(const SamplerInput &input);
   void penalize(const SamplerInput &input);
+  Status sample_candidates(const SamplerInput &input, NewToken *token);
   Status draw(const SamplerInput &input, int32_t *id);
+  int32_t draw_among(size_t count, float largest, const SamplerInput &input);
   void weigh(size_t count, double largest, double temperature);
   void select(size_t count, size_t wanted);
   size_t keep_top_k(size_t count, size_t k);

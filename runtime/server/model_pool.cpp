@@ -29,6 +29,8 @@ void add_counters(EngineStats &to, const EngineStats &from) {
   to.prefix_hits += from.prefix_hits;
   to.steps += from.steps;
   to.step_tokens += from.step_tokens;
+  to.sampled_rows += from.sampled_rows;
+  to.candidate_rows += from.candidate_rows;
   to.itl_limit_missed += from.itl_limit_missed;
   for (size_t i = 0; i < to.steps_by_tokens.size(); ++i)
     to.steps_by_tokens[i] += from.steps_by_tokens[i];

@@ -119,7 +119,7 @@ TestDevice cpuDevice(const CpuTier &tier) {
   TestDevice device;
   device.name = tier.name;
   device.order = "cpu";
-  device.refusal = [](exec::KernelOp) { return std::string(); };
+  device.refusal = [](exec::KernelOp kernel) { return std::string(exec::isForGpusAlone(kernel) ? "what GPUs alone have" : ""); };
   device.build = [tier = asRunHere(tier)](llvm::ArrayRef<exec::KernelOp> kernels) {
     return codegen::buildCpuSegment(kernels, tier);
   };

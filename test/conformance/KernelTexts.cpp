@@ -82,6 +82,9 @@ std::vector<std::string> textsOfEveryKind() {
   all.push_back(kernel("map", "rows = 2 : i64, vectors = 1 : i64",
                        " epilogue (%x: f32, %y: f32, %v: f32) {\n %a = arith.mulf %x, %y : f32\n %b = "
                        "llm.scalar_activation gelu %a\n %c = arith.addf %b, %v : f32\n llm.yield %c }"));
+  for (const char *pairs : {"false", "true"})
+    for (const char *count : {"128", "5"})
+      all.push_back(kernel("top_k", std::string("count = ") + count + " : i64, pairs = " + pairs));
   return all;
 }
 

@@ -2,6 +2,7 @@
 """The Vulkan device, on whatever Vulkan this machine has (CI: lavapipe, software): against Hugging Face's ids and
 logits and against the CPU, bit for bit against itself over chunks, every SPIR-V module under spirv-val, a run under the
 validation layers, and what is said where there is no such device. Without libvulkan: skipped, exit code 77."""
+import concurrent.futures
 import ctypes
 import json
 import os
@@ -13,6 +14,7 @@ import sys
 import embeddings
 import npy
 import programs
+import serving
 
 GOLDEN = programs.ROOT / "test" / "golden"
 MODELS = programs.ROOT / "test" / "models"
@@ -265,6 +267,38 @@ class Suite:
         made = self.work / "home" / ".cache" / "llmrt" / name
         self.tally.check(made.is_file() and made.read_bytes() == good, "HOME: no cache")
 
+    def check_candidates(self):
+        """What is sampled from a row's best logits is what is sampled from the whole row, which logprobs ask for: greedy
+        and with top_k, over many seeds, beside requests that need whole rows in the same batches."""
+        artifact, tokens = self.compile(MODELS / "stories260k", target="vulkan"), 12
+        said = programs.run(self.options.llmrt, "inspect", artifact)
+        self.tally.check("on GPUs the best 128 logits of each row" in said, f"no candidates: {said}")
+        start = {"prompt": "Once upon a time, there was a", "max_tokens": tokens}
+        enough = [{**start, "temperature": 0}]
+        for seed in range(12):
+            enough += [{**start, "temperature": 1.1, "top_k": 40, "seed": seed},
+                       {**start, "temperature": 0.9, "top_k": 127, "seed": seed, "min_p": 0.02},
+                       {**start, "temperature": 1.5, "top_k": 9, "seed": seed, "top_p": 0.8}]
+        whole = [{**fields, "logprobs": 0} for fields in enough]
+        # Of each what it would be alone; the last one needs the row until all of its tokens are there.
+        others = [{**start, **more} for more in ({"temperature": 1, "seed": 5}, {"repetition_penalty": 1.3},
+                                                 {"logit_bias": {"300": 5}}, {"guided_choice": ["big dog", "small cat"]},
+                                                 {"temperature": 1, "top_k": 128, "seed": 9}, {"min_tokens": tokens})]
+        everything = [one for pair in zip(enough, whole) for one in pair] + others
+        with serving.Server(self.options.llmrt, artifact, "--port", 0, "--device", "vulkan", "-q") as server:
+            alone = [server.alone(fields) for fields in others]
+            before = serving.metrics(server)
+            with concurrent.futures.ThreadPoolExecutor(16) as pool:
+                texts = list(pool.map(server.alone, everything))
+            after = serving.metrics(server)
+        count = lambda name: after[f"vllm:{name}_total"] - before[f"vllm:{name}_total"]
+        pairs = list(zip(texts[0:2 * len(enough):2], texts[1:2 * len(enough):2]))
+        different = [one for one, pair in zip(enough, pairs) if pair[0] != pair[1]]
+        self.tally.check(not different, f"other tokens from candidates than from whole rows: {different}")
+        self.tally.check(texts[2 * len(enough):] == alone, "rows that are read whole: other tokens in a batch")
+        self.tally.check(count("candidate_rows") == len(enough) * tokens, f"{count('candidate_rows')} rows of candidates")
+        print(f"{count('candidate_rows'):.0f} of {count('sampled_rows'):.0f} rows by their candidates", flush=True)
+
     def check_absent(self):
         both = self.compile(MODELS / "stories260k")
         ids = ["--ids", "1,2,3", "--max-tokens", 2, "--temperature", 0, "--print-ids", "-q"]
@@ -308,6 +342,7 @@ def main():
     hidden = [embeddings.GOLDEN / name for name in ("llama-base", "llama-head-dim", "gpt2-base")]
     embeddings.check_reference(options, work, tally, hidden, "--device", "vulkan",
                                compile_flags=("--target", "vulkan"))
+    suite.check_candidates()
     suite.check_tiers(ids)
     artifact = suite.check_modules()
     suite.check_layers(artifact)

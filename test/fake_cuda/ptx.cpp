@@ -204,7 +204,7 @@ const std::map<std::string, Action> &actions() {
       {"ld.shared.b64", load<8>}, {"st.global.b32", store<4>}, {"st.global.b64", store<8>}, {"st.shared.b32", store<4>},
       {"st.shared.b64", store<8>},
       {"atom.global.and.b32", atomic<std::bit_and<U>{}>},
-      {"atom.global.or.b32", atomic<std::bit_or<U>{}>},
+      {"atom.global.or.b32", atomic<std::bit_or<U>{}>}, {"atom.shared.add.u32", atomic<std::plus<U>{}>},
       {"cp.async.ca.shared.global", copy_async}, {"cp.async.cg.shared.global", copy_async},
       {"cp.async.commit_group", commit_copies}, {"cp.async.wait_group", wait_for_copies},
       {"prmt.b32", permute}, {"dp4a.s32.s32", dot4<false>}, {"dp4a.u32.s32", dot4<true>},

@@ -8,7 +8,7 @@
 namespace llmc::cpu {
 
 extern const KindEmitter kEmbed, kNorm, kLinear, kLinearHeads, kRopeTable, kRope, kCacheWrite, kAttention,
-    kAttentionCombine, kMap;
+    kAttentionCombine, kMap, kTopK;
 
 // ---- shared by several kinds ----
 

@@ -6,7 +6,8 @@ using namespace mlir;
 
 const KindEmitter *findKind(llvm::StringRef kind) {
   static const KindEmitter *const kinds[] = {&kEmbed, &kNorm,       &kLinear,    &kLinearHeads,      &kRopeTable,
-                                             &kRope,  &kCacheWrite, &kAttention, &kAttentionCombine, &kMap};
+                                             &kRope,  &kCacheWrite, &kAttention, &kAttentionCombine, &kMap,
+                                             &kTopK};
   for (const KindEmitter *emitter : kinds)
     if (kind == emitter->kind) return emitter;
   return nullptr;

@@ -8,7 +8,8 @@
 
 namespace llmc::gpu {
 
-extern const KindEmitter kEmbed, kNorm, kLinear, kRopeTable, kRope, kCacheWrite, kAttention, kAttentionCombine, kMap;
+extern const KindEmitter kEmbed, kNorm, kLinear, kRopeTable, kRope, kCacheWrite, kAttention, kAttentionCombine, kMap,
+    kTopK;
 
 inline constexpr int64_t kPageTokens = 16;
 

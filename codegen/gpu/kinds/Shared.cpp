@@ -89,7 +89,8 @@ Value PagedCache::value(Value page, Value head, Value slot, Value i) {
 
 static const KindEmitter *findKind(llvm::StringRef kind) {
   static const KindEmitter *const kinds[] = {&kEmbed,      &kNorm,      &kLinear,           &kRopeTable, &kRope,
-                                             &kCacheWrite, &kAttention, &kAttentionCombine, &kMap};
+                                             &kCacheWrite, &kAttention, &kAttentionCombine, &kMap,
+                                             &kTopK};
   for (const KindEmitter *emitter : kinds)
     if (kind == emitter->kind) return emitter;
   return nullptr;

@@ -122,14 +122,23 @@ Offset<void> make_op(FlatBufferBuilder &builder, const DispatchSpec &spec) {
       .Union();
 }
 
-Offset<schema::Program> make_program(FlatBufferBuilder &builder, const ProgramSpec &spec) {
+auto make_dispatches(FlatBufferBuilder &builder, const std::vector<DispatchSpec> &specs) {
   std::vector<Offset<schema::DispatchEntry>> entries;
-  for (const DispatchSpec &dispatch : spec.dispatches) {
+  for (const DispatchSpec &dispatch : specs) {
     Offset<void> op = make_op(builder, dispatch);
     entries.push_back(schema::CreateDispatchEntry(builder, schema::Dispatch(dispatch.type), op));
   }
-  return schema::CreateProgram(builder, builder.CreateString(spec.name), builder.CreateVector(entries), spec.logits,
-                               spec.hidden, spec.hidden_width);
+  return builder.CreateVector(entries);
+}
+
+Offset<schema::Program> make_program(FlatBufferBuilder &builder, const ProgramSpec &spec) {
+  Offset<schema::Candidates> candidates;
+  if (spec.candidates)
+    candidates = schema::CreateCandidates(builder, make_dispatches(builder, spec.candidates->dispatches),
+                                          spec.candidates->buffer, spec.candidates->count);
+  auto entries = make_dispatches(builder, spec.dispatches);
+  return schema::CreateProgram(builder, builder.CreateString(spec.name), entries, spec.logits, spec.hidden,
+                               spec.hidden_width, candidates);
 }
 
 Offset<schema::Model> make_model(FlatBufferBuilder &builder, const ModelSpec &spec) {

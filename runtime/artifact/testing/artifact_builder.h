@@ -113,12 +113,17 @@ struct DispatchSpec {
   SizeSpec bytes; // of a copy
   std::string label;
 };
+struct CandidatesSpec {
+  std::vector<DispatchSpec> dispatches;
+  uint32_t buffer = 0, count = 1;
+};
 struct ProgramSpec {
   std::string name = "step";
   std::vector<DispatchSpec> dispatches;
   uint32_t logits = 0;
   int32_t hidden = -1;
   uint32_t hidden_width = 0;
+  std::optional<CandidatesSpec> candidates = {};
 };
 struct KernelSpec {
   std::string name;

@@ -43,6 +43,7 @@ public:
   Status copy(std::span<const gpu::Memory> memories, int64_t from, int64_t to, int64_t bytes) override;
   Status record(gpu::StepTable &table, const gpu::StepMemory &memory) override;
   Status run(int64_t tokens, std::span<const gpu::Output> outputs) override;
+  Status fetch(std::span<const gpu::Output> outputs) override;
   Status run_alone(const gpu::BoundKernel &kernel) override;
 
 private:
@@ -236,10 +237,16 @@ Status CudaBackend::run(int64_t tokens, std::span<const gpu::Output> outputs) {
   if (Status status = api().check(api().GraphLaunch(bucket->graph, device_->stream()), "starting a step");
       !status.ok())
     return status;
+  return fetch(outputs);
+}
+
+Status CudaBackend::fetch(std::span<const gpu::Output> outputs) {
+  if (Status status = device_->enter(); !status.ok())
+    return status;
   for (const gpu::Output &output : outputs) {
     if (output.bytes == 0)
       continue;
-    Code code = api().MemcpyDtoHAsync(output.to.data, memory_->arena.handle + Address(output.from),
+    Code code = api().MemcpyDtoHAsync(output.to.data + output.at, memory_->arena.handle + Address(output.from),
                                       size_t(output.bytes), device_->stream());
     if (Status status = api().check(code, "fetching logits"); !status.ok())
       return status;

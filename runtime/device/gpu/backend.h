@@ -43,6 +43,7 @@ struct StepMemory {
 // Copied from the arena to memory of the host at the end of a step.
 struct Output {
   Memory to;
+  int64_t at = 0;   // byte of that
   int64_t from = 0; // byte in the arena
   int64_t bytes = 0;
 };
@@ -77,6 +78,8 @@ public:
   virtual Status record(StepTable &table, const StepMemory &memory) = 0;
   // A step of `tokens` tokens, whose upload is filled. Waits until it is done.
   virtual Status run(int64_t tokens, std::span<const Output> outputs) = 0;
+  // More of the last step. Waits likewise.
+  virtual Status fetch(std::span<const Output> outputs) = 0;
 
   // Copies the block to the device, runs the kernel and copies the block back. Between steps only.
   virtual Status run_alone(const BoundKernel &kernel) = 0;

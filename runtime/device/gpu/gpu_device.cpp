@@ -23,7 +23,10 @@ public:
   Status prepare(const Limits &limits) override;
   StepBlock step_block() override { return block_; }
   Status run(const StepShape &shape) override;
-  std::span<const float> logits(int64_t row) const override { return logits_.row(row); }
+  std::span<const float> logits(int64_t row) const override;
+  Status fetch_logits(int64_t row) override;
+  int64_t candidate_count() const override;
+  std::span<const Candidate> candidates(int64_t row) const override;
   bool gives_hidden() const override { return true; }
   std::span<const float> hidden(int64_t row) const override { return hidden_.row(row); }
   Status copy_page(int group, int32_t from, int32_t to) override;
@@ -41,13 +44,17 @@ private:
         return {};
       return {reinterpret_cast<const float *>(memory.data) + index * width, size_t(width)};
     }
-    Output output(int64_t rows) const { return {memory, at, 4 * rows * width}; }
+    Output output(int64_t first, int64_t rows) const {
+      return {memory, 4 * first * width, at + 4 * first * width, 4 * rows * width};
+    }
   };
 
   const schema::Artifact &meta() const { return artifact_->meta(); }
   Status take(int64_t bytes, Place place, const char *what, Memory &out);
   Status take_memory();
   Status take_rows(Rows &rows, uint32_t buffer, int64_t width, int64_t count, const char *what);
+  Status take_outputs();
+  std::span<const Output> outputs_of(const StepShape &shape);
   Status take_pools();
   Status load_weights();
   Status load_group(uint32_t first, uint32_t last);
@@ -61,7 +68,9 @@ private:
   std::array<std::vector<Memory>, kMaxCacheGroups> pools_; // of each layer
   StepBlock block_;
   bool prepared_ = false;
-  Rows logits_, hidden_;
+  Rows logits_, hidden_, candidates_; // a candidate is two values
+  std::vector<uint8_t> whole_rows_;   // StepBlock's
+  std::vector<Output> outputs_;       // of a step, with room for those of any
 };
 
 // What the weights leave, and no more than a kernel can reach of a layer's pages.
@@ -97,6 +106,17 @@ Status GpuDevice::take_memory() {
     return status;
   if (Status status = take(*block_bytes, Place::kUpload, "the step block", memory_.upload); !status.ok())
     return status;
+  if (Status status = take_outputs(); !status.ok())
+    return status;
+  table_->words = memory_.upload.data;
+  table_->memory.arena = {memory_.arena.handle, 0, plan.arena_bytes};
+  table_->memory.step_block = {memory_.block.handle, table_->bytes(), plan.step_block_bytes};
+  block_ = step_block_at(memory_.upload.data + table_->bytes(), limits_, int(count_of(meta().cache_groups())));
+  block_.whole_rows = whole_rows_;
+  return take_pools();
+}
+
+Status GpuDevice::take_outputs() {
   const schema::Program &step = *find_program(meta(), "step");
   if (Status status = take_rows(logits_, step.logits(), meta().model()->vocabulary(), limits_.rows, "logits");
       !status.ok())
@@ -106,11 +126,18 @@ Status GpuDevice::take_memory() {
                                   "hidden states");
         !status.ok())
       return status;
-  table_->words = memory_.upload.data;
-  table_->memory.arena = {memory_.arena.handle, 0, plan.arena_bytes};
-  table_->memory.step_block = {memory_.block.handle, table_->bytes(), plan.step_block_bytes};
-  block_ = step_block_at(memory_.upload.data + table_->bytes(), limits_, int(count_of(meta().cache_groups())));
-  return take_pools();
+  outputs_.reserve(2);
+  if (!step.candidates())
+    return ok_status();
+  static_assert(sizeof(Candidate) == 8);
+  whole_rows_.assign(size_t(limits_.rows), 1);
+  outputs_.reserve(size_t(limits_.rows) / 2 + 3); // runs of whole rows, the hidden states, the candidates
+  return take_rows(candidates_, step.candidates()->buffer(), 2 * candidate_count(), limits_.rows, "candidates");
+}
+
+int64_t GpuDevice::candidate_count() const {
+  const schema::Candidates *candidates = find_program(meta(), "step")->candidates();
+  return candidates ? int64_t(candidates->count()) : 0;
 }
 
 Status GpuDevice::take_rows(Rows &rows, uint32_t buffer, int64_t width, int64_t count, const char *what) {
@@ -206,13 +233,55 @@ Status GpuDevice::run(const StepShape &shape) {
     return Status(StatusCode::kInternal, "the device has not been prepared");
   if (Status status = check_step(meta(), limits_, shape, block_); !status.ok())
     return status;
-  if (Status status = table_->fill(shape); !status.ok())
+  std::span<const uint8_t> whole = std::span(whole_rows_).first(std::min(size_t(shape.rows), whole_rows_.size()));
+  if (Status status = table_->fill(shape, std::find(whole.begin(), whole.end(), 0) != whole.end()); !status.ok())
     return status;
-  const std::array<Output, 2> outputs = {logits_.output(shape.rows), hidden_.output(shape.hidden_rows)};
-  if (Status status = backend_->run(shape.tokens, outputs); !status.ok())
+  if (Status status = backend_->run(shape.tokens, outputs_of(shape)); !status.ok())
     return status;
-  logits_.count = shape.rows;
+  logits_.count = candidates_.count = shape.rows;
   hidden_.count = shape.hidden_rows;
+  return ok_status();
+}
+
+// Runs of rows that are wanted whole, and where there are others the candidates of all: a few bytes.
+std::span<const Output> GpuDevice::outputs_of(const StepShape &shape) {
+  auto is_whole = [this](int64_t row) { return whole_rows_.empty() || whole_rows_[size_t(row)]; };
+  outputs_.assign({hidden_.output(0, shape.hidden_rows)});
+  bool all = true;
+  for (int64_t row = 0, end; row < shape.rows; row = end) {
+    for (end = row; end < shape.rows && is_whole(end);)
+      ++end;
+    if (end > row)
+      outputs_.push_back(logits_.output(row, end - row));
+    for (; end < shape.rows && !is_whole(end); ++end)
+      all = false;
+  }
+  if (!all)
+    outputs_.push_back(candidates_.output(0, shape.rows));
+  return outputs_;
+}
+
+std::span<const float> GpuDevice::logits(int64_t row) const {
+  std::span<const float> values = logits_.row(row);
+  return values.empty() || whole_rows_.empty() || whole_rows_[size_t(row)] ? values : std::span<const float>();
+}
+
+std::span<const Candidate> GpuDevice::candidates(int64_t row) const {
+  std::span<const float> values = candidates_.row(row);
+  if (values.empty() || whole_rows_[size_t(row)])
+    return {};
+  return {reinterpret_cast<const Candidate *>(values.data()), values.size() / 2};
+}
+
+Status GpuDevice::fetch_logits(int64_t row) {
+  if (logits_.row(row).empty())
+    return Status(StatusCode::kInvalidArgument, "a row to fetch does not exist");
+  if (whole_rows_.empty() || whole_rows_[size_t(row)])
+    return ok_status();
+  const Output output = logits_.output(row, 1);
+  if (Status status = backend_->fetch({&output, 1}); !status.ok())
+    return status;
+  whole_rows_[size_t(row)] = 1;
   return ok_status();
 }
 

@@ -37,13 +37,11 @@ Result<std::unique_ptr<StepTable>> StepTable::create(const Artifact &artifact, c
                                                      const Limits &limits, int64_t row_alignment) {
   std::unique_ptr<StepTable> table(new StepTable(artifact, code, limits));
   const schema::Program *source = find_program(artifact.meta(), "step");
-  for (uint32_t i = 0; i < count_of(source->dispatches()); ++i) {
-    const schema::KernelDispatch *kernel = source->dispatches()->Get(i)->op_as_KernelDispatch();
-    if (!kernel)
-      return Status(StatusCode::kUnsupported, "the program copies buffers, which GPUs do not do yet; use --device cpu");
-    if (Status status = table->add(*kernel); !status.ok())
+  if (Status status = table->add(source->dispatches(), false); !status.ok())
+    return status;
+  if (source->candidates())
+    if (Status status = table->add(source->candidates()->dispatches(), true); !status.ok())
       return status;
-  }
   int64_t at = 0;
   for (Launch &launch : table->launches_) {
     launch.row = at = (at + row_alignment - 1) / row_alignment * row_alignment;
@@ -53,9 +51,21 @@ Result<std::unique_ptr<StepTable>> StepTable::create(const Artifact &artifact, c
   return table;
 }
 
-Status StepTable::add(const schema::KernelDispatch &source) {
+Status StepTable::add(const flatbuffers::Vector<flatbuffers::Offset<schema::DispatchEntry>> *dispatches,
+                      bool candidates) {
+  for (uint32_t i = 0; i < count_of(dispatches); ++i) {
+    const schema::KernelDispatch *kernel = dispatches->Get(i)->op_as_KernelDispatch();
+    if (!kernel)
+      return Status(StatusCode::kUnsupported, "the program copies buffers, which GPUs do not do yet; use --device cpu");
+    add(*kernel, candidates);
+  }
+  return ok_status();
+}
+
+void StepTable::add(const schema::KernelDispatch &source, bool candidates) {
   Launch launch;
   launch.source = &source;
+  launch.candidates = candidates;
   launch.operand_count = count_of(source.operands());
   launch.first_scalar = uint32_t(scalars_.size());
   launch.scalar_count = count_of(source.scalars());
@@ -68,7 +78,6 @@ Status StepTable::add(const schema::KernelDispatch &source) {
     launch.entry = &entry;
     launches_.push_back(launch);
   }
-  return ok_status();
 }
 
 Status StepTable::blame(const Launch &launch, const Status &status) const {
@@ -176,7 +185,7 @@ SymbolValues StepTable::values_of(const StepShape &shape) const {
   return symbol_values(step);
 }
 
-Status StepTable::fill_launch(const Launch &launch, const SymbolValues &values) const {
+Status StepTable::fill_launch(const Launch &launch, const SymbolValues &values, bool wanted) const {
   std::array<int64_t, kMaxKernelScalars> scalars;
   for (uint32_t i = 0; i < launch.scalar_count; ++i) {
     const Scalar &scalar = scalars_[launch.first_scalar + i];
@@ -187,7 +196,7 @@ Status StepTable::fill_launch(const Launch &launch, const SymbolValues &values) 
     word(launch.row)[i] = int32_t(*value);
   }
   int64_t items = 0;
-  if (scalars[0] > 0 && scalars[0] >= launch.entry->first_rows && scalars[0] <= launch.entry->last_rows)
+  if (wanted && scalars[0] > 0 && scalars[0] >= launch.entry->first_rows && scalars[0] <= launch.entry->last_rows)
     items = std::max<int64_t>(
         code_.evaluate(launch.entry->items, {scalars.data(), launch.scalar_count}).value_or(kMaxWord + 1), 0);
   int64_t groups = (items + launch.entry->grain - 1) / launch.entry->grain;
@@ -202,10 +211,10 @@ Status StepTable::fill_launch(const Launch &launch, const SymbolValues &values) 
   return ok_status();
 }
 
-Status StepTable::fill(const StepShape &shape) const {
+Status StepTable::fill(const StepShape &shape, bool candidates) const {
   SymbolValues values = values_of(shape);
   for (const Launch &launch : launches_)
-    if (Status status = fill_launch(launch, values); !status.ok())
+    if (Status status = fill_launch(launch, values, candidates || !launch.candidates); !status.ok())
       return status;
   return ok_status();
 }

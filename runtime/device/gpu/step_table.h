@@ -19,6 +19,7 @@ struct Launch {
   const llmrt_kernel_entry *entry = nullptr;
   const schema::KernelDispatch *source = nullptr;
   uint32_t first_scalar = 0, scalar_count = 0, operand_count = 0;
+  bool candidates = false; // of a step that wants candidates alone
   int64_t row = 0; // byte in the table
   // Words of the row, in this order: the scalars, where each operand begins, the work items, the workgroups in three
   // dimensions. Kernels read all but the last three.
@@ -51,8 +52,8 @@ public:
 
   // All bytes that the operand may reach in any step; whole words, at most `most` bytes.
   Result<Region> operand(const Launch &launch, uint32_t index, int64_t most) const;
-  // Sets the row of every launch for a step. kExhausted if a figure of it does not fit.
-  Status fill(const StepShape &shape) const;
+  // Sets the row of every launch for a step. `candidates`: it wants them. kExhausted if a figure of it does not fit.
+  Status fill(const StepShape &shape, bool candidates) const;
   // The most workgroups of a launch in steps of [first, last] tokens; 0 if none of them wants this variant.
   Result<int64_t> most_groups(const Launch &launch, int64_t first_tokens, int64_t last_tokens) const;
   // The status with the kernel's name in front.
@@ -64,8 +65,9 @@ private:
     schema::Symbol symbol;
   };
   StepTable(const Artifact &artifact, const CodeTable &code, const Limits &limits);
-  Status add(const schema::KernelDispatch &source);
-  Status fill_launch(const Launch &launch, const SymbolValues &values) const;
+  Status add(const flatbuffers::Vector<flatbuffers::Offset<schema::DispatchEntry>> *dispatches, bool candidates);
+  void add(const schema::KernelDispatch &source, bool candidates);
+  Status fill_launch(const Launch &launch, const SymbolValues &values, bool wanted) const;
   Result<Region> region_of(const schema::Operand &operand) const;
   std::optional<int64_t> largest(llmrt_expression expression, const Launch &launch, const SymbolValues &values) const;
   SymbolValues values_of(const StepShape &shape) const;

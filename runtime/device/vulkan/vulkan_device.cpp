@@ -36,6 +36,7 @@ public:
   Status copy(std::span<const gpu::Memory> memories, int64_t from, int64_t to, int64_t bytes) override;
   Status record(gpu::StepTable &table, const gpu::StepMemory &memory) override;
   Status run(int64_t tokens, std::span<const gpu::Output> outputs) override;
+  Status fetch(std::span<const gpu::Output> outputs) override;
   Status run_alone(const gpu::BoundKernel &kernel) override { return lone_.run(kernel); }
 
 private:
@@ -94,13 +95,13 @@ Status VulkanBackend::record(gpu::StepTable &table, const gpu::StepMemory &memor
   return context_->end(step_commands_);
 }
 
-// The only commands that change with the step: how many rows come back.
+// The only commands that change with the step: which rows come back.
 Status VulkanBackend::record_outputs(std::span<const gpu::Output> outputs) {
   if (Status status = context_->begin(output_commands_); !status.ok())
     return status;
   const Api &api = context_->api();
   for (const gpu::Output &output : outputs) {
-    BufferCopy copy{Size(output.from), 0, Size(output.bytes)};
+    BufferCopy copy{Size(output.from), Size(output.at), Size(output.bytes)};
     if (output.bytes > 0)
       api.CmdCopyBuffer(output_commands_, memory_->arena.handle, output.to.handle, 1, &copy);
   }
@@ -118,6 +119,12 @@ Status VulkanBackend::run(int64_t, std::span<const gpu::Output> outputs) {
     if (Status status = record_outputs(outputs); !status.ok())
       return status;
   return context_->run(commands.data(), wanted ? 2 : 1);
+}
+
+Status VulkanBackend::fetch(std::span<const gpu::Output> outputs) {
+  if (Status status = record_outputs(outputs); !status.ok())
+    return status;
+  return context_->run(&output_commands_, 1);
 }
 
 } // namespace

@@ -149,3 +149,37 @@ exec.program @step logits @x {
   // expected-error @+1 {{unknown input 'Weather'}}
   exec.dispatch @copy (input Weather, buffer @x) scalars (1 T, 16, 1, 16, 16)
 }
+
+// -----
+
+// expected-error @+1 {{count must be between 1 and 128}}
+exec.kernel @k "top_k" {count = 129 : i64, pairs = false}
+
+// -----
+
+exec.buffer @x "f32" <64 R>
+exec.kernel @best "top_k" {count = 8 : i64, pairs = false}
+// expected-error @+1 {{has candidates and dispatches that make them, or neither}}
+exec.program @step logits @x {
+  exec.dispatch @best (buffer @x, buffer @x) scalars (1 R, 16, 1, 16)
+}
+
+// -----
+
+exec.buffer @x "f32" <64 R>
+// expected-error @+1 {{has candidates and dispatches that make them, or neither}}
+exec.program @step logits @x candidates @x 8 {
+}
+
+// -----
+
+exec.buffer @x "f32" <64 R>
+exec.kernel @best "top_k" {count = 8 : i64, pairs = false}
+exec.kernel @copy "map" {rows = 1 : i64, vectors = 0 : i64} epilogue (%a: f32) {
+  llm.yield %a
+}
+exec.program @step logits @x candidates @x 8 {
+  exec.dispatch @best (buffer @x, buffer @x) scalars (1 R, 16, 1, 16)
+  // expected-error @+1 {{follows one that CPUs leave out}}
+  exec.dispatch @copy (buffer @x, buffer @x) scalars (1 R, 16, 1, 16, 16)
+}

@@ -34,3 +34,13 @@ exec.program @step logits @y {
   exec.dispatch @write (buffer @y + <128 T>, buffer @y, input Positions, input SequenceIndex, input PageTable[0], cache @full[0] + <2048 P0>) scalars (1 T, 64, 64, 2, 8, 8, 16, 1 S, 1 B, 1 P0)
 // CHECK-NEXT: }
 }
+
+// CHECK: exec.kernel @best "top_k" {count = 8 : i64, pairs = false}{{$}}
+exec.kernel @best "top_k" {count = 8 : i64, pairs = false}
+// CHECK: exec.buffer @best_of_y "i32" <64 R>
+exec.buffer @best_of_y "i32" <64 R>
+// CHECK: exec.program @gpu logits @y candidates @best_of_y 8 {
+exec.program @gpu logits @y candidates @best_of_y 8 {
+  // CHECK-NEXT: exec.dispatch @best (buffer @y, buffer @best_of_y) scalars (1 R, 64, 1, 64){{$}}
+  exec.dispatch @best (buffer @y, buffer @best_of_y) scalars (1 R, 64, 1, 64)
+}
