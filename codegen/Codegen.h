@@ -89,7 +89,8 @@ inline constexpr int64_t kCudaOperandBytes = (int64_t(1) << 32) - 4096;
 void loadVulkanDialects(mlir::MLIRContext &context);
 
 // What code for Vulkan is made for: SPIR-V 1.3, which every device with Vulkan 1.1 takes, and more of it where a device
-// has the features. All tiers give the same bits.
+// has the features. All tiers give the same bits, but for products of a device's matrix units, which add in an order of
+// their own.
 struct VulkanTier {
   const char *name;
   uint64_t features; // LLMRT_FEATURE_*
@@ -97,6 +98,10 @@ struct VulkanTier {
 
 const std::vector<VulkanTier> &vulkanTiers(); // each with more features than the one before
 const VulkanTier *findVulkanTier(llvm::StringRef name);
+
+// One of the kernels has a use for what the tier has and the one before has not; else its code would be that one's. Every
+// program has a use for the first tier.
+bool isOfUse(llvm::ArrayRef<exec::KernelOp> kernels, const VulkanTier &tier);
 
 // The same for Vulkan: a SPIR-V module for each variant, in place of instructions. An error names what GPUs do not have.
 llvm::Expected<CodeSegment> buildVulkanSegment(llvm::ArrayRef<exec::KernelOp> kernels, const VulkanTier &tier);

@@ -196,6 +196,12 @@ void GpuBuilder::copy(int64_t words, int operand, Value at, Value memory, Value 
 void GpuBuilder::commit() { chip::CommitOp::create(b); }
 void GpuBuilder::wait(int64_t groups) { chip::WaitOp::create(b, uint64_t(groups)); }
 Value GpuBuilder::dot4(Value a, Value b, Value c) { return chip::Dot4Op::create(this->b, i32Type(), a, b, c); }
+Value GpuBuilder::sumOfThreads(Value value, int64_t across) {
+  return chip::ReduceOp::create(b, f32Type(), chip::Fold::Sum, value, uint64_t(across));
+}
+Value GpuBuilder::maxOfThreads(Value value, int64_t across) {
+  return chip::ReduceOp::create(b, f32Type(), chip::Fold::Max, value, uint64_t(across));
+}
 
 // ---- control flow ----------------------------------------------------------------------------------------------------
 

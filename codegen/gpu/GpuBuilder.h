@@ -98,6 +98,9 @@ public:
   void commit();
   void wait(int64_t groups);
   Value dot4(Value a, Value b, Value c); // c + the sum of products of the signed bytes of two words
+  // Over `across` neighbouring threads, in each of them; reached by all threads of a workgroup or by none.
+  Value sumOfThreads(Value value, int64_t across);
+  Value maxOfThreads(Value value, int64_t across);
 
   // Control flow. Loops may run zero times.
   using Body = std::function<void(Value index)>;

@@ -1,6 +1,7 @@
 // gpu, scf, arith, math and memref to SPIR-V. MLIR's own convert-gpu-to-spirv has neither math nor memory shared by a
 // workgroup as a function's attribution, hence a conversion of our own over the same patterns.
-#include "codegen/gpu/ops/Chip.h"
+#include "codegen/vulkan/ChipToSpirv.h"
+#include "codegen/vulkan/MatrixToSpirv.h"
 #include "codegen/vulkan/Vulkan.h"
 
 #include "mlir/Conversion/ArithToSPIRV/ArithToSPIRV.h"
@@ -39,6 +40,13 @@ spirv::TargetEnvAttr targetEnv(MLIRContext *context, uint64_t features, spirv::V
     capabilities.append({spirv::Capability::DotProduct, spirv::Capability::DotProductInput4x8BitPacked});
     extensions.push_back(spirv::Extension::SPV_KHR_integer_dot_product);
   }
+  if (features & LLMRT_FEATURE_SUBGROUP_SHUFFLE)
+    capabilities.append({spirv::Capability::GroupNonUniform, spirv::Capability::GroupNonUniformShuffle});
+  if (features & LLMRT_FEATURE_MATRIX_BF16) {
+    capabilities.append({spirv::Capability::CooperativeMatrixKHR, spirv::Capability::BFloat16TypeKHR,
+                         spirv::Capability::BFloat16CooperativeMatrixKHR, spirv::Capability::VulkanMemoryModel});
+    extensions.append({spirv::Extension::SPV_KHR_cooperative_matrix, spirv::Extension::SPV_KHR_bfloat16});
+  }
   auto triple = spirv::VerCapExtAttr::get(version, capabilities, extensions, context);
   return spirv::TargetEnvAttr::get(triple, spirv::getDefaultResourceLimits(context), spirv::ClientAPI::Vulkan);
 }
@@ -49,7 +57,11 @@ int64_t workgroupBytes(mlir::gpu::GPUFuncOp function) {
   int64_t words = 0;
   for (BlockArgument memory : function.getWorkgroupAttributions())
     words += cast<MemRefType>(memory.getType()).getNumElements();
-  return words * 4;
+  return (words + matrixWords(function, function.getKnownBlockSize()->front())) * 4;
+}
+
+bool hasProducts(mlir::gpu::GPUFuncOp function) {
+  return function.walk([](chip::MmaOp) { return WalkResult::interrupt(); }).wasInterrupted();
 }
 
 // Attributions become allocations, which the patterns know.
@@ -64,24 +76,6 @@ void allocateSharedMemory(mlir::gpu::GPUFuncOp function) {
     unsigned left = function.getNumWorkgroupAttributions() - 1;
     function->setAttr(function.getNumWorkgroupAttributionsAttrName(), b.getI64IntegerAttr(left));
   }
-}
-
-// Chip operations that the features have an instruction for become that, the others what every device has.
-void lowerChip(mlir::gpu::GPUFuncOp function, uint64_t features) {
-  auto isFast = [&](Operation *op) { return isa<chip::Dot4Op>(op) && (features & LLMRT_FEATURE_INT_DOT); };
-  chip::lowerPlainly(function, isFast);
-  auto format = spirv::PackedVectorFormatAttr::get(function.getContext(),
-                                                   spirv::PackedVectorFormat::PackedVectorFormat4x8Bit);
-  function.walk([&](chip::Dot4Op op) {
-    OpBuilder b(op);
-    Value product; // of signed bytes by bytes that are signed or not
-    if (op.getUnsignedA())
-      product = spirv::SUDotOp::create(b, op.getLoc(), b.getI32Type(), op.getB(), op.getA(), format);
-    else
-      product = spirv::SDotOp::create(b, op.getLoc(), b.getI32Type(), op.getA(), op.getB(), format);
-    op.replaceAllUsesWith(arith::AddIOp::create(b, op.getLoc(), product, op.getC()).getResult());
-    op.erase();
-  });
 }
 
 std::optional<spirv::StorageClass> storageClass(Attribute space) {
@@ -106,6 +100,7 @@ LogicalResult convert(mlir::gpu::GPUModuleOp module, spirv::TargetEnvAttr env) {
   populateBuiltinFuncToSPIRVPatterns(types, patterns);
   std::unique_ptr<ConversionTarget> target = SPIRVConversionTarget::get(env);
   target->addIllegalOp<mlir::gpu::GPUModuleOp>();
+  target->addLegalOp<chip::MmaOp>(); // lowerMatrices()
   return applyFullConversion(module, *target, std::move(patterns));
 }
 
@@ -123,18 +118,36 @@ void forbidContraction(spirv::ModuleOp module) {
   });
 }
 
-// What the module says it is: SPIR-V 1.3, whose drivers know integer dot products by the extension. Values of 16 bits are
-// loaded, stored and converted, which StorageBuffer16BitAccess allows without Int16.
+// Atomics write halves of words and order nothing else. MLIR has them acquire and release without saying what memory, which
+// Vulkan forbids (VUID-StandaloneSpirv-MemorySemantics-10870).
+void relaxAtomics(spirv::ModuleOp module) {
+  module.walk([](Operation *op) {
+    if (auto both = dyn_cast<spirv::AtomicAndOp>(op)) both.setSemantics(spirv::MemorySemantics::None);
+    if (auto either = dyn_cast<spirv::AtomicOrOp>(op)) either.setSemantics(spirv::MemorySemantics::None);
+  });
+}
+
+// What the module says it is: SPIR-V 1.3, whose drivers know by extensions what later versions have. Values of 16 bits are
+// loaded, stored and converted, which StorageBuffer16BitAccess allows without Int16. That matrices are of bf16, and what
+// the built-in SubgroupId needs, is not deduced.
 void declare(spirv::ModuleOp module) {
   spirv::VerCapExtAttr found = *module.getVceTriple();
-  llvm::SmallVector<spirv::Capability> capabilities(found.getCapabilities());
-  llvm::erase(capabilities, spirv::Capability::Int16);
+  llvm::SmallSetVector<spirv::Capability, 16> capabilities;
+  capabilities.insert_range(found.getCapabilities());
+  capabilities.remove(spirv::Capability::Int16);
   llvm::SmallSetVector<spirv::Extension, 4> extensions;
   extensions.insert_range(found.getExtensions());
-  if (llvm::is_contained(capabilities, spirv::Capability::DotProduct))
+  if (capabilities.contains(spirv::Capability::DotProduct))
     extensions.insert(spirv::Extension::SPV_KHR_integer_dot_product);
-  module.setVceTripleAttr(spirv::VerCapExtAttr::get(spirv::Version::V_1_3, capabilities, extensions.getArrayRef(),
-                                                    module.getContext()));
+  if (capabilities.contains(spirv::Capability::CooperativeMatrixKHR)) {
+    capabilities.insert(spirv::Capability::BFloat16CooperativeMatrixKHR);
+    capabilities.insert(spirv::Capability::GroupNonUniform);
+    capabilities.insert(spirv::Capability::VulkanMemoryModel);
+    extensions.insert(spirv::Extension::SPV_KHR_bfloat16);
+    extensions.insert(spirv::Extension::SPV_KHR_vulkan_memory_model);
+  }
+  module.setVceTripleAttr(spirv::VerCapExtAttr::get(spirv::Version::V_1_3, capabilities.getArrayRef(),
+                                                    extensions.getArrayRef(), module.getContext()));
 }
 
 llvm::Error problem(llvm::StringRef what) {
@@ -145,16 +158,20 @@ llvm::Error problem(llvm::StringRef what) {
 
 llvm::Expected<std::vector<char>> lowerToBytes(mlir::gpu::GPUModuleOp module, uint64_t features) {
   MLIRContext *context = module.getContext();
-  bool matrices = module.walk([](chip::MmaOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  bool plainProducts = false;
+  int64_t threads = 0;
   spirv::TargetEnvAttr env = targetEnv(context, features, spirv::Version::V_1_3);
   for (auto function : module.getOps<mlir::gpu::GPUFuncOp>()) {
+    threads = function.getKnownBlockSize()->front();
+    bool products = hasProducts(function);
     lowerChip(function, features);
+    plainProducts |= products && !hasProducts(function);
     if (int64_t bytes = workgroupBytes(function); bytes > kWorkgroupBytes)
       return llvm::createStringError("a kernel's workgroup has " + std::to_string(bytes) + " bytes of memory; every device has " +
                                      std::to_string(kWorkgroupBytes));
     allocateSharedMemory(function);
-    llvm::ArrayRef<int32_t> threads = *function.getKnownBlockSize();
-    function->setAttr(spirv::getEntryPointABIAttrName(), spirv::getEntryPointABIAttr(context, threads));
+    function->setAttr(spirv::getEntryPointABIAttrName(),
+                      spirv::getEntryPointABIAttr(context, *function.getKnownBlockSize()));
   }
   module->setAttr(spirv::getTargetEnvAttrName(), env);
   auto parent = module->getParentOfType<ModuleOp>();
@@ -171,12 +188,14 @@ llvm::Expected<std::vector<char>> lowerToBytes(mlir::gpu::GPUModuleOp module, ui
   last.addPass(spirv::createSPIRVUpdateVCEPass());
   std::vector<char> bytes;
   for (auto lowered : parent.getOps<spirv::ModuleOp>()) {
+    lowerMatrices(lowered, threads);
     if (failed(interface.run(lowered))) return problem("its interface");
     // The pass knows dot products of 1.6 only; an interface of 1.4 and later would name the buffers too.
     lowered->setAttr(spirv::getTargetEnvAttrName(), targetEnv(context, features, spirv::Version::V_1_6));
     if (failed(last.run(lowered))) return problem("its capabilities");
     forbidContraction(lowered);
-    if (matrices) forbidUnrolling(lowered);
+    relaxAtomics(lowered);
+    if (plainProducts) forbidUnrolling(lowered);
     declare(lowered);
     llvm::SmallVector<uint32_t> words;
     if (failed(spirv::serialize(lowered, words, spirv::SerializationOptions()))) return problem("serialization");

@@ -8,10 +8,14 @@ namespace llmc {
 namespace codegen {
 
 const std::vector<VulkanTier> &vulkanTiers() {
+  constexpr uint64_t kDot = LLMRT_FEATURE_STORAGE16 | LLMRT_FEATURE_INT_DOT;
+  constexpr uint64_t kSubgroup = kDot | LLMRT_FEATURE_SUBGROUP_SIZE | LLMRT_FEATURE_SUBGROUP_SHUFFLE;
   static const std::vector<VulkanTier> tiers = {
       {"spirv1.3", 0},
       {"spirv1.3-storage16", LLMRT_FEATURE_STORAGE16},
-      {"spirv1.3-storage16-dot", LLMRT_FEATURE_STORAGE16 | LLMRT_FEATURE_INT_DOT},
+      {"spirv1.3-storage16-dot", kDot},
+      {"spirv1.3-storage16-dot-subgroup", kSubgroup},
+      {"spirv1.3-storage16-dot-subgroup-matrix", kSubgroup | LLMRT_FEATURE_MATRIX_BF16},
   };
   return tiers;
 }

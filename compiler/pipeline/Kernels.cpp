@@ -128,7 +128,7 @@ private:
 // What a task leaves of a segment: the object of one kernel, or all of it.
 struct SegmentPart {
   codegen::ObjectFile object;
-  codegen::CodeSegment segment;
+  codegen::CodeSegment segment; // without bytes where the tier is of no use
 };
 
 llvm::Expected<codegen::CodeSegment> buildGpuSegment(Kernels kernels, llvm::StringRef name, llvm::StringRef assembler) {
@@ -138,6 +138,8 @@ llvm::Expected<codegen::CodeSegment> buildGpuSegment(Kernels kernels, llvm::Stri
 
 llvm::Expected<SegmentPart> buildPart(Kernels kernels, const Task &task, llvm::StringRef assembler) {
   SegmentPart part;
+  const codegen::VulkanTier *vulkan = codegen::findVulkanTier(task.name);
+  if (vulkan && !codegen::isOfUse(kernels, *vulkan)) return part;
   if (!task.kernel) {
     auto segment = buildGpuSegment(kernels, task.name, assembler);
     if (!segment) return segment.takeError();
@@ -192,7 +194,7 @@ llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp modul
     segments.push_back(std::move(*segment));
   }
   for (auto [task, part] : llvm::zip(tasks, *parts))
-    if (!task.kernel && !isNoBetter(part.segment, segments)) segments.push_back(std::move(part.segment));
+    if (!part.segment.bytes.empty() && !isNoBetter(part.segment, segments)) segments.push_back(std::move(part.segment));
   return segments;
 }
 

@@ -71,6 +71,8 @@ typedef enum llmrt_architecture {
 #define LLMRT_FEATURE_FLOAT16 (1ull << 33) /* shaderFloat16 */
 #define LLMRT_FEATURE_INT_DOT (1ull << 34) /* shaderIntegerDotProduct */
 #define LLMRT_FEATURE_SUBGROUP_SIZE (1ull << 35) /* subgroupSizeControl and computeFullSubgroups */
+#define LLMRT_FEATURE_SUBGROUP_SHUFFLE (1ull << 36) /* shuffles in compute, subgroups of 4 and more whose size is asked for */
+#define LLMRT_FEATURE_MATRIX_BF16 (1ull << 37) /* cooperativeMatrix of 16 x 16 x 16 bf16 to f32, in subgroups of 32 */
 
 // A sum of terms; its value on a dispatch is the sum of coefficient x the product of up to three scalars.
 typedef struct llmrt_expression {

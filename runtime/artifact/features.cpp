@@ -25,7 +25,7 @@ struct FeatureName {
   uint64_t bit;
   const char *name;
 };
-constexpr std::array<FeatureName, 12> kFeatures = {{{LLMRT_FEATURE_AVX2, "avx2"},
+constexpr std::array<FeatureName, 14> kFeatures = {{{LLMRT_FEATURE_AVX2, "avx2"},
                                                      {LLMRT_FEATURE_AVX512, "avx512"},
                                                      {LLMRT_FEATURE_AVX512_VNNI, "avx512_vnni"},
                                                      {LLMRT_FEATURE_AVX512_BF16, "avx512_bf16"},
@@ -36,7 +36,9 @@ constexpr std::array<FeatureName, 12> kFeatures = {{{LLMRT_FEATURE_AVX2, "avx2"}
                                                      {LLMRT_FEATURE_STORAGE16, "storage16"},
                                                      {LLMRT_FEATURE_FLOAT16, "float16"},
                                                      {LLMRT_FEATURE_INT_DOT, "int_dot"},
-                                                     {LLMRT_FEATURE_SUBGROUP_SIZE, "subgroup_size"}}};
+                                                     {LLMRT_FEATURE_SUBGROUP_SIZE, "subgroup_size"},
+                                                     {LLMRT_FEATURE_SUBGROUP_SHUFFLE, "subgroup_shuffle"},
+                                                     {LLMRT_FEATURE_MATRIX_BF16, "matrix_bf16"}}};
 
 std::string name_of(uint64_t bit, int index) {
   for (const FeatureName &feature : kFeatures)

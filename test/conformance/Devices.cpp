@@ -157,11 +157,33 @@ Backend *cuda() {
   return opened;
 }
 
+// Kernels without sums or maxima over threads are those of the tier before (SpirvModules_test.cpp).
+std::string refusalOfSubgroupRow(exec::KernelOp kernel) {
+  llvm::StringRef kind = kernel.getKind();
+  bool sums = kind == "norm" && cpu::configString(kernel, "kind") != "none";
+  bool rounds = kind == "norm" && cpu::configString(kernel, "out") == "int8";
+  bool scales = kind == "rope" && cpu::configString(kernel, "norm") != "none";
+  return sums || rounds || scales ? gpu::refusal(kernel) : "kernels without reductions";
+}
+
+// Kernels without matrix products are those of a row before, on CUDA less an instruction for int8's. Those that round for
+// one are in its tests.
+std::string refusalOfMatrixRow(exec::KernelOp kernel) {
+  bool rounds = kernel.getKind() == "norm" && cpu::configString(kernel, "out") == "bf16";
+  bool multiplies = kernel.getKind() == "linear" && cpu::configString(kernel, "activations") == "bf16";
+  return rounds || multiplies ? gpu::refusal(kernel) : "kernels without matrix products";
+}
+
 TestDevice vulkanDevice(const codegen::VulkanTier &tier) {
   TestDevice device;
   device.name = tier.name;
   device.order = "vulkan";
   device.refusal = gpu::refusal;
+  if (tier.features & LLMRT_FEATURE_SUBGROUP_SHUFFLE) device.refusal = refusalOfSubgroupRow;
+  if (tier.features & LLMRT_FEATURE_MATRIX_BF16) {
+    device.order = tier.name;
+    device.refusal = refusalOfMatrixRow;
+  }
   device.build = [&tier](llvm::ArrayRef<exec::KernelOp> kernels) { return codegen::buildVulkanSegment(kernels, tier); };
   device.steps = gpuSteps(vulkan::segmentKind(tier), [&tier](mlir::gpu::GPUModuleOp module) {
     return vulkan::lowerToBytes(module, tier.features);
@@ -180,13 +202,6 @@ TestDevice cudaDevice(const char *name, const codegen::CudaTier &tier) {
   device.backend = cuda;
   device.runs = [] { return cuda() != nullptr; };
   return device;
-}
-
-// Kernels without matrix products are those of the row before, less an instruction for int8's.
-std::string refusalOfMatrixRow(exec::KernelOp kernel) {
-  bool rounds = kernel.getKind() == "norm" && cpu::configString(kernel, "out") == "bf16";
-  bool multiplies = kernel.getKind() == "linear" && cpu::configString(kernel, "activations") == "bf16";
-  return rounds || multiplies ? gpu::refusal(kernel) : "kernels without matrix products";
 }
 
 std::vector<TestDevice> makeDevices() {

@@ -182,20 +182,22 @@ class Suite:
     def check_tiers(self, ids):
         """Tiers by device features: which an artifact has, which is taken and why, one by name; all give one order."""
         base, halves, dots = "spirv1.3", "spirv1.3-storage16", "spirv1.3-storage16-dot"
+        shuffles = dots + "-subgroup"
         text = ["--ids", joined(ids[:64])]
-        # A tier is there where a model gains by it: values of 16 bits, products of int8.
-        configurations = (((), [base]), (("--dtype", "float16", "--kv-cache-dtype", "f16"), [base, halves]),
-                          (("--quantization", "q4_g32", "--activations", "int8"), [base, dots]),
+        # A tier is there where a model gains by it: values of 16 bits, products of int8, sums of a norm.
+        configurations = (((), [base, shuffles]),
+                          (("--dtype", "float16", "--kv-cache-dtype", "f16"), [base, halves, shuffles]),
+                          (("--quantization", "q4_g32", "--activations", "int8"), [base, dots, shuffles]),
                           (("--quantization", "q8_g32", "--activations", "int8", "--kv-cache-dtype", "bf16"),
-                           [base, halves, dots]))
+                           [base, halves, dots, shuffles]))
+        needs = {base: (), halves: ("storage16",), dots: ("storage16", "int_dot"),
+                 shuffles: ("storage16", "int_dot", "subgroup_size", "subgroup_shuffle")}
         for flags, tiers in configurations:
             artifact = self.compile(MODELS / "stories260k", *flags, target="vulkan")
             found = json.loads(programs.run(self.options.llmrt, "inspect", artifact, "--json"))["tiers"]
             self.tally.check(found == tiers, f"tiers {found} for {tiers}")
             said = programs.run(self.options.llmrt, "inspect", artifact)
-            has = {base: True, halves: "storage16" in said.split("it has")[-1],
-                   dots: all(name in said.split("it has")[-1] for name in ("storage16", "int_dot"))}
-            run = [tier for tier in tiers if has[tier]]
+            run = [tier for tier in tiers if all(name in said.split("it has")[-1] for name in needs[tier])]
             self.tally.check("vulkan:0 " in said and f": tier {run[-1]}; it has " in said,
                              f"inspect does not say which tier and why: {said}")
             floor = self.logits(artifact, "vulkan", *text, "--gpu-tier", base)
@@ -205,7 +207,7 @@ class Suite:
             print(f"{' '.join(flags) or 'f32'}: ran {len(run)} of {len(tiers)} tiers", flush=True)
         ask = ["logits", artifact, "-o", self.work / "none.npy", *text, "--gpu-tier"]
         code, said = failure(self.options.llmrt, *ask, "spirv9", "--device", "vulkan")
-        self.tally.check(code == 1 and f"does not run tier spirv9; the artifact has {dots}" in said,
+        self.tally.check(code == 1 and f"does not run tier spirv9; the artifact has {shuffles}" in said,
                          f"--gpu-tier spirv9: {code}: {said}")
         code, said = failure(self.options.llmrt, *ask, base, "--device", "cpu")
         self.tally.check(code != 0 and "--gpu-tier goes with" in said, f"--gpu-tier on the CPU: {code}: {said}")

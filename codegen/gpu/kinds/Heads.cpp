@@ -10,16 +10,12 @@ using cpu::VariantInfo;
 
 namespace {
 
-// The sum over i = lane, lane + 16, ... < count of term(sum, i), in all threads.
-Value rowSum(GpuBuilder &k, Value memory, Value count, llvm::function_ref<Value(Value sum, Value i)> term) {
+// The sum over i = lane, lane + 16, ... < count of term(sum, i), in all threads: none has it before all have read theirs.
+Value rowSum(GpuBuilder &k, Value count, llvm::function_ref<Value(Value sum, Value i)> term) {
   Values partial = k.loop(k.thread(), count, kLanes, k.zeros(1), [&](Value i, ValueRange carried) {
     return Values{term(carried[0], i)};
   });
-  k.storeShared(memory, partial[0], k.thread());
-  k.barrier();
-  Value sum = k.sumOfLanes(memory, k.index(0));
-  k.barrier(); // before the memory is written again
-  return sum;
+  return k.sumOfThreads(partial[0], kLanes);
 }
 
 // 1 / sqrt(squares / count + epsilon)
@@ -43,17 +39,17 @@ void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
   int next = 1;
   int rows = gather ? next++ : -1, weight = kind != "none" ? next++ : -1, biases = bias ? next++ : -1, out = next;
   double epsilon = cpu::configFloat(kernel, "epsilon");
-  Value memory = k.shared(kLanes), columns = k.scalar(kColumns);
+  Value columns = k.scalar(kColumns);
   k.forGroupItem([&](Value item) {
     Value from = k.mul(gather ? k.loadIndex(rows, item) : item, k.scalar(kLdIn)), to = k.mul(item, k.scalar(kLdOut));
     auto load = [&](Value i) { return k.loadF32(0, k.add(from, i)); };
     Value mean, factor;
     if (kind == "layer") {
-      Value sum = rowSum(k, memory, columns, [&](Value sum, Value i) { return k.addf(sum, load(i)); });
+      Value sum = rowSum(k, columns, [&](Value sum, Value i) { return k.addf(sum, load(i)); });
       mean = k.divf(sum, k.toF32(columns));
     }
     if (kind != "none") {
-      Value squares = rowSum(k, memory, columns, [&](Value sum, Value i) {
+      Value squares = rowSum(k, columns, [&](Value sum, Value i) {
         Value x = mean ? k.subf(load(i), mean) : load(i);
         return k.fma(x, x, sum);
       });
@@ -88,13 +84,13 @@ void describe(exec::KernelOp, bool, KernelInfo &info) {
   info.grain = 1;
 }
 
-// out may be x: after the barriers of the norm every value is read and written by one thread alone.
+// out may be x: after the norm's sum, which all threads have read theirs for, every value is read and written by one
+// thread alone.
 void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
   llvm::StringRef kind = cpu::configString(kernel, "kind");
   bool norm = cpu::configString(kernel, "norm") != "none", turns = kind != "none", interleaved = kind == "interleaved";
   int next = 1;
   int table = turns ? next++ : -1, weight = norm ? next++ : -1, out = next;
-  Value memory = norm ? k.shared(kLanes) : Value();
   Value headDim = k.scalar(kHeadDim), half = k.scalar(kHalf), halfPad = k.scalar(kHalfPad);
   k.forGroupItem([&](Value item) {
     Value row = k.div(item, k.scalar(kHeads)), offset = k.mul(k.rem(item, k.scalar(kHeads)), headDim);
@@ -102,7 +98,7 @@ void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &) {
     auto load = [&](Value i) { return k.loadF32(0, k.add(from, i)); };
     Value factor;
     if (norm) {
-      Value squares = rowSum(k, memory, headDim, [&](Value sum, Value i) {
+      Value squares = rowSum(k, headDim, [&](Value sum, Value i) {
         Value x = load(i);
         return k.fma(x, x, sum);
       });

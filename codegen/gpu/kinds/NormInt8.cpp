@@ -16,16 +16,13 @@ struct Int8Rows {
   int q, corr, scale; // operands
   Value columns;
   Int8Tiles tiles;
-  Value memory, largest; // shared: [128] the run's integers as f32, [16]
+  Value memory; // shared: [128] the run's integers as f32
 
   // The largest magnitude in the run, in all threads. Which of equal ones comes first makes no difference.
   Value absmax(ValueRange own) {
     Value most = k.f32(0);
     for (Value x : own) most = k.maxf(math::AbsFOp::create(k.b, x), most);
-    k.storeShared(largest, most, k.thread());
-    k.barrier();
-    for (int64_t i = 0; i < kLanes; ++i) most = k.maxf(k.loadShared(largest, k.index(i)), most);
-    return most;
+    return k.maxOfThreads(most, kLanes);
   }
 
   Value integerAt(Value at) {
@@ -85,7 +82,7 @@ struct Int8Rows {
 
 void storeInt8Row(GpuBuilder &k, const Scheme &scheme, int first, const Int8Tiles &tiles, Value columns, Value row,
                   llvm::function_ref<Value(Value column)> value) {
-  Int8Rows rows{k, scheme, first, first + 1, first + 2, columns, tiles, k.shared(kRun), k.shared(kLanes)};
+  Int8Rows rows{k, scheme, first, first + 1, first + 2, columns, tiles, k.shared(kRun)};
   Int8Tiles::Row place = rows.tiles.row(row);
   k.loop(k.index(0), rows.tiles.runs, 1, [&](Value run) { rows.roundRun(place, run, value); });
 }

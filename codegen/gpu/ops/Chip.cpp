@@ -68,3 +68,28 @@ LogicalResult ReduceOp::verify() {
   std::optional<int64_t> all = threadsAround(*this);
   return verifyWhole(*this, all.value_or(0) > kWarp ? kWarp : int64_t(getAcross())); // no warp but a lone one is short
 }
+
+// The product whose numbers `op` begins with, if they go nowhere else.
+static MmaOp startOf(MmaOp op) {
+  auto before = op.getC()[0].getDefiningOp<MmaOp>();
+  if (!before || before->getBlock() != op->getBlock() || before.getElement() != op.getElement()) return {};
+  for (auto [i, number] : llvm::enumerate(op.getC()))
+    if (number != before->getResult(unsigned(i)) || !number.hasOneUse()) return {};
+  return before;
+}
+
+MmaOp llmc::chip::leaderOf(MmaOp op) {
+  MmaOp before = startOf(op);
+  return before && !leaderOf(before) ? before : MmaOp();
+}
+
+MmaOp llmc::chip::followerOf(MmaOp op) {
+  if (op.getD0().use_empty()) return {};
+  auto next = dyn_cast<MmaOp>(*op.getD0().getUsers().begin());
+  return next && leaderOf(next) == op ? next : MmaOp();
+}
+
+llvm::SmallVector<MmaOp> llmc::chip::chainOf(MmaOp last) {
+  if (MmaOp before = leaderOf(last)) return {before, last};
+  return {last};
+}

@@ -21,6 +21,12 @@ namespace llmc::chip {
 
 inline constexpr int64_t kWarp = 32; // threads
 
+// A product that begins with the numbers of another, which nobody else reads, is done with that where memory is exchanged:
+// half the barriers, for which compilers take long. No more than two, for the memory's sake. Null: there is none.
+MmaOp leaderOf(MmaOp op);
+MmaOp followerOf(MmaOp op);
+llvm::SmallVector<MmaOp> chainOf(MmaOp last);
+
 // Replaces chip operations by gpu, scf, arith, math and memref on words of 32 bits: all but those that the target has,
 // by `isFast`. Threads exchange values through the workgroup's memory: no subgroup is needed.
 void lowerPlainly(mlir::gpu::GPUFuncOp function, llvm::function_ref<bool(mlir::Operation *)> isFast);

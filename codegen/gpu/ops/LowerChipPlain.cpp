@@ -26,7 +26,7 @@ public:
     function.walk([&](Operation *op) {
       if (!isa<ChipDialect>(op->getDialect()) || isFast(op)) return;
       auto mma = dyn_cast<MmaOp>(op);
-      if (mma && follower(mma)) return; // lowered there
+      if (mma && followerOf(mma)) return; // lowered there
       all.push_back(op);
       words = std::max<int64_t>(words, mma ? kMmaWords * int64_t(chainOf(mma).size()) : isa<ReduceOp>(op) ? 1 : 0);
     });
@@ -36,7 +36,7 @@ public:
       op->replaceAllUsesWith(lowered(op));
       while (op) { // a product and the one before it
         auto mma = dyn_cast<MmaOp>(op);
-        Operation *before = mma ? leader(mma) : MmaOp();
+        Operation *before = mma ? leaderOf(mma) : MmaOp();
         op->erase();
         op = before;
       }
@@ -44,29 +44,6 @@ public:
   }
 
 private:
-  // A product that begins with the numbers of another, which nobody else reads, is done with that: half the barriers, for
-  // which compilers take long. No more than two, for the memory's sake.
-  static MmaOp startOf(MmaOp op) {
-    auto before = op.getC()[0].getDefiningOp<MmaOp>();
-    if (!before || before->getBlock() != op->getBlock() || before.getElement() != op.getElement()) return {};
-    for (auto [i, number] : llvm::enumerate(op.getC()))
-      if (number != before->getResult(unsigned(i)) || !number.hasOneUse()) return {};
-    return before;
-  }
-  static MmaOp leader(MmaOp op) {
-    MmaOp before = startOf(op);
-    return before && !leader(before) ? before : MmaOp();
-  }
-  static MmaOp follower(MmaOp op) {
-    if (op.getD0().use_empty()) return {};
-    auto next = dyn_cast<MmaOp>(*op.getD0().getUsers().begin());
-    return next && leader(next) == op ? next : MmaOp();
-  }
-  static llvm::SmallVector<MmaOp> chainOf(MmaOp op) {
-    if (MmaOp before = leader(op)) return {before, op};
-    return {op};
-  }
-
   // One piece of memory for all operations: each leaves it with a barrier.
   void exchangeThrough(int64_t words) {
     threads = function.getKnownBlockSize()->front();

@@ -72,6 +72,8 @@ Status Api::load_instance(Dispatchable instance) {
       {"vkGetDeviceProcAddr", &GetDeviceProcAddr},
       {"vkEnumerateDeviceExtensionProperties", &EnumerateDeviceExtensionProperties},
   };
+  GetPhysicalDeviceCooperativeMatrixProperties = reinterpret_cast<decltype(GetPhysicalDeviceCooperativeMatrixProperties)>(
+      GetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
   return load_all(wanted, [&](const char *name) { return GetInstanceProcAddr(instance, name); });
 }
 

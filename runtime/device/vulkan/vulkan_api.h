@@ -28,10 +28,13 @@ enum StructureType : int32_t {
   kDescriptorSetLayoutCreateInfo = 32, kDescriptorPoolCreateInfo = 33, kDescriptorSetAllocateInfo = 34,
   kWriteDescriptorSet = 35, kCommandPoolCreateInfo = 39, kCommandBufferAllocateInfo = 40, kCommandBufferBeginInfo = 42,
   kMemoryBarrier = 46, kPhysicalDeviceFeatures2 = 1000059000, kPhysicalDeviceProperties2 = 1000059001,
-  kFloat16Int8Features = 1000082000, kStorage16Features = 1000083000, kFloatControlsProperties = 1000197000,
-  kTimelineSemaphoreFeatures = 1000207000, kSemaphoreTypeCreateInfo = 1000207002,
-  kTimelineSemaphoreSubmitInfo = 1000207003, kSemaphoreWaitInfo = 1000207004, kSubgroupSizeFeatures = 1000225002,
-  kIntegerDotFeatures = 1000280000,
+  kFloat16Int8Features = 1000082000, kStorage16Features = 1000083000, kSubgroupProperties = 1000094000,
+  kFloatControlsProperties = 1000197000, kTimelineSemaphoreFeatures = 1000207000,
+  kSemaphoreTypeCreateInfo = 1000207002, kTimelineSemaphoreSubmitInfo = 1000207003, kSemaphoreWaitInfo = 1000207004,
+  kSubgroupSizeProperties = 1000225000, kRequiredSubgroupSizeCreateInfo = 1000225001,
+  kSubgroupSizeFeatures = 1000225002, kIntegerDotFeatures = 1000280000, kBfloat16Features = 1000141000,
+  kMemoryModelFeatures = 1000211000, kCooperativeMatrixFeatures = 1000506000, kCooperativeMatrixShape = 1000506001,
+  kCooperativeMatrixProperties = 1000506002,
 };
 
 inline constexpr uint32_t kApiVersion11 = (1u << 22) | (1u << 12);
@@ -45,6 +48,8 @@ inline constexpr uint32_t kAccessIndirectRead = 1, kAccessShaderRead = 0x20, kAc
                           kAccessTransferRead = 0x800, kAccessTransferWrite = 0x1000, kAccessHostRead = 0x2000,
                           kAccessHostWrite = 0x4000;
 inline constexpr uint32_t kShaderStageCompute = 0x20;
+inline constexpr uint32_t kRequireFullSubgroups = 2; // of a stage's flags
+inline constexpr uint32_t kSubgroupShuffles = 0x10;  // of what subgroups can do
 inline constexpr int32_t kBindPointCompute = 1;
 inline constexpr int32_t kDescriptorStorageBuffer = 7;
 inline constexpr uint32_t kCommandPoolResets = 2;
@@ -117,6 +122,38 @@ struct FloatControlsProperties {
            round_to_zero[3] = {};
 };
 inline constexpr int32_t kIndependenceNone = 2; // one mode for all widths or none
+struct SubgroupProperties {
+  StructureType type = kSubgroupProperties;
+  void *next = nullptr;
+  uint32_t size = 0, stages = 0, operations = 0, quads_in_all_stages = 0;
+};
+// VK_EXT_subgroup_size_control. `stages`: those that may ask for a size.
+struct SubgroupSizeProperties {
+  StructureType type = kSubgroupSizeProperties;
+  void *next = nullptr;
+  uint32_t min_size = 0, max_size = 0, max_subgroups = 0, stages = 0;
+};
+struct RequiredSubgroupSizeCreateInfo {
+  StructureType type = kRequiredSubgroupSizeCreateInfo;
+  void *next = nullptr;
+  uint32_t size = 0;
+};
+// VK_KHR_cooperative_matrix
+struct CooperativeMatrixProperties {
+  StructureType type = kCooperativeMatrixProperties;
+  void *next = nullptr;
+  uint32_t stages = 0;
+};
+enum ComponentType : int32_t { kComponentFloat32 = 1, kComponentBfloat16 = 1000141000 };
+inline constexpr int32_t kScopeSubgroup = 3;
+struct CooperativeMatrixShape { // of a product that the device has: m x k by k x n
+  StructureType type = kCooperativeMatrixShape;
+  void *next = nullptr;
+  uint32_t m = 0, n = 0, k = 0;
+  int32_t a = 0, b = 0, c = 0, result = 0; // component types
+  uint32_t saturates = 0;
+  int32_t scope = 0;
+};
 struct PhysicalDeviceFeatures2 {
   StructureType type = kPhysicalDeviceFeatures2;
   void *next = nullptr;
@@ -351,6 +388,8 @@ struct Api {
   void (*GetPhysicalDeviceFeatures2)(Dispatchable, PhysicalDeviceFeatures2 *) = nullptr;
   void (*GetPhysicalDeviceQueueFamilyProperties)(Dispatchable, uint32_t *, QueueFamilyProperties *) = nullptr;
   void (*GetPhysicalDeviceMemoryProperties)(Dispatchable, PhysicalDeviceMemoryProperties *) = nullptr;
+  // Null where no driver has VK_KHR_cooperative_matrix.
+  Result (*GetPhysicalDeviceCooperativeMatrixProperties)(Dispatchable, uint32_t *, CooperativeMatrixShape *) = nullptr;
   Result (*CreateDevice)(Dispatchable, const DeviceCreateInfo *, const void *, Dispatchable *) = nullptr;
   Void (*GetDeviceProcAddr)(Dispatchable, const char *) = nullptr;
   Result (*EnumerateDeviceExtensionProperties)(Dispatchable, const char *layer, uint32_t *,

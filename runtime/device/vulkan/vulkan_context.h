@@ -35,6 +35,7 @@ public:
   std::string name() const { return properties_.name; }
   uint64_t features() const { return optional_.features(); } // LLMRT_FEATURE_*, all of them enabled
   FloatControls float_controls() const { return optional_.float_controls(); }
+  SubgroupSizes subgroup_sizes() const { return optional_.subgroup_sizes(); }
   // Bytes of the largest heap that is the device's own.
   int64_t memory_bytes() const;
 

@@ -9,7 +9,9 @@ namespace llmrt::vk {
 
 namespace {
 
-constexpr uint64_t kTimeline = 1; // not a kernel's business, so not of the ABI
+// Not a kernel's business, or parts of what is, so not of the ABI.
+constexpr uint64_t kTimeline = 1, kMatrices = 2, kBfloat16 = 4, kMemoryModel = 8;
+constexpr uint64_t kMatrixParts = kMatrices | kBfloat16 | kMemoryModel;
 
 // Extensions whose features are parts of later versions of Vulkan too: drivers of those go on listing them, and we ask for
 // Vulkan 1.1.
@@ -25,6 +27,9 @@ constexpr Optional kOptional[] = {
     {LLMRT_FEATURE_FLOAT16, kFloat16Int8Features, "VK_KHR_shader_float16_int8", 1},
     {LLMRT_FEATURE_INT_DOT, kIntegerDotFeatures, "VK_KHR_shader_integer_dot_product", 1},
     {LLMRT_FEATURE_SUBGROUP_SIZE, kSubgroupSizeFeatures, "VK_EXT_subgroup_size_control", 3}, // full subgroups too
+    {kMatrices, kCooperativeMatrixFeatures, "VK_KHR_cooperative_matrix", 1},
+    {kBfloat16, kBfloat16Features, "VK_KHR_shader_bfloat16", 5}, // the type, and matrices of it
+    {kMemoryModel, kMemoryModelFeatures, "VK_KHR_vulkan_memory_model", 1},
 };
 constexpr const char *kFloatControls = "VK_KHR_shader_float_controls";
 
@@ -62,6 +67,31 @@ FloatControls float_controls_of(const Api &api, Dispatchable physical) {
   return floats;
 }
 
+SubgroupSizes subgroup_sizes_of(const Api &api, Dispatchable physical) {
+  SubgroupSizeProperties sizes;
+  SubgroupProperties subgroups;
+  subgroups.next = &sizes;
+  PhysicalDeviceProperties2 properties;
+  properties.next = &subgroups;
+  api.GetPhysicalDeviceProperties2(physical, &properties);
+  return usable_sizes(subgroups, sizes);
+}
+
+bool multiplies_bf16(const Api &api, Dispatchable physical) {
+  CooperativeMatrixProperties matrices;
+  PhysicalDeviceProperties2 properties;
+  properties.next = &matrices;
+  api.GetPhysicalDeviceProperties2(physical, &properties);
+  auto list = api.GetPhysicalDeviceCooperativeMatrixProperties;
+  uint32_t count = 0;
+  if (!(matrices.stages & kShaderStageCompute) || !list || list(physical, &count, nullptr) != kSuccess)
+    return false;
+  std::vector<CooperativeMatrixShape> shapes(count);
+  Result result = list(physical, &count, shapes.data());
+  shapes.resize(result == kSuccess || result == kIncomplete ? std::min<size_t>(count, shapes.size()) : 0);
+  return multiply_bf16(shapes);
+}
+
 } // namespace
 
 OptionalFeatures::OptionalFeatures(const Api &api, Dispatchable physical) {
@@ -78,20 +108,28 @@ OptionalFeatures::OptionalFeatures(const Api &api, Dispatchable physical) {
     all.next = &found[i];
   }
   api.GetPhysicalDeviceFeatures2(physical, &all);
-  for (size_t i = 0; i < kCount; ++i) {
-    if (!has_all(found[i], kOptional[i].needed))
-      continue;
-    has_ |= kOptional[i].bit;
-    if (kOptional[i].extension)
-      extensions_.push_back(kOptional[i].extension);
-  }
+  for (size_t i = 0; i < kCount; ++i)
+    if (has_all(found[i], kOptional[i].needed))
+      has_ |= kOptional[i].bit;
+  if (has_ & LLMRT_FEATURE_SUBGROUP_SIZE)
+    sizes_ = subgroup_sizes_of(api, physical);
+  if (sizes_.any())
+    has_ |= LLMRT_FEATURE_SUBGROUP_SHUFFLE;
+  bool warps = sizes_.any() && sizes_.demand(32).size == 32;
+  if (warps && (has_ & kMatrixParts) == kMatrixParts && multiplies_bf16(api, physical))
+    has_ |= LLMRT_FEATURE_MATRIX_BF16;
+  else
+    has_ &= ~kMatrixParts;
+  for (const Optional &row : kOptional)
+    if ((has_ & row.bit) && row.extension)
+      extensions_.push_back(row.extension);
   if (contains(extensions, kFloatControls))
     floats_ = float_controls_of(api, physical);
   if (floats_.any())
     extensions_.push_back(kFloatControls);
 }
 
-uint64_t OptionalFeatures::features() const { return has_ & ~kTimeline; }
+uint64_t OptionalFeatures::features() const { return has_ & ~(kTimeline | kMatrixParts); }
 bool OptionalFeatures::timeline_semaphores() const { return has_ & kTimeline; }
 
 void OptionalFeatures::enable(DeviceCreateInfo &info) {

@@ -46,10 +46,17 @@ llmrt::Result<Pipelines::Layout> Pipelines::layout_of(uint32_t operands) {
   return layout;
 }
 
+// Of a workgroup (runtime/abi/kernel.h).
+static uint32_t threads_of(const CodeTable &code, const llmrt_kernel_entry &entry) {
+  return uint32_t(code.evaluate(entry.scratch, {}).value_or(0));
+}
+
 llmrt::Result<Handle> Pipelines::make(const CodeTable &code, const llmrt_kernel_entry &entry, Handle layout) {
   // The module is whole words at a multiple of 4 bytes (the verifier), in a segment at a multiple of 64 KB.
   std::span<const uint32_t> stored(reinterpret_cast<const uint32_t *>(code.segment().data() + entry.entry),
                                    entry.code_bytes / sizeof(uint32_t));
+  if (uses_subgroups(stored) && !context_.subgroup_sizes().any())
+    return Status(StatusCode::kUnsupported, context_.name() + " has no subgroups that a kernel asks for");
   llmrt::Result<std::vector<uint32_t>> words = declare_float_controls(stored, context_.float_controls());
   if (!words)
     return words.status();
@@ -63,6 +70,13 @@ llmrt::Result<Handle> Pipelines::make(const CodeTable &code, const llmrt_kernel_
       !status.ok())
     return status;
   info.layout = layout;
+  RequiredSubgroupSizeCreateInfo subgroup;
+  if (uses_subgroups(stored)) {
+    SubgroupDemand demand = context_.subgroup_sizes().demand(threads_of(code, entry));
+    subgroup.size = demand.size;
+    info.stage.next = &subgroup;
+    info.stage.flags = demand.full ? kRequireFullSubgroups : 0;
+  }
   Handle pipeline = 0;
   Status status = context_.check(api.CreateComputePipelines(context_.device(), cache_.handle(), 1, &info, nullptr, &pipeline),
                                  "compiling a kernel");

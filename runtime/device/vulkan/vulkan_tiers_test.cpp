@@ -12,6 +12,7 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr uint64_t kStorage16 = LLMRT_FEATURE_STORAGE16, kDot = LLMRT_FEATURE_INT_DOT;
+constexpr uint64_t kSize = LLMRT_FEATURE_SUBGROUP_SIZE, kShuffle = LLMRT_FEATURE_SUBGROUP_SHUFFLE;
 
 void add_tier(llmrt::testing::ArtifactSpec &spec, const char *name, uint64_t features, uint64_t of_a_kernel = 0) {
   llmrt::testing::CodeSpec code = llmrt::testing::fake_code(LLMRT_ARCH_SPIRV);
@@ -47,6 +48,20 @@ TEST(VulkanTiers, TheBestThatTheDeviceHasTheFeaturesForComesFirst) {
   EXPECT_EQ(names(runnable_tiers(*artifact, kStorage16 | kDot | LLMRT_FEATURE_FLOAT16, "")), "best better floor");
   EXPECT_EQ(names(runnable_tiers(*artifact, kStorage16, "")), "better floor"); // what one kernel needs counts too
   EXPECT_EQ(names(runnable_tiers(*artifact, kDot, "")), "floor");
+}
+
+TEST(VulkanTiers, SubgroupsAreTakenWhereTheyShuffleAndHaveASizeAskedFor) {
+  llmrt::testing::ArtifactSpec spec = llmrt::testing::fake_model();
+  add_tier(spec, "floor", 0);
+  add_tier(spec, "subgroup", kStorage16 | kDot | kSize | kShuffle);
+  add_tier(spec, "dot", kStorage16 | kDot);
+  auto artifact = Artifact::open_bytes(build_artifact(spec), "fake.fbs");
+  ASSERT_TRUE(artifact) << artifact.status().message();
+  EXPECT_EQ(names(tiers_of(**artifact)), "subgroup dot floor");
+  EXPECT_EQ(names(runnable_tiers(**artifact, kStorage16 | kDot | kSize | kShuffle, "")), "subgroup dot floor");
+  EXPECT_EQ(names(runnable_tiers(**artifact, kStorage16 | kDot | kSize, "")), "dot floor");
+  EXPECT_THAT(names(runnable_tiers(**artifact, kStorage16 | kDot | kSize, "subgroup")),
+              HasSubstr("subgroup (which needs subgroup_shuffle), dot, floor"));
 }
 
 TEST(VulkanTiers, OneIsForced) {
