@@ -110,12 +110,14 @@ llvm::Expected<CodeSegment> buildVulkanSegment(llvm::ArrayRef<exec::KernelOp> ke
 bool haveSameKernels(const CodeSegment &a, const CodeSegment &b);
 
 // What code for NVIDIA's GPUs may be made for. NVIDIA's names: compute_75 is PTX for chips from 7.5 on, compute_80 for
-// those from 8.0 on, which multiply matrices of bf16, sm_80 the machine code of chips 8.x from 8.0 on, sm_90a of 9.0 alone.
+// those from 8.0 on, which multiply matrices of bf16, sm_80 the machine code of chips 8.x from 8.0 on, sm_90a of 9.0 alone,
+// and compute_90a its PTX.
 struct CudaTier {
   const char *name;
   const char *virtualChip; // that the PTX is made for, the cubin's too
   const char *chip;        // of the cubin; empty: PTX
   bool isPtx() const { return chip[0] == 0; }
+  bool isForOneChip() const { return llvm::StringRef(name).ends_with("a"); }
   bool isForAll() const { return llvm::StringRef(virtualChip) == "sm_75"; } // chips that llmrt runs on
 };
 

@@ -48,5 +48,5 @@ llvm::Expected<CodeSegment> buildCudaSegment(llvm::ArrayRef<exec::KernelOp> kern
 
 llmc::gpu::SegmentKind llmc::cuda::segmentKind(const codegen::CudaTier &tier) {
   uint32_t architecture = tier.isPtx() ? LLMRT_ARCH_PTX : LLMRT_ARCH_CUBIN;
-  return {"cuda", tier.name, architecture, /*features=*/0, hasMatrixUnits(tier.virtualChip)};
+  return {"cuda", tier.name, architecture, /*features=*/0, matrixUnits(tier.virtualChip)};
 }

@@ -8,15 +8,19 @@ namespace llmc::cuda {
 
 using namespace mlir;
 
-bool hasMatrixUnits(llvm::StringRef virtualChip) {
+gpu::MatrixUnits matrixUnits(llvm::StringRef virtualChip) {
+  if (virtualChip == "sm_90a") return gpu::MatrixUnits::Warpgroup;
   int number = 0;
   virtualChip.consume_front("sm_");
   bool known = !virtualChip.consumeInteger(10, number);
-  return known && number >= 80;
+  return known && number >= 80 ? gpu::MatrixUnits::Warp : gpu::MatrixUnits::None;
 }
 
 bool hasInstruction(llvm::StringRef virtualChip, Operation *op) {
-  return isa<chip::Dot4Op, chip::ReduceOp>(op) || hasMatrixUnits(virtualChip);
+  if (isa<chip::Dot4Op, chip::ReduceOp>(op)) return true;
+  gpu::MatrixUnits units = matrixUnits(virtualChip);
+  if (isa<chip::WarpgroupMmaOp, chip::PublishOp>(op)) return units == gpu::MatrixUnits::Warpgroup;
+  return units != gpu::MatrixUnits::None;
 }
 
 namespace {
@@ -50,6 +54,76 @@ struct LowerMma : Pattern<chip::MmaOp> {
     llvm::SmallVector<Value> numbers;
     for (int64_t i = 0; i < 4; ++i) numbers.push_back(LLVM::ExtractValueOp::create(b, at, product, i));
     b.replaceOp(op, numbers);
+    return success();
+  }
+};
+
+// NVVM's operation takes A from memory alone, hence the text. Both products, and the wait for them, are in one piece: no
+// compiler sees registers that are still being written. What keeps a multiprocessor busy meanwhile is other workgroups.
+std::string warpgroupText(llvm::StringRef type) {
+  auto list = [](int64_t first, int64_t count) {
+    std::string all;
+    for (int64_t i = first; i < first + count; ++i) all += (i == first ? "{$" : ", $") + std::to_string(i);
+    return all + "}";
+  };
+  constexpr int64_t kA = chip::kWarpgroupNumbers, kB = kA + chip::kWarpgroupWords; // operands
+  auto product = [&](int64_t which, llvm::StringRef begins) {
+    return "wgmma.mma_async.sync.aligned.m64n64k16.f32." + type.str() + "." + type.str() + " " + list(0, kA) + ", " +
+           list(kA + 4 * which, 4) + ", $" + std::to_string(kB + which) + ", " + begins.str() + ", 1, 1, 0;\n";
+  };
+  return "{\n.reg .pred %first, %then;\nmov.pred %first, 0;\nmov.pred %then, -1;\nwgmma.fence.sync.aligned;\n" +
+         product(0, "%first") + product(1, "%then") +
+         "wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 0;\n}";
+}
+
+struct LowerWarpgroupMma : Pattern<chip::WarpgroupMmaOp> {
+  using Pattern::Pattern;
+  // A matrix in shared memory as PTX describes it: bits 0 to 13 its address, 16 to 29 the distance of 8 x 8 numbers along K
+  // (the leading one), 32 to 45 along N (the stride), in 16 bytes; no swizzle.
+  static constexpr int64_t kUnit = 128 / 16, kEight = 4 * kUnit, kDistances = kUnit << 16 | kEight << 32;
+  static constexpr int64_t kProduct = 2 * kUnit; // from the first product's B to the second's
+
+  LogicalResult matchAndRewrite(chip::WarpgroupMmaOp op, Adaptor operands, ConversionPatternRewriter &b) const override {
+    Location at = op.getLoc();
+    llvm::SmallVector<Value> all(operands.getA());
+    all.append(describeB(op, operands, b));
+    std::string constraints;
+    for (int64_t i = 0; i < chip::kWarpgroupNumbers; ++i) constraints += "=&f,";
+    for (int64_t i = 0; i < chip::kWarpgroupWords; ++i) constraints += "r,";
+    Type result = LLVM::LLVMStructType::getLiteral(
+        b.getContext(), llvm::SmallVector<Type>(chip::kWarpgroupNumbers, b.getF32Type()));
+    std::string text = warpgroupText(stringifyHalf(op.getElement()));
+    Value product = LLVM::InlineAsmOp::create(b, at, result, all, text, constraints + "l,l,~{memory}",
+                                              /*has_side_effects=*/true, /*is_align_stack=*/false,
+                                              LLVM::tailcallkind::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+                        .getRes();
+    llvm::SmallVector<Value> numbers;
+    for (int64_t i = 0; i < chip::kWarpgroupNumbers; ++i) numbers.push_back(LLVM::ExtractValueOp::create(b, at, product, i));
+    b.replaceOp(op, numbers);
+    return success();
+  }
+
+  // Of both products.
+  llvm::SmallVector<Value> describeB(chip::WarpgroupMmaOp op, Adaptor operands, ConversionPatternRewriter &b) const {
+    Location at = op.getLoc();
+    auto wide = [&](int64_t value) -> Value {
+      return LLVM::ConstantOp::create(b, at, b.getI64Type(), b.getI64IntegerAttr(value));
+    };
+    Value distances = wide(kDistances), further = wide(kProduct), field = constant(b, at, 0x3fff0), four = constant(b, at, 4);
+    Value address = getStridedElementPtr(b, at, op.getB().getType(), operands.getB(), operands.getIndex());
+    address = LLVM::PtrToIntOp::create(b, at, b.getI32Type(), address);
+    address = LLVM::LShrOp::create(b, at, LLVM::AndOp::create(b, at, address, field), four);
+    address = LLVM::ZExtOp::create(b, at, b.getI64Type(), address);
+    Value first = LLVM::OrOp::create(b, at, address, distances);
+    return {first, LLVM::AddOp::create(b, at, first, further)};
+  }
+};
+
+struct LowerPublish : Pattern<chip::PublishOp> {
+  using Pattern::Pattern;
+  LogicalResult matchAndRewrite(chip::PublishOp op, Adaptor, ConversionPatternRewriter &b) const override {
+    auto space = NVVM::SharedSpaceAttr::get(b.getContext(), NVVM::SharedSpace::shared_cta);
+    b.replaceOpWithNewOp<NVVM::FenceProxyOp>(op, NVVM::ProxyKind::async_shared, space);
     return success();
   }
 };
@@ -125,7 +199,7 @@ struct LowerReduce : Pattern<chip::ReduceOp> {
 
   // The function around it may have been converted already.
   static int64_t threadsOf(Operation *op) {
-    if (auto function = op->getParentOfType<gpu::GPUFuncOp>()) return function.getKnownBlockSize()->front();
+    if (auto function = op->getParentOfType<mlir::gpu::GPUFuncOp>()) return function.getKnownBlockSize()->front();
     auto function = op->getParentOfType<LLVM::LLVMFuncOp>();
     return function->getAttrOfType<DenseI32ArrayAttr>(NVVM::NVVMDialect::getMaxntidAttrName())[0];
   }
@@ -134,7 +208,7 @@ struct LowerReduce : Pattern<chip::ReduceOp> {
 } // namespace
 
 void populateChipToNvvmPatterns(LLVMTypeConverter &types, RewritePatternSet &patterns) {
-  patterns.add<LowerMma, LowerCopy, LowerCommit, LowerWait, LowerDot4, LowerReduce>(types);
+  patterns.add<LowerMma, LowerWarpgroupMma, LowerPublish, LowerCopy, LowerCommit, LowerWait, LowerDot4, LowerReduce>(types);
 }
 
 } // namespace llmc::cuda

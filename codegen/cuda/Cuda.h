@@ -17,8 +17,8 @@ namespace llmc::cuda {
 gpu::SegmentKind segmentKind(const codegen::CudaTier &tier);
 
 // Lowers the one kernel of `module` to NVVM and LLVM IR. Argument i of the function is a pointer to the kernel's
-// argument i. Indices have 32 bits, as in SPIR-V. Chip operations become instructions where all chips from `virtualChip`
-// ("sm_80") on have them.
+// argument i. Indices have 32 bits, as in SPIR-V. Chip operations become instructions where all chips that `virtualChip`
+// ("sm_80") stands for have them.
 llvm::Expected<std::unique_ptr<llvm::Module>> lowerToNvvm(mlir::gpu::GPUModuleOp module, llvm::StringRef virtualChip,
                                                           llvm::LLVMContext &context);
 // --lower-gpu-to-nvvm of llmc-opt: the same, as far as NVVM.

@@ -68,7 +68,7 @@ std::set<int64_t> rowCounts(exec::KernelOp kernel, bool gpus) {
       if (!variant.items || !variant.items->terms().empty()) rows.insert(std::max<int64_t>(variant.firstRows, 1));
   };
   for (const codegen::CpuTier &tier : codegen::cpuTiers()) add(cpu::findKind(kernel.getKind())->describe(kernel, tier));
-  if (gpus && gpu::refusal(kernel).empty()) add(gpu::describe(kernel, /*matrixUnits=*/true)); // which has all variants
+  if (gpus && gpu::refusal(kernel).empty()) add(gpu::describe(kernel, gpu::MatrixUnits::Warp)); // which has all variants
   return rows;
 }
 

@@ -9,8 +9,9 @@ namespace llmc::gpu {
 using namespace mlir;
 
 GpuBuilder::GpuBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef symbol, int operands, int scalars,
-                       int64_t threads, uint64_t features)
-    : NumberBuilder(module.getLoc(), 0), threads_(threads), storage16_(features & LLMRT_FEATURE_STORAGE16) {
+                       int64_t threads, uint64_t features, MatrixUnits matrixUnits)
+    : NumberBuilder(module.getLoc(), 0), threads_(threads), storage16_(features & LLMRT_FEATURE_STORAGE16),
+      matrixUnits_(matrixUnits) {
   b.setInsertionPointToEnd(module.getBody());
   Type words = MemRefType::get({ShapedType::kDynamic}, i32Type());
   llvm::SmallVector<Type> arguments(size_t(operands) + 1, words);
@@ -190,6 +191,11 @@ Values GpuBuilder::mma(llvm::StringRef element, ValueRange a, ValueRange b_, Val
   auto half = *chip::symbolizeHalf(element);
   return Values(chip::MmaOp::create(b, f32Type(), f32Type(), f32Type(), f32Type(), half, a, b_, c).getResults());
 }
+Values GpuBuilder::warpgroupMma(llvm::StringRef element, ValueRange a, Value memory, Value at) {
+  llvm::SmallVector<Type> types(chip::kWarpgroupNumbers, f32Type());
+  return Values(chip::WarpgroupMmaOp::create(b, types, *chip::symbolizeHalf(element), a, memory, at).getResults());
+}
+void GpuBuilder::publish() { chip::PublishOp::create(b); }
 void GpuBuilder::copy(int64_t words, int operand, Value at, Value memory, Value to) {
   chip::CopyOp::create(b, uint64_t(words), this->words(operand), word(operand, at), memory, to);
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "codegen/common/NumberBuilder.h"
+#include "codegen/gpu/MatrixUnits.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -28,15 +29,16 @@ inline constexpr int64_t kLanes = 16; // rows side by side in a packed matrix; p
 class GpuBuilder : public codegen::NumberBuilder {
 public:
   // Adds gpu.func @symbol to `module` and positions the builder in it. `threads`: of a workgroup; `features`:
-  // LLMRT_FEATURE_* that the kernel may use.
+  // LLMRT_FEATURE_* that the kernel may use; `matrixUnits`: what it may have been made for.
   GpuBuilder(mlir::gpu::GPUModuleOp module, llvm::StringRef symbol, int operands, int scalars, int64_t threads,
-             uint64_t features);
+             uint64_t features, MatrixUnits matrixUnits = MatrixUnits::None);
   void finish(); // the return
 
   // The dispatch. Scalars are read in the entry block, once.
   Value scalar(int index);
   Value thread() { return thread_; }   // in its workgroup
   int64_t threads() const { return threads_; }
+  MatrixUnits matrixUnits() const { return matrixUnits_; }
   Value group() { return group_; }     // workgroups may lie in two dimensions; this is the number of this one
   Value groups() { return groups_; }   // how many were launched, which may be more than the step needs
   Value items() { return items_; }
@@ -94,6 +96,9 @@ public:
 
   // What chips have instructions for (codegen/gpu/ops/ChipOps.td)
   Values mma(llvm::StringRef element, ValueRange a, ValueRange b, ValueRange c);
+  // 8 words of A, 1,024 of B from `at` on
+  Values warpgroupMma(llvm::StringRef element, ValueRange a, Value memory, Value at);
+  void publish();
   void copy(int64_t words, int operand, Value at, Value memory, Value to); // to words of a workgroup
   void commit();
   void wait(int64_t groups);
@@ -129,6 +134,7 @@ private:
   mlir::gpu::GPUFuncOp function_;
   int64_t threads_;
   bool storage16_;
+  MatrixUnits matrixUnits_;
   Values scalarValues_, starts_;
   Value thread_, group_, groups_, items_;
 };

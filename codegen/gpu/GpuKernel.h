@@ -10,7 +10,7 @@ namespace llmc::gpu {
 struct KindEmitter {
   const char *kind;
   // Sets items, grain (work items of one workgroup), variants and further constraints. The rest is there.
-  void (*describe)(exec::KernelOp kernel, bool matrixUnits, cpu::KernelInfo &info);
+  void (*describe)(exec::KernelOp kernel, MatrixUnits matrixUnits, cpu::KernelInfo &info);
   int64_t threads; // of a workgroup
   void (*emit)(GpuBuilder &builder, exec::KernelOp kernel, const cpu::VariantInfo &variant);
 };
@@ -18,13 +18,16 @@ struct KindEmitter {
 // Why no GPU kernel can be made of this one, for people; empty if one can.
 std::string refusal(exec::KernelOp kernel);
 
-// Everything about the kernel but its code, for chips with instructions for matrix products or others: what those would
-// be slow at is left out, and another variant has its rows. refusal() must be empty.
-cpu::KernelInfo describe(exec::KernelOp kernel, bool matrixUnits);
+// Everything about the kernel but its code, for chips with these instructions for matrix products: what others would be
+// slow at is left out there, and another variant has its rows. Variants for matrix units begin at the same row counts,
+// whatever units they are. refusal() must be empty.
+cpu::KernelInfo describe(exec::KernelOp kernel, MatrixUnits matrixUnits);
 
 // Emits a variant of the kernel as gpu.func @symbol, alone in a gpu.module at the end of `module`; returns that. The
-// threads of a workgroup are its attribute known_block_size. `features`: LLMRT_FEATURE_* that it may use.
+// threads of a workgroup are its attribute known_block_size. `features`: LLMRT_FEATURE_* that it may use; `matrixUnits`: as
+// for `info`.
 mlir::gpu::GPUModuleOp emitKernel(mlir::ModuleOp module, exec::KernelOp kernel, const cpu::KernelInfo &info,
-                                  size_t variant, llvm::StringRef symbol, uint64_t features);
+                                  size_t variant, llvm::StringRef symbol, uint64_t features,
+                                  MatrixUnits matrixUnits);
 
 } // namespace llmc::gpu

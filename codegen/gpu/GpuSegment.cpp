@@ -29,9 +29,9 @@ llvm::Expected<std::vector<cpu::DescribedKernel>> describeAll(llvm::ArrayRef<exe
 }
 
 llvm::Error addModule(std::vector<char> &code, llmrt_kernel_entry &entry, const cpu::DescribedKernel &kernel,
-                      size_t variant, uint64_t features, LowerModule lower) {
+                      size_t variant, const SegmentKind &kind, LowerModule lower) {
   OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(exec::KernelOp(kernel.op).getContext()));
-  auto bytes = lower(emitKernel(*module, kernel.op, kernel.info, variant, "main", features));
+  auto bytes = lower(emitKernel(*module, kernel.op, kernel.info, variant, "main", kind.features, kind.matrixUnits));
   if (!bytes)
     return llvm::joinErrors(llvm::createStringError("kernel '" + exec::KernelOp(kernel.op).getSymName() + "'"),
                             bytes.takeError());
@@ -54,7 +54,7 @@ llvm::Expected<codegen::CodeSegment> buildSegment(llvm::ArrayRef<exec::KernelOp>
   size_t entry = 0;
   for (const cpu::DescribedKernel &kernel : *all)
     for (size_t variant = 0; variant < kernel.info.variants.size(); ++variant)
-      if (llvm::Error error = addModule(code, table.entries[entry++], kernel, variant, kind.features, lower))
+      if (llvm::Error error = addModule(code, table.entries[entry++], kernel, variant, kind, lower))
         return std::move(error);
   return codegen::CodeSegment{kind.target, kind.tier, table.layOut(kind.architecture, kind.features, code)};
 }

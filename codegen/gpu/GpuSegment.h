@@ -2,6 +2,7 @@
 #pragma once
 
 #include "codegen/Codegen.h"
+#include "codegen/gpu/MatrixUnits.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 
 namespace llmc::gpu {
@@ -11,7 +12,7 @@ struct SegmentKind {
   std::string target, tier;
   uint32_t architecture; // llmrt_architecture
   uint64_t features = 0; // LLMRT_FEATURE_*: what its modules need, and so may use
-  bool matrixUnits = false; // its chips have instructions for matrix products
+  MatrixUnits matrixUnits = MatrixUnits::None; // of its chips
 };
 
 // The bytes of the module with the one kernel "main".

@@ -103,19 +103,20 @@ static llvm::Error checkTargets(const CompileFlags &flags) {
   return llvm::Error::success();
 }
 
-// PTX for all chips, for those with matrix units where there is work for them, and machine code for the chips that are
-// named.
+// PTX for all chips, for those with matrix units where there is work for them, and for the chips that are named machine
+// code, or PTX for one chip alone.
 static llvm::Expected<std::vector<std::string>> resolveCudaTiers(const CompileFlags &flags, llvm::StringRef activations) {
   std::vector<std::string> tiers;
   if (!llvm::is_contained(flags.targets, "cuda")) return tiers;
   std::string known;
+  auto isNamed = [](const codegen::CudaTier &tier) { return !tier.isPtx() || tier.isForOneChip(); };
   for (const codegen::CudaTier &tier : codegen::cudaTiers())
-    if (!tier.isPtx()) known += (known.empty() ? "" : ", ") + std::string(tier.name);
+    if (isNamed(tier)) known += (known.empty() ? "" : ", ") + std::string(tier.name);
   for (llvm::StringRef chip : flags.gpuArchs)
-    if (auto *tier = codegen::findCudaTier(chip); !tier || tier->isPtx())
+    if (auto *tier = codegen::findCudaTier(chip); !tier || !isNamed(*tier))
       return usageError("--gpu-arch " + chip + " is not known; there are " + known);
   for (const codegen::CudaTier &tier : codegen::cudaTiers())
-    if (tier.isPtx() ? tier.isForAll() || activations == "bf16" : llvm::is_contained(flags.gpuArchs, tier.name))
+    if (isNamed(tier) ? llvm::is_contained(flags.gpuArchs, tier.name) : tier.isForAll() || activations == "bf16")
       tiers.push_back(tier.name);
   return tiers;
 }

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -19,24 +20,43 @@ using Body = std::function<void(GpuBuilder &k)>;
 constexpr int64_t kThreads = 64, kWords = 10 * kThreads; // of the workgroup; of the input and the output
 constexpr int kInput = 0, kOutput = 1;
 
-// What a workgroup of 64 threads with this body makes of the input. It stands in the place of a map's body, which is done
-// by ten workgroups: the first has it.
-Words runBody(const std::string &device, const Words &input, const Body &body) {
-  const char *map = "exec.kernel @k \"map\" {rows = 1 : i64, vectors = 0 : i64} epilogue (%x: f32) {\n llm.yield %x }";
+// A kernel in the place of whose body one stands: a workgroup has that many threads, and the first of them has the body.
+struct Host {
+  const char *text;
+  int64_t threads;
+  std::vector<int64_t> scalars;
+  int64_t outputWords;
+  std::vector<int64_t> otherBytes; // of operands between the first, the input, and the last, the output
+};
+
+// What a workgroup with this body makes of the input.
+Words runBody(const Host &host, const std::string &device, const Words &input, const Body &body) {
   static std::vector<std::unique_ptr<Kernel>> kept; // a device knows kernels by where their entries lie
   auto replace = [&](mlir::ModuleOp module) {
     mlir::gpu::GPUModuleOp holder = *module.getOps<mlir::gpu::GPUModuleOp>().begin();
     for (auto function : llvm::make_early_inc_range(holder.getOps<mlir::gpu::GPUFuncOp>())) function.erase();
-    GpuBuilder k(holder, "main", /*operands=*/2, /*scalars=*/5, kThreads, /*features=*/0);
+    GpuBuilder k(holder, "main", int(host.otherBytes.size()) + 2, int(host.scalars.size()), host.threads, /*features=*/0);
     k.ifThen(k.less(k.group(), k.index(1)), [&] { body(k); });
     k.finish();
   };
-  kept.push_back(std::make_unique<Kernel>(map, device, withKernel(map, [&](exec::KernelOp kernel) {
+  kept.push_back(std::make_unique<Kernel>(host.text, device, withKernel(host.text, [&](exec::KernelOp kernel) {
     return llvm::cantFail(buildChanged(kernel, findDevice(device), replace));
   })));
-  std::vector<char> in = bytesOf(input), out(kWords * 4);
-  kept.back()->run({&in, &out}, {1, kWords, kWords / 16, kWords, kWords});
+  std::vector<char> in = bytesOf(input), out(host.outputWords * 4);
+  std::vector<std::vector<char>> others;
+  for (int64_t bytes : host.otherBytes) others.emplace_back(bytes);
+  std::vector<std::vector<char> *> operands = {&in};
+  for (std::vector<char> &other : others) operands.push_back(&other);
+  operands.push_back(&out);
+  kept.back()->run(operands, host.scalars);
   return valuesOf<uint32_t>(out);
+}
+
+// Of 64 threads.
+Words runBody(const std::string &device, const Words &input, const Body &body) {
+  static const Host map = {"exec.kernel @k \"map\" {rows = 1 : i64, vectors = 0 : i64} epilogue (%x: f32) {\n llm.yield %x }",
+                           kThreads, {1, kWords, kWords / 16, kWords, kWords}, kWords, {}};
+  return runBody(map, device, input, body);
 }
 
 std::vector<std::string> gpus() {
@@ -117,6 +137,57 @@ TEST(ChipOps, WarpsMultiplyMatrices) {
           float expected = m.product(thread % 32 / 4 + i / 2 * 8, thread % 4 * 2 + i % 2);
           EXPECT_EQ(std::bit_cast<float>(output[size_t(i * kThreads + thread)]), expected)
               << "number " << i << " of thread " << thread << (bf16 ? " bf16 on " : " f16 on ") << device;
+        }
+    }
+  }
+}
+
+// A of 64 x 32, B of 32 x 64, both kinds of 16 bits; B lies behind other words.
+TEST(ChipOps, WarpgroupsMultiplyMatrices) {
+  constexpr int64_t kGroup = chip::kWarpgroup, kRows = 16, kK = 128, kN = 256, kA = 8 * kGroup, kB = 1024, kBefore = 64;
+  static_assert(kRows * kK == kA + kB && kRows * kN == chip::kWarpgroupNumbers * kGroup);
+  const Host linear = {"exec.kernel @k \"linear\" {scheme = \"none\", element = \"f32\", activations = \"float\", gated = "
+                       "false, rows = 0 : i64, vectors = 0 : i64}",
+                       kGroup, {kRows, kK, kN, kN / 16, kK, kK, kN}, kRows * kN, {kN * kK * 4}};
+  std::mt19937 random(9);
+  float a[64][32], b[32][64];
+  auto eighth = [&] { return (float(random() % 33) - 16) / 8; }; // no sum of these rounds in any order
+  for (auto &row : a) std::generate(std::begin(row), std::end(row), eighth);
+  for (auto &row : b) std::generate(std::begin(row), std::end(row), eighth);
+  for (bool bf16 : {true, false}) {
+    auto two = [&](float low, float high) { return halfBits(low, bf16) | halfBits(high, bf16) << 16; };
+    Words input(kA + kB);
+    for (int64_t thread = 0; thread < kGroup; ++thread)
+      for (int64_t i = 0; i < 8; ++i) {
+        const float *row = a[thread / 32 * 16 + thread % 32 / 4 + i % 2 * 8] + i / 4 * 16 + i % 4 / 2 * 8 + thread % 4 * 2;
+        input[size_t(i * kGroup + thread)] = two(row[0], row[1]);
+      }
+    for (int64_t column = 0; column < 64; ++column)
+      for (int64_t k = 0; k < 32; k += 2)
+        input[size_t(kA + (column / 8 * 4 + k / 8) * 32 + column % 8 * 4 + k % 8 / 2)] = two(b[k][column], b[k + 1][column]);
+    for (const std::string &device : gpus()) {
+      Words output = runBody(linear, device, input, [&](GpuBuilder &k) {
+        Value memory = k.sharedWords(kBefore + kB);
+        for (int64_t i = 0; i < kB; i += kGroup) {
+          Value word = k.add(k.thread(), i);
+          k.copy(1, kInput, k.add(word, kA), memory, k.add(word, kBefore));
+        }
+        k.commit();
+        k.wait(0);
+        k.publish();
+        k.barrier();
+        codegen::Values words;
+        for (int64_t i = 0; i < 8; ++i) words.push_back(k.loadWord(kInput, k.add(k.thread(), i * kGroup)));
+        codegen::Values d = k.warpgroupMma(bf16 ? "bf16" : "f16", words, memory, k.index(kBefore));
+        for (int64_t i = 0; i < chip::kWarpgroupNumbers; ++i) k.storeF32(2, d[size_t(i)], k.add(k.thread(), i * kGroup));
+      });
+      for (int64_t thread = 0; thread < kGroup; ++thread)
+        for (int64_t i = 0; i < chip::kWarpgroupNumbers; ++i) {
+          int64_t row = thread / 32 * 16 + thread % 32 / 4 + i % 4 / 2 * 8, column = i / 4 * 8 + thread % 4 * 2 + i % 2;
+          float expected = 0;
+          for (int64_t k = 0; k < 32; ++k) expected += a[row][k] * b[k][column];
+          EXPECT_EQ(std::bit_cast<float>(output[size_t(i * kGroup + thread)]), expected)
+              << "row " << row << " column " << column << (bf16 ? " bf16 on " : " f16 on ") << device;
         }
     }
   }

@@ -95,7 +95,8 @@ Steps gpuSteps(const gpu::SegmentKind &kind,
   steps.variants = [kind](exec::KernelOp kernel) { return gpu::describe(kernel, kind.matrixUnits).variants.size(); };
   steps.emit = [kind](exec::KernelOp kernel, size_t variant) {
     mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(mlir::UnknownLoc::get(kernel.getContext()));
-    gpu::emitKernel(*module, kernel, gpu::describe(kernel, kind.matrixUnits), variant, "main", kind.features);
+    gpu::emitKernel(*module, kernel, gpu::describe(kernel, kind.matrixUnits), variant, "main", kind.features,
+                    kind.matrixUnits);
     return module;
   };
   steps.lower = [lower](mlir::ModuleOp module) { return lower(*module.getOps<mlir::gpu::GPUModuleOp>().begin()); };
@@ -210,6 +211,8 @@ std::vector<TestDevice> makeDevices() {
   for (const codegen::VulkanTier &tier : codegen::vulkanTiers()) all.push_back(vulkanDevice(tier));
   all.push_back(cudaDevice("cuda", codegen::cudaTiers().front()));
   all.push_back(cudaDevice("cuda-matrix", *codegen::findCudaTier("compute_80"))); // the first PTX with matrix units
+  all.back().refusal = refusalOfMatrixRow;
+  all.push_back(cudaDevice("cuda-warpgroup", *codegen::findCudaTier("compute_90a")));
   all.back().refusal = refusalOfMatrixRow;
   return all;
 }

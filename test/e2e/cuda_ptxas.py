@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Every kernel for CUDA under NVIDIA's assembler, without a GPU: accepted for every chip that has what it needs, no register
 spilled, no stack; what each takes of registers and shared memory is printed. The PTX multiplies and adds without
-contraction, as SPIR-V does; that for chips with matrix units multiplies bf16 on them, and that for all chips does not.
+contraction, as SPIR-V does; that for chips with matrix units multiplies bf16 on them, that for chip 9.0 alone on a
+warpgroup's, and that for all chips does not.
 Where there is no ptxas only the text is looked at, and that is said."""
 import concurrent.futures
 import json
@@ -16,7 +17,9 @@ import programs
 MODELS = programs.ROOT / "test" / "models"
 GOLDEN = programs.ROOT / "test" / "golden" / "models"
 CHIPS = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a"]
-# Models and flags that together have every kind of kernel in every scheme and type.
+# Models and flags that together have every kind of kernel in every scheme and type. With bf16 activations there is the
+# PTX of chip 9.0 too.
+MATRICES = ("--activations", "bf16", "--gpu-arch", "compute_90a")
 CONFIGURATIONS = [
     (MODELS / "stories260k", ()),
     (MODELS / "stories260k", ("--quantization", "q8_g32", "--kv-cache-dtype", "f16")),
@@ -25,12 +28,12 @@ CONFIGURATIONS = [
     (MODELS / "stories260k", ("--quantization", "q4a_g32")),
     (MODELS / "stories260k", ("--quantization", "q4a_g32", "--activations", "int8")),
     (MODELS / "stories260k", ("--quantization", "q8_g32", "--activations", "int8")),
-    (MODELS / "stories260k", ("--quantization", "q4_g32", "--activations", "bf16")),
-    (MODELS / "stories260k", ("--quantization", "q4_g128", "--activations", "bf16")),
-    (MODELS / "stories260k", ("--quantization", "q4a_g32", "--activations", "bf16")),
-    (MODELS / "stories260k", ("--quantization", "q8_g32", "--activations", "bf16")),
-    (GOLDEN / "llama-bf16", ("--activations", "bf16")),
-    (GOLDEN / "gpt2-base", ("--dtype", "bfloat16", "--activations", "bf16")),
+    (MODELS / "stories260k", ("--quantization", "q4_g32", *MATRICES)),
+    (MODELS / "stories260k", ("--quantization", "q4_g128", *MATRICES)),
+    (MODELS / "stories260k", ("--quantization", "q4a_g32", *MATRICES)),
+    (MODELS / "stories260k", ("--quantization", "q8_g32", *MATRICES)),
+    (GOLDEN / "llama-bf16", MATRICES),
+    (GOLDEN / "gpt2-base", ("--dtype", "bfloat16", *MATRICES)),
     (GOLDEN / "llama-bf16", ()),
     (GOLDEN / "llama-base", ("--dtype", "float16", "--kv-cache-dtype", "f16")),
     (GOLDEN / "gpt2-base", ()),
@@ -51,16 +54,30 @@ def find_ptxas():
     return shutil.which("ptxas") or (str(home) if home.exists() else None)
 
 
-def first_chip(module):
-    """The least chip that the tier in a dumped module's name, compute_75, is for."""
-    return int(module.name.split(".")[1].removeprefix("compute_"))
-
-
-MATRIX_TIER = "compute_80"
-
-
 def number(chip):
     return int(chip.removeprefix("sm_").rstrip("a"))
+
+
+def tier_of(module):
+    """Of a dumped module's name, compute_75."""
+    return module.name.split(".")[1]
+
+
+def multiplies(module):
+    """It is a linear on bf16."""
+    kernel = module.name.split(".")[2]
+    return kernel.startswith("linear") and "_bf16" in kernel
+
+
+def runs(module, chip):
+    """Code for compute_75 runs on the chips from sm_75 on, for compute_90a on sm_90a alone."""
+    tier = tier_of(module).removeprefix("compute_")
+    return chip == f"sm_{tier}" if tier.endswith("a") else number(chip) >= int(tier)
+
+
+# What a linear on bf16 multiplies with: the instruction of each tier, and on which chips it is tried.
+PRODUCTS = {"compute_80": ("mma.sync.aligned.m16n8k16", "matrix units", CHIPS[1:]),
+            "compute_90a": ("wgmma.mma_async.sync.aligned.m64n64k16", "a warpgroup's", ["sm_90a"])}
 
 
 class Suite:
@@ -80,7 +97,9 @@ class Suite:
             _, files = self.dump(f"c{i}", model, *flags)
             for file in files:
                 self.tally.check(file.suffix == ".ptx", f"{file.name}: PTX alone was asked for")
-                self.modules.setdefault(file.read_text(), file)
+                text = file.read_text()
+                if tier_of(file) != "compute_90a" or multiplies(file):  # its others are compute_80's
+                    self.modules.setdefault(text, file)
         print(f"{len(self.modules)} modules", flush=True)
 
     def check_text(self, text, module):
@@ -88,10 +107,9 @@ class Suite:
         self.tally.check(not loose, f"{module.name}: arithmetic that may be fused or approximate: {loose[:3]}")
         for word in ("call", ".ftz", "approx", ".local", "__nv_"):
             self.tally.check(word not in text, f"{module.name}: has '{word}'")
-        _, tier, kernel = module.name.split(".")[:3]
-        matrices = tier == MATRIX_TIER and kernel.startswith("linear") and "_bf16" in kernel
-        self.tally.check(("mma.sync.aligned.m16n8k16" in text) == matrices, f"{module.name}: matrix units")
-        self.tally.check("mma.sync" not in text or text.count("mma.sync") % 2 == 0, f"{module.name}: half a chain")
+        for tier, (product, _, _) in PRODUCTS.items():
+            self.tally.check((product in text) == (multiplies(module) and tier_of(module) == tier), f"{module.name}: {product}")
+            self.tally.check(text.count(product) % 2 == 0, f"{module.name}: half a chain")
 
     def assemble(self, ptxas, module, chip):
         done = subprocess.run([ptxas, "-v", f"-arch={chip}", "-fmad=false", "-o", os.devnull, str(module)],
@@ -99,26 +117,28 @@ class Suite:
         spills, used, shared = (pattern.search(done.stderr) for pattern in (SPILLS, USED, SHARED))
         if done.returncode or not spills or not used:
             return f"{module.name} for {chip}: {done.stdout}{done.stderr}", 0, 0
+        if "serialized" in done.stdout + done.stderr:  # products of a warpgroup, one at a time
+            return f"{module.name} for {chip}: {done.stdout}{done.stderr}", int(used.group(1)), 0
         spilled = any(map(int, spills.groups()))
         return spilled and f"{module.name} for {chip}: {spills.group(0)}", int(used.group(1)), \
             int(shared.group(1)) if shared else 0
 
     def check_chips(self, ptxas):
         jobs = [(module, chip) for module in self.modules.values() for chip in CHIPS
-                if number(chip) >= first_chip(module)]
+                if runs(module, chip)]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             results = list(pool.map(lambda job: self.assemble(ptxas, *job), jobs))
         kinds = {}
         for (module, chip), (problem, registers, shared) in zip(jobs, results):
             self.tally.check(not problem, problem)
             kind = module.name.split(".")[2].split("_")[0]
-            if "mma.sync" in module.read_text():
-                kind += " on matrix units"
+            text = module.read_text()
+            kind += "".join(f" on {units}" for product, units, _ in PRODUCTS.values() if product in text)
             most = kinds.setdefault(kind, {}).setdefault(chip, [0, 0, 0])
             kinds[kind][chip] = [most[0] + 1, max(most[1], registers), max(most[2], shared)]
         print(f"{'modules, most registers/bytes shared':38}" + "".join(f"{chip:>12}" for chip in CHIPS))
         for kind, chips in sorted(kinds.items()):
-            wanted = {chip for chip in CHIPS if number(chip) >= 80 or "matrix" not in kind}
+            wanted = next((set(of) for _, units, of in PRODUCTS.values() if kind.endswith(units)), set(CHIPS))
             self.tally.check(set(chips) == wanted, f"{kind}: for {set(chips)}, not {wanted}")
             print(f"{kind:38}" + "".join(f"{n:>3} {r:>3}/{s:<4}" for n, r, s in (chips.get(chip, (0, 0, 0)) for chip in CHIPS)))
         print(f"{len(results)} times accepted by ptxas", flush=True)

@@ -1,6 +1,7 @@
 #include "ptx.h"
 #include "thread.h"
 #include "warp.h"
+#include "warpgroup.h"
 
 #include <algorithm>
 #include <bit>
@@ -72,6 +73,11 @@ void extract(const Instruction &i, Thread &t) { // bfe.u32
   U from = t.word(i.b) & 255, count = t.word(i.c) & 255, value = shift_right(t.word(i.a), from);
   t.set(i.to, count > 31 ? value : value & ((U(1) << count) - 1));
 }
+void extract_long(const Instruction &i, Thread &t) { // bfe.u64
+  U from = t.word(i.b) & 255, count = t.word(i.c) & 255;
+  L value = from > 63 ? 0 : t.value(i.a) >> from;
+  t.set(i.to, count > 63 ? value : value & ((L(1) << count) - 1));
+}
 void extract_signed(const Instruction &i, Thread &t) { // bfe.s32
   U from = std::min<U>(t.word(i.b) & 255, 31), count = std::min<U>(t.word(i.c) & 255, 32 - from);
   t.set(i.to, count ? shift_signed(shift_left(t.word(i.a), 32 - from - count), 32 - count) : 0);
@@ -107,8 +113,9 @@ template <int Bytes> void load(const Instruction &i, Thread &t) {
 }
 template <int Bytes> void store(const Instruction &i, Thread &t) { // `a` is the address, `to` the value
   for (size_t n = 0; n <= i.more.size(); ++n) {
-    uint64_t value = t.value(n ? i.more[n - 1] : i.to);
-    std::memcpy(t.place(t.value(i.a) + n * Bytes, Bytes), &value, Bytes);
+    uint64_t value = t.value(n ? i.more[n - 1] : i.to), address = t.value(i.a) + n * Bytes;
+    std::memcpy(t.place(address, Bytes), &value, Bytes);
+    if (address >= kSharedBase && !t.fault) t.wrote(address - kSharedBase, Bytes);
   }
 }
 // Where it may go is looked at now; it takes place when it is waited for.
@@ -120,8 +127,12 @@ void copy_async(const Instruction &i, Thread &t) {
 void commit_copies(const Instruction &, Thread &t) { t.groups.push_back(std::exchange(t.copies, {})); }
 void wait_for_copies(const Instruction &i, Thread &t) {
   for (; t.groups.size() > t.value(i.to); t.groups.pop_front())
-    for (const Copy &copy : t.groups.front()) std::memcpy(copy.to, copy.from, copy.bytes);
+    for (const Copy &copy : t.groups.front()) {
+      std::memcpy(copy.to, copy.from, copy.bytes);
+      t.wrote(uint64_t(copy.to - t.shared->data()), copy.bytes);
+    }
 }
+void fence_proxy(const Instruction &, Thread &t) { t.fence(); }
 template <auto Function> void atomic(const Instruction &i, Thread &t) {
   uint8_t *place = t.place(t.value(i.a), 4);
   U old, next;
@@ -160,7 +171,7 @@ const std::map<std::string, Action> &actions() {
       {"rem.u32", words2<remainder>}, {"and.b32", words2<std::bit_and<U>{}>}, {"or.b32", words2<std::bit_or<U>{}>},
       {"xor.b32", words2<std::bit_xor<U>{}>}, {"not.b32", convert<[](L x) { return L(U(~x)); }>},
       {"neg.s32", convert<[](L x) { return L(U(-x)); }>}, {"shl.b32", words2<shift_left>},
-      {"shr.u32", words2<shift_right>}, {"shr.s32", words2<shift_signed>}, {"bfe.u32", extract},
+      {"shr.u32", words2<shift_right>}, {"shr.s32", words2<shift_signed>}, {"bfe.u32", extract}, {"bfe.u64", extract_long},
       {"bfe.s32", extract_signed}, {"cvt.s32.s8", convert<[](L x) { return L(U(int8_t(x))); }>},
       {"mul.wide.u16", words2<[](U x, U y) { return (x & 0xffff) * (y & 0xffff); }>},
       {"min.u32", words2<Smaller{}>}, {"max.u32", words2<Larger{}>},
@@ -207,6 +218,7 @@ const std::map<std::string, Action> &actions() {
       {"atom.global.or.b32", atomic<std::bit_or<U>{}>}, {"atom.shared.add.u32", atomic<std::plus<U>{}>},
       {"cp.async.ca.shared.global", copy_async}, {"cp.async.cg.shared.global", copy_async},
       {"cp.async.commit_group", commit_copies}, {"cp.async.wait_group", wait_for_copies},
+      {"fence.proxy.async.shared::cta", fence_proxy},
       {"prmt.b32", permute}, {"dp4a.s32.s32", dot4<false>}, {"dp4a.u32.s32", dot4<true>},
       {"bra", nothing}, {"bra.uni", nothing}, {"bar.sync", nothing}, {"barrier.sync", nothing}, {"ret", nothing},
   };
@@ -328,7 +340,7 @@ private:
         name.erase(at, 3);
         vector = true;
       }
-    Action together = warp_action(name);
+    Action of_warp = warp_action(name), of_warpgroup = warpgroup_action(name), together = of_warp ? of_warp : of_warpgroup;
     auto found = actions().find(name);
     if (!together && found == actions().end()) {
       fail("the interpreter has no " + name);
@@ -336,7 +348,8 @@ private:
     }
     one.action = together ? together : found->second;
     if (together) {
-      one.flow = Instruction::kWarp;
+      one.flow = of_warp ? Instruction::kWarp : Instruction::kWarpgroup;
+      program_->warpgroups_ |= !of_warp;
       for (size_t i = 1; i < words.size(); ++i)
         if (words[i] != "{" && words[i] != "}") one.more.push_back(operand(words[i]));
     } else if (name.substr(0, 3) == "bra" && name.substr(0, 4) != "barr") {
@@ -397,13 +410,15 @@ Stop run_thread(const std::vector<Instruction> &code, Thread &thread) {
     case Instruction::kBranch: thread.at = one.target; break;
     case Instruction::kBarrier: return Stop::kBarrier;
     case Instruction::kWarp: return Stop::kWarp;
+    case Instruction::kWarpgroup: return Stop::kWarpgroup;
     case Instruction::kReturn: thread.done = true; return Stop::kDone;
     }
   }
   return Stop::kFault;
 }
 
-// Until all its threads are at a barrier or at their end. False, with a reason, where one is at neither.
+// Until all its threads are at a barrier, at what their warpgroup does, or at their end. False, with a reason, where one is at
+// none of these.
 bool run_warp(const std::vector<Instruction> &code, Thread *threads, uint32_t count, std::string &problem) {
   while (true) {
     uint32_t together = 0, here = 0;
@@ -424,14 +439,35 @@ bool run_warp(const std::vector<Instruction> &code, Thread *threads, uint32_t co
   }
 }
 
+// Until all its threads are at a barrier or at their end, likewise.
+bool run_warpgroup(const std::vector<Instruction> &code, Thread *threads, uint32_t count, std::string &problem) {
+  while (true) {
+    for (uint32_t i = 0; i < count; i += kWarpThreads)
+      if (!run_warp(code, threads + i, std::min(kWarpThreads, count - i), problem)) return false;
+    uint32_t together = 0, here = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      together += threads[i].stop == Stop::kWarpgroup;
+      here += threads[i].at == threads[0].at;
+    }
+    if (together == 0) return true;
+    if (together != count || here != count || count != kWarpgroupThreads) {
+      problem = "what a warpgroup does together without all of its threads";
+      return false;
+    }
+    const Instruction &one = code[threads[0].at - 1];
+    one.action(one, threads[0]);
+  }
+}
+
 } // namespace
 
 bool Program::run_group(Thread *threads, uint32_t count, std::string &problem) const {
   for (uint32_t waiting = 1, done = 0; waiting > 0;) {
     waiting = done = 0;
-    for (uint32_t i = 0; i < count; i += kWarpThreads)
-      if (!run_warp(code_, threads + i, std::min(kWarpThreads, count - i), problem)) return false;
+    for (uint32_t i = 0; i < count; i += kWarpgroupThreads)
+      if (!run_warpgroup(code_, threads + i, std::min(kWarpgroupThreads, count - i), problem)) return false;
     for (uint32_t i = 0; i < count; ++i) {
+      threads[i].pass_barrier();
       waiting += threads[i].stop == Stop::kBarrier;
       done += threads[i].done;
     }
@@ -450,9 +486,11 @@ bool Program::run(const std::vector<uint64_t> &arguments, uint32_t groups, uint3
     return false;
   }
   std::vector<uint8_t> shared(shared_bytes_);
+  std::vector<uint32_t> unseen(shared_bytes_ / 4);
   std::vector<Thread> all(threads);
   for (uint32_t group = 0; group < groups; ++group) {
     std::fill(shared.begin(), shared.end(), uint8_t(0xcd)); // nothing is zero at first
+    std::fill(unseen.begin(), unseen.end(), 0);
     for (uint32_t i = 0; i < threads; ++i) {
       Thread &thread = all[i];
       thread.registers.assign(registers_, 0xcdcdcdcdcdcdcdcd);
@@ -468,6 +506,13 @@ bool Program::run(const std::vector<uint64_t> &arguments, uint32_t groups, uint3
       thread.stop = Stop::kBarrier;
       thread.copies.clear();
       thread.groups.clear();
+      thread.products.clear();
+      thread.product_groups.clear();
+      thread.ordered = false;
+      thread.unseen = warpgroups_ ? &unseen : nullptr;
+      thread.writer = i + 1;
+      thread.written.clear();
+      thread.fenced.clear();
       thread.shared = &shared;
       thread.arguments = &arguments;
       thread.lives = &lives;

@@ -1,6 +1,7 @@
 // An interpreter of the PTX that llmc writes: one kernel a module, words and pointers, memory shared by a workgroup,
-// barriers, what a warp does together. Threads of a workgroup run one after the other from barrier to barrier. An
-// asynchronous copy takes place no sooner than it must. Every access is checked to lie in memory that lives.
+// barriers, what a warp does together and what four of them do. Threads of a workgroup run one after the other from barrier
+// to barrier. An asynchronous copy, or product, takes place no sooner than it must. Every access is checked to lie in memory
+// that lives.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,7 @@ struct Operand {
 
 struct Thread;
 struct Instruction;
-using Action = void (*)(const Instruction &, Thread &); // of a warp's threads: with the first
+using Action = void (*)(const Instruction &, Thread &); // of a warp's threads, or a warpgroup's: with the first
 
 struct Instruction {
   Action action = nullptr;
@@ -29,7 +30,8 @@ struct Instruction {
   int guard = -1;            // a predicate's register; -1: always
   bool guard_not = false;
   uint32_t target = 0;       // of a branch
-  enum Flow : uint8_t { kNext, kBranch, kBarrier, kWarp, kReturn } flow = kNext; // kWarp: by 32 threads together
+  // kWarp: by 32 threads together, kWarpgroup: by 128
+  enum Flow : uint8_t { kNext, kBranch, kBarrier, kWarp, kWarpgroup, kReturn } flow = kNext;
 };
 
 // What may be accessed of [address, address + bytes).
@@ -54,6 +56,7 @@ private:
   std::vector<Instruction> code_;
   size_t parameters_ = 0;
   uint32_t registers_ = 0, shared_bytes_ = 0, threads_ = 0;
+  bool warpgroups_ = false; // there are instructions of warpgroups
 };
 
 } // namespace ptx

@@ -1,20 +1,11 @@
 #include "warp.h"
 
+#include "half.h"
 #include "thread.h"
-
-#include <cmath>
 
 namespace ptx {
 
 namespace {
-
-float from_bf16(uint32_t bits) { return std::bit_cast<float>(bits << 16); }
-float from_f16(uint32_t bits) {
-  int exponent = int(bits >> 10 & 31);
-  float fraction = float(bits & 1023), sign = bits & 0x8000 ? -1.0f : 1.0f;
-  if (exponent == 31) return sign * (fraction ? NAN : INFINITY);
-  return sign * (exponent ? std::ldexp(1024 + fraction, exponent - 25) : std::ldexp(fraction, -24));
-}
 
 // mma.sync.m16n8k16, row.col: operands are d, a, b, c. Products are added up in double and rounded once, which is an order
 // that no chip has: what is tested must not depend on one.

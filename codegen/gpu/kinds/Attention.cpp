@@ -22,7 +22,7 @@ constexpr int64_t kThreads = 64;
 constexpr int64_t kRoundBlocks = kThreads / kPageTokens;
 constexpr int64_t kSegmentRounds = kSegmentKeys / kThreads;
 
-void describe(exec::KernelOp kernel, bool, KernelInfo &info) {
+void describe(exec::KernelOp kernel, MatrixUnits, KernelInfo &info) {
   info.items = s(kRows) * s(kHeads);
   info.grain = 1;
   info.require(Expression(kMaxValueDim) - s(kValuePad));

@@ -15,7 +15,7 @@ enum Scalars { kRows, kHeads, kHeadBlocks, kValueDim, kValuePad, kLdOut, kBlocks
 
 constexpr int64_t kThreads = 64;
 
-void describe(exec::KernelOp kernel, bool, KernelInfo &info) {
+void describe(exec::KernelOp kernel, MatrixUnits, KernelInfo &info) {
   int64_t splitRows = cpu::configInt(kernel, "split_rows");
   info.items = s(kRows) * s(kHeads);
   info.grain = 1;

@@ -28,7 +28,7 @@ namespace norm {
 
 enum Scalars { kRows, kColumns, kVectors, kLdIn, kLdOut /* of int8 rows chunks, of bf16 rows Kp / 32 */, kTokens, kRuns };
 
-void describe(exec::KernelOp, bool, KernelInfo &info) {
+void describe(exec::KernelOp, MatrixUnits, KernelInfo &info) {
   info.items = s(kRows);
   info.grain = 1;
 }
@@ -79,7 +79,7 @@ namespace rope {
 
 enum Scalars { kRows, kHeads, kHeadDim, kHalf, kHalfPad, kLdIn, kLdOut };
 
-void describe(exec::KernelOp, bool, KernelInfo &info) {
+void describe(exec::KernelOp, MatrixUnits, KernelInfo &info) {
   info.items = s(kRows) * s(kHeads);
   info.grain = 1;
 }

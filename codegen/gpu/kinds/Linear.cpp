@@ -17,18 +17,18 @@ enum Scalars { kRows, kColumns, kOutputs, kBlocks, kChunks, kLdX, kLdOut, kFirst
 constexpr int64_t kChain = 32; // columns of one fma chain
 
 // What stands for matrix units is no faster in wide tiles: they cost a compiler's time and a workgroup's memory.
-void describeMatrix(int64_t parts, bool matrixUnits, KernelInfo &info) {
-  if (!matrixUnits) {
+void describeMatrix(int64_t parts, MatrixUnits matrixUnits, KernelInfo &info) {
+  if (matrixUnits == MatrixUnits::None) {
     info.variants = {{0, 8, 8}, {9, INT64_MAX, 16}};
     return;
   }
   info.operands[0].alignment = 16; // of a wide tile's copies of x
-  VariantInfo wide{33, INT64_MAX, int(kMatrixTileTokens), s(kBlocks) * s(kRows)};
+  VariantInfo wide{kMostNarrowTokens + 1, INT64_MAX, int(kMatrixTileTokens), s(kBlocks) * s(kRows)};
   wide.grain = uint32_t(MatrixLinear::kWarps * kMatrixWarpBlocks / parts * kMatrixTileTokens);
-  info.variants = {{0, 8, 8}, {9, 16, 16}, {17, 32, 32}, wide};
+  info.variants = {{0, 8, 8}, {9, 16, 16}, {17, kMostNarrowTokens, int(kMostNarrowTokens)}, wide};
 }
 
-void describe(exec::KernelOp kernel, bool matrixUnits, KernelInfo &info) {
+void describe(exec::KernelOp kernel, MatrixUnits matrixUnits, KernelInfo &info) {
   info.items = s(kBlocks);
   info.grain = 1;
   if (cpu::configString(kernel, "activations") == "bf16")
@@ -161,8 +161,10 @@ struct Linear {
 
 void emitMatrix(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {
   MatrixLinear linear(k, kernel);
-  if (variant.width == kMatrixTileTokens) return emitMatrixWide(linear);
-  emitMatrixNarrow(linear, variant.width);
+  bool isWide = variant.firstRows > kMostNarrowTokens;
+  if (k.matrixUnits() == MatrixUnits::Warpgroup)
+    return isWide ? emitWarpgroupWide(linear) : emitWarpgroupNarrow(linear, variant.width);
+  return isWide ? emitMatrixWide(linear) : emitMatrixNarrow(linear, variant.width);
 }
 
 void emit(GpuBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {

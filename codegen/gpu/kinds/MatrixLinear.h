@@ -1,5 +1,6 @@
-// What the two ways of a linear on bf16 rows share (MatrixNarrow.cpp, MatrixWide.cpp): y = x W^T by chip.mma, the weights
-// on its M side, tokens on its N side, padded where there are fewer.
+// What the ways of a linear on bf16 rows share: y = x W^T by chip.mma (MatrixNarrow.cpp, MatrixWide.cpp), or on chips that
+// have it by chip.warpgroup_mma (WarpgroupNarrow.cpp, WarpgroupWide.cpp), the weights on its M side, tokens on its N side,
+// padded where there are fewer.
 //
 // The order is one for every number of tokens, that of docs/design.md, Order: a chain is two products over 16 columns each,
 // which begin with zero, without the weight's scale; chains are added one after the other, each by an fma with its scale.
@@ -59,11 +60,14 @@ private:
 
 // A number of tokens that fits one tile of the N side, or tile after tile: a workgroup has a row block, and deals out chains
 // to its warps.
+inline constexpr int64_t kMostNarrowTokens = 32; // where there are tiles of more
 void emitMatrixNarrow(MatrixLinear &linear, int64_t width);
+void emitWarpgroupNarrow(MatrixLinear &linear, int64_t width);
 
 // Tiles of row blocks and 64 tokens.
 inline constexpr int64_t kMatrixTileTokens = 64;
 inline constexpr int64_t kMatrixWarpBlocks = 2; // row blocks of a warp: gate and up, or two
 void emitMatrixWide(MatrixLinear &linear);
+void emitWarpgroupWide(MatrixLinear &linear);
 
 } // namespace llmc::gpu

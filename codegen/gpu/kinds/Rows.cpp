@@ -17,7 +17,7 @@ namespace embed {
 
 enum Scalars { kRows, kColumns, kTableRows, kTableBlocks, kChunks, kLdOut, kPositionRows, kPositionBlocks };
 
-void describe(exec::KernelOp, bool, KernelInfo &info) {
+void describe(exec::KernelOp, MatrixUnits, KernelInfo &info) {
   info.items = s(kRows) * s(kColumns);
   info.grain = kThreads;
 }
@@ -56,7 +56,7 @@ namespace map {
 
 enum Scalars { kRows, kColumns, kVectors, kLdOut, kFirstLd };
 
-void describe(exec::KernelOp, bool, KernelInfo &info) {
+void describe(exec::KernelOp, MatrixUnits, KernelInfo &info) {
   info.items = s(kRows) * s(kColumns);
   info.grain = kThreads;
 }
@@ -81,7 +81,7 @@ namespace cache_write {
 
 enum Scalars { kRows, kLdKey, kLdValue, kKvHeads, kKeyDim, kValueDim, kValuePad, kSequences, kBlocks, kPages };
 
-void describe(exec::KernelOp, bool, KernelInfo &info) {
+void describe(exec::KernelOp, MatrixUnits, KernelInfo &info) {
   info.items = s(kRows) * s(kKvHeads) * s(kKeyDim) + s(kRows) * s(kKvHeads) * s(kValueDim);
   info.grain = kThreads;
 }
@@ -115,7 +115,7 @@ namespace rope_table {
 
 enum Scalars { kRows, kHalf, kHalfPad, kSequences };
 
-void describe(exec::KernelOp, bool, KernelInfo &info) {
+void describe(exec::KernelOp, MatrixUnits, KernelInfo &info) {
   info.items = s(kRows) * s(kHalfPad);
   info.grain = kThreads;
 }

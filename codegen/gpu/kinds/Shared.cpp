@@ -106,7 +106,7 @@ std::string refusal(exec::KernelOp kernel) {
 }
 
 // Operands are those of the CPU's tier whose bf16 rows have two bytes an element.
-cpu::KernelInfo describe(exec::KernelOp kernel, bool matrixUnits) {
+cpu::KernelInfo describe(exec::KernelOp kernel, MatrixUnits matrixUnits) {
   const KindEmitter *kind = findKind(kernel.getKind());
   const codegen::CpuTier &tier = *codegen::findCpuTier("x86-64-v4-vnni-bf16");
   cpu::KernelInfo info = cpu::findKind(kernel.getKind())->describe(kernel, tier);
@@ -117,12 +117,13 @@ cpu::KernelInfo describe(exec::KernelOp kernel, bool matrixUnits) {
 }
 
 mlir::gpu::GPUModuleOp emitKernel(ModuleOp module, exec::KernelOp kernel, const cpu::KernelInfo &info, size_t variant,
-                                  llvm::StringRef symbol, uint64_t features) {
+                                  llvm::StringRef symbol, uint64_t features, MatrixUnits matrixUnits) {
   const KindEmitter *kind = findKind(kernel.getKind());
   OpBuilder b(module.getContext());
   b.setInsertionPointToEnd(module.getBody());
   auto holder = mlir::gpu::GPUModuleOp::create(b, module.getLoc(), ("m_" + symbol).str());
-  GpuBuilder builder(holder, symbol, int(info.operands.size()), info.scalarCount, kind->threads, features);
+  GpuBuilder builder(holder, symbol, int(info.operands.size()), info.scalarCount, kind->threads, features,
+                     matrixUnits);
   kind->emit(builder, kernel, info.variants[variant]);
   builder.finish();
   return holder;

@@ -7,6 +7,13 @@
 using namespace mlir;
 using namespace llmc::chip;
 
+// The types of warpgroup_mma's results, which say nothing.
+static ParseResult parseNumbers(OpAsmParser &parser, SmallVectorImpl<Type> &types) {
+  types.assign(kWarpgroupNumbers, parser.getBuilder().getF32Type());
+  return success();
+}
+static void printNumbers(OpAsmPrinter &, Operation *, TypeRange) {}
+
 #include "codegen/gpu/ops/ChipDialect.cpp.inc"
 #include "codegen/gpu/ops/ChipEnums.cpp.inc"
 #define GET_ATTRDEF_CLASSES
@@ -48,6 +55,13 @@ LogicalResult MmaOp::verify() {
 static bool isShared(Type memory) {
   auto space = dyn_cast_or_null<gpu::AddressSpaceAttr>(cast<MemRefType>(memory).getMemorySpace());
   return space && space.getValue() == gpu::AddressSpace::Workgroup;
+}
+
+LogicalResult WarpgroupMmaOp::verify() {
+  if (int64_t(getA().size()) != kWarpgroupWords || int64_t(getD().size()) != kWarpgroupNumbers)
+    return emitOpError("takes 8 words of A and gives 32 numbers");
+  if (!isShared(getB().getType())) return emitOpError("takes B from the workgroup's memory");
+  return verifyWhole(*this, kWarpgroup);
 }
 
 LogicalResult CopyOp::verify() {

@@ -20,6 +20,8 @@
 namespace llmc::chip {
 
 inline constexpr int64_t kWarp = 32; // threads
+inline constexpr int64_t kWarpgroup = 4 * kWarp;
+inline constexpr int64_t kWarpgroupWords = 8, kWarpgroupNumbers = 32; // of A and of D in a thread
 
 // A product that begins with the numbers of another, which nobody else reads, is done with that where memory is exchanged:
 // half the barriers, for which compilers take long. No more than two, for the memory's sake. Null: there is none.

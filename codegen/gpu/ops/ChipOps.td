@@ -16,9 +16,10 @@ def Chip_Dialect : Dialect {
     Operations on words of 32 bits, f32 and memory of words, to stand among those of gpu, scf, arith and memref in a
     gpu.func whose known_block_size is that of one dimension.
 
-    A *warp* is 32 threads in a row, the first at a multiple of 32, whatever the device's own subgroups are. `mma` and
-    `reduce` are reached by all threads of a workgroup together, or by none: their plain lowering has barriers. Their
-    results are those of an order of operations that is written here, where the chip has one of its own it is said.
+    A *warp* is 32 threads in a row, the first at a multiple of 32, whatever the device's own subgroups are; a *warpgroup*
+    is 4 warps, the first at a multiple of 4. `mma`, `warpgroup_mma` and `reduce` are reached by all threads of a workgroup
+    together, or by none: their plain lowering has barriers. Their results are those of an order of operations that is
+    written here, where the chip has one of its own it is said.
   }];
 }
 
@@ -57,6 +58,48 @@ def Chip_MmaOp : Chip_Op<"mma", [NoMemoryEffect, AttrSizedOperandSegments]> {
   let results = (outs F32:$d0, F32:$d1, F32:$d2, F32:$d3);
   let assemblyFormat = "$element `a` `(` $a `)` `b` `(` $b `)` `c` `(` $c `)` attr-dict";
   let hasVerifier = 1;
+}
+
+def Chip_WarpgroupMmaOp : Chip_Op<"warpgroup_mma"> {
+  let summary = "A warpgroup's D = A B, of 64 x 32 and 32 x 64 numbers of 16 bits and 64 x 64 f32; B is in memory";
+  let description = [{
+    Warp w has rows 16 w to 16 w + 15 of A and of D. With g and t as in `mma`, of those 16 rows:
+
+    | word or number | is |
+    |---|---|
+    | a(4 s + i), s = 0, 1 | word a(i) of `mma`, of columns 16 s to 16 s + 15 of A |
+    | d(4 j + i), j = 0 to 7 | number d(i) of `mma`, of columns 8 j to 8 j + 7 of D |
+
+    B is 1,024 words from an index that is a multiple of 4 (as an address, too): B[8 u + 2 q, 8 u + 2 q + 1][8 j + c] is word
+    32 (4 j + u) + 4 c + q. They were written by copies, or stores, which each thread has made seen by `publish`, with a
+    barrier behind that; and a barrier comes before they are written again. D depends on column 8 j + c of B there and
+    nowhere else, so that columns nobody wants may be anything.
+
+    The order is that of two `mma` the first of which begins with zero: columns 0 to 15 of A, then 16 to 31. They are PTX's
+    `wgmma.mma_async.m64n64k16`, twice, with A from registers and B in columns, 8 x 8 numbers at a time without a swizzle.
+    Within its 16 products an instruction has an order of its own, which need not be that of the chip's `mma`.
+
+    ```mlir
+    %d:32 = chip.warpgroup_mma bf16 a(%a0, %a1, %a2, %a3, %a4, %a5, %a6, %a7) %b[%i]
+        : memref<1024xi32, #gpu.address_space<workgroup>>
+    ```
+  }];
+  let arguments = (ins Chip_HalfAttr:$element, Variadic<I32>:$a, Arg<MemRefRankOf<[I32], [1]>, "", [MemRead]>:$b,
+                       Index:$index);
+  let results = (outs Variadic<F32>:$d);
+  let assemblyFormat = [{
+    $element `a` `(` $a `)` $b `[` $index `]` attr-dict `:` type($b) custom<Numbers>(type($d))
+  }];
+  let hasVerifier = 1;
+}
+
+def Chip_PublishOp : Chip_Op<"publish"> {
+  let summary = "Makes seen by warpgroup_mma what the thread has written to the workgroup's memory, behind a barrier";
+  let description = [{
+    Copies are written when they have been waited for. Chips read what `warpgroup_mma` multiplies by another way than threads
+    write it.
+  }];
+  let assemblyFormat = "attr-dict";
 }
 
 def Chip_CopyOp : Chip_Op<"copy"> {

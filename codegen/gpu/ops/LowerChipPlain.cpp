@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kMmaWords = 6; // of A and B in a thread
 constexpr int64_t kPairs = 8;    // of columns of a product
+constexpr int64_t kUnitWords = 32, kEightWords = 4 * kUnitWords; // of warpgroup_mma's B: 8 x 8 numbers, 8 columns
 
 class Plain : public NumberBuilder {
 public:
@@ -28,7 +29,7 @@ public:
       auto mma = dyn_cast<MmaOp>(op);
       if (mma && followerOf(mma)) return; // lowered there
       all.push_back(op);
-      words = std::max<int64_t>(words, mma ? kMmaWords * int64_t(chainOf(mma).size()) : isa<ReduceOp>(op) ? 1 : 0);
+      words = std::max(words, mma ? kMmaWords * int64_t(chainOf(mma).size()) : exchanged(op));
     });
     if (words) exchangeThrough(words);
     for (Operation *op : all) {
@@ -44,6 +45,8 @@ public:
   }
 
 private:
+  static int64_t exchanged(Operation *op) { return isa<WarpgroupMmaOp>(op) ? kWarpgroupWords : isa<ReduceOp>(op); }
+
   // One piece of memory for all operations: each leaves it with a barrier.
   void exchangeThrough(int64_t words) {
     threads = function.getKnownBlockSize()->front();
@@ -56,10 +59,11 @@ private:
 
   Values lowered(Operation *op) {
     if (auto mma = dyn_cast<MmaOp>(op)) return lowered(mma);
+    if (auto mma = dyn_cast<WarpgroupMmaOp>(op)) return lowered(mma);
     if (auto dot = dyn_cast<Dot4Op>(op)) return {lowered(dot)};
     if (auto reduce = dyn_cast<ReduceOp>(op)) return {lowered(reduce)};
     if (auto copy = dyn_cast<CopyOp>(op)) lowered(copy);
-    return {}; // a copy is there at once: nothing is to be waited for
+    return {}; // a copy is there at once: nothing is to be waited for, or to be made seen
   }
 
   Value index(int64_t value) { return arith::ConstantOp::create(b, b.getIndexAttr(value)); }
@@ -105,6 +109,43 @@ private:
         sums[1] = fma(upper[i], right[i], sums[1]);
         sums[2] = fma(lower[i], left[i], sums[2]);
         sums[3] = fma(lower[i], right[i], sums[3]);
+      }
+      scf::YieldOp::create(b, sums);
+    }
+    gpu::BarrierOp::create(b);
+    return Values(loop.getResults());
+  }
+
+  // Sums of the thread's two rows and of two columns of each eight, a pair of products after the other. Words of A lie in the
+  // memory as [word][thread].
+  Values lowered(WarpgroupMmaOp op) {
+    for (auto [i, word] : llvm::enumerate(op.getA())) give(word, int64_t(i));
+    gpu::BarrierOp::create(b);
+    Value inWarp = rem(thread, kWarp), warp = b.createOrFold<arith::SubIOp>(thread, inWarp);
+    Value rows = add(warp, mul(div(inWarp, 4), 4)), column = mul(rem(inWarp, 4), 2);
+    Values zeros(kWarpgroupNumbers, f32(0));
+    auto loop = scf::ForOp::create(b, index(0), index(2 * kPairs), index(1), zeros);
+    {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(loop.getBody());
+      Value unit = div(loop.getInductionVar(), 4), pair = rem(loop.getInductionVar(), 4);
+      Value a = add(add(rows, pair), mul(unit, 2 * threads)); // words 2 unit and 2 unit + 1
+      Value at = add(add(op.getIndex(), mul(unit, kUnitWords)), add(mul(column, 4), pair));
+      Values upper = halves(take(a), op.getElement()), lower = halves(take(add(a, index(threads))), op.getElement());
+      Values sums(loop.getRegionIterArgs());
+      for (int64_t eight = 0; eight < kWarpgroupNumbers / 4; ++eight) {
+        auto load = [&](int64_t further) {
+          Value place = add(at, index(eight * kEightWords + further));
+          return halves(memref::LoadOp::create(b, op.getB(), ValueRange{place}), op.getElement());
+        };
+        Values left = load(0), right = load(4);
+        Value *own = &sums[size_t(4 * eight)];
+        for (int i = 0; i < 2; ++i) {
+          own[0] = fma(upper[i], left[i], own[0]);
+          own[1] = fma(upper[i], right[i], own[1]);
+          own[2] = fma(lower[i], left[i], own[2]);
+          own[3] = fma(lower[i], right[i], own[3]);
+        }
       }
       scf::YieldOp::create(b, sums);
     }

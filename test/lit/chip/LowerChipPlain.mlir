@@ -37,6 +37,24 @@ gpu.module @m {
     gpu.return
   }
 
+  // Eight words of A of each thread; B is where it was.
+  // CHECK-LABEL: gpu.func @warpgroup
+  // CHECK-SAME: workgroup(%[[B:.*]] : memref<1024xi32, #gpu.address_space<workgroup>>, %[[MEMORY:.*]] : memref<1024xi32, #gpu.address_space<workgroup>>)
+  gpu.func @warpgroup(%to: memref<?xf32>, %i: index, %a: i32) workgroup(%b: memref<1024xi32, #gpu.address_space<workgroup>>)
+      kernel attributes {known_block_size = array<i32: 128, 1, 1>} {
+    // CHECK-COUNT-8: memref.store %{{.*}}, %[[MEMORY]]
+    // CHECK: gpu.barrier
+    // CHECK: %[[SUMS:.*]]:32 = scf.for %{{.*}} = %c0 to %c16
+    // CHECK-COUNT-2: memref.load %[[MEMORY]]
+    // CHECK-COUNT-16: memref.load %[[B]]
+    // CHECK: gpu.barrier
+    // CHECK: memref.store %[[SUMS]]#31
+    chip.publish
+    %d:32 = chip.warpgroup_mma bf16 a(%a, %a, %a, %a, %a, %a, %a, %a) %b[%i] : memref<1024xi32, #gpu.address_space<workgroup>>
+    memref.store %d#31, %to[%i] : memref<?xf32>
+    gpu.return
+  }
+
   // CHECK-LABEL: gpu.func @copy
   gpu.func @copy(%from: memref<?xi32>, %i: index) workgroup(%to: memref<8xi32, #gpu.address_space<workgroup>>) kernel {
     // CHECK: %[[FIRST:.*]] = memref.load

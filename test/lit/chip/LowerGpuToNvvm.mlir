@@ -1,6 +1,8 @@
 // Chip operations as instructions, where the chip has them.
 // RUN: llmc-opt %s --lower-gpu-to-nvvm | FileCheck %s
 // RUN: llmc-opt %s --lower-gpu-to-nvvm=chip=sm_75 | FileCheck %s --check-prefix=OLD
+// RUN: llmc-opt %s --lower-gpu-to-nvvm=chip=sm_90a | FileCheck %s --check-prefix=HOPPER
+// RUN: llmc-opt %s --lower-gpu-to-nvvm=chip=sm_100a | FileCheck %s
 
 gpu.module @m {
   // CHECK-LABEL: llvm.func @mma
@@ -19,6 +21,32 @@ gpu.module @m {
     %d:4 = chip.mma bf16 a(%a0, %a1, %a2, %a3) b(%b0, %b1) c(%c, %c, %c, %c)
     %e:4 = chip.mma f16 a(%a0, %a1, %a2, %a3) b(%b0, %b1) c(%d#0, %d#1, %d#2, %d#3)
     memref.store %e#3, %to[%i] : memref<?xf32>
+    gpu.return
+  }
+
+  // Of chip 9.0 alone. The second product's B lies 16 x 16 bytes behind the first's.
+  // CHECK-LABEL: llvm.func @warpgroup
+  // HOPPER-LABEL: llvm.func @warpgroup
+  gpu.func @warpgroup(%to: memref<?xf32>, %i: index, %a: i32, %b: i32) workgroup(%memory: memref<1024xi32, #gpu.address_space<workgroup>>)
+      kernel attributes {known_block_size = array<i32: 128, 1, 1>} {
+    // HOPPER: nvvm.fence.proxy {kind = #nvvm.proxy_kind<async.shared>, space = #nvvm.shared_space<cta>}
+    // HOPPER-DAG: %[[DISTANCES:.*]] = llvm.mlir.constant(137439477760 : i64)
+    // HOPPER-DAG: %[[SIXTEEN:.*]] = llvm.mlir.constant(16 : i64)
+    // HOPPER: %[[FIRST:.*]] = llvm.or %{{.*}}, %[[DISTANCES]]
+    // HOPPER: %[[SECOND:.*]] = llvm.add %[[FIRST]], %[[SIXTEEN]]
+    // HOPPER: llvm.inline_asm has_side_effects
+    // HOPPER-SAME: wgmma.fence.sync.aligned
+    // HOPPER-SAME: wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16
+    // HOPPER-SAME: {$32, $33, $34, $35}, $40, %first, 1, 1, 0
+    // HOPPER-SAME: {$36, $37, $38, $39}, $41, %then, 1, 1, 0
+    // HOPPER-SAME: wgmma.commit_group.sync.aligned
+    // HOPPER-SAME: wgmma.wait_group.sync.aligned 0
+    // HOPPER-SAME: %[[FIRST]], %[[SECOND]]
+    // CHECK-NOT: inline_asm
+    // CHECK: llvm.intr.fma
+    chip.publish
+    %d:32 = chip.warpgroup_mma bf16 a(%a, %a, %a, %a, %b, %b, %b, %b) %memory[%i] : memref<1024xi32, #gpu.address_space<workgroup>>
+    memref.store %d#31, %to[%i] : memref<?xf32>
     gpu.return
   }
 

@@ -78,3 +78,35 @@ gpu.module @m {
     gpu.return
   }
 }
+
+// -----
+
+gpu.module @m {
+  gpu.func @main(%a: i32, %i: index) workgroup(%b: memref<1024xi32, #gpu.address_space<workgroup>>) kernel
+      attributes {known_block_size = array<i32: 128, 1, 1>} {
+    // expected-error @+1 {{takes 8 words of A and gives 32 numbers}}
+    %d:32 = chip.warpgroup_mma bf16 a(%a, %a, %a, %a) %b[%i] : memref<1024xi32, #gpu.address_space<workgroup>>
+    gpu.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  gpu.func @main(%b: memref<?xi32>, %a: i32, %i: index) kernel attributes {known_block_size = array<i32: 128, 1, 1>} {
+    // expected-error @+1 {{takes B from the workgroup's memory}}
+    %d:32 = chip.warpgroup_mma bf16 a(%a, %a, %a, %a, %a, %a, %a, %a) %b[%i] : memref<?xi32>
+    gpu.return
+  }
+}
+
+// -----
+
+gpu.module @m {
+  gpu.func @main(%a: i32, %i: index) workgroup(%b: memref<1024xi32, #gpu.address_space<workgroup>>) kernel
+      attributes {known_block_size = array<i32: 64, 1, 1>} {
+    // expected-error @+1 {{needs a workgroup of a multiple of 128 threads, not 64}}
+    %d:32 = chip.warpgroup_mma bf16 a(%a, %a, %a, %a, %a, %a, %a, %a) %b[%i] : memref<1024xi32, #gpu.address_space<workgroup>>
+    gpu.return
+  }
+}

@@ -17,6 +17,10 @@ gpu.module @m {
     %d:4 = chip.mma bf16 a(%a, %b, %a, %b) b(%a, %b) c(%x, %x, %x, %x)
     // CHECK-NEXT: {{.*}} = chip.mma f16 a(%[[A]], %[[B]], %[[A]], %[[B]]) b(%[[A]], %[[B]]) c(%[[D0]], %[[D1]], %[[D2]], %[[D3]])
     %e:4 = chip.mma f16 a(%a, %b, %a, %b) b(%a, %b) c(%d#0, %d#1, %d#2, %d#3)
+    // CHECK-NEXT: chip.publish
+    chip.publish
+    // CHECK-NEXT: %[[P:.*]]:32 = chip.warpgroup_mma bf16 a(%[[A]], %[[A]], %[[A]], %[[A]], %[[B]], %[[B]], %[[B]], %[[B]]) %{{.*}}[%{{.*}}] : memref<512xi32, #gpu.address_space<workgroup>>
+    %p:32 = chip.warpgroup_mma bf16 a(%a, %a, %a, %a, %b, %b, %b, %b) %to[%i] : memref<512xi32, #gpu.address_space<workgroup>>
     // CHECK-NEXT: %[[S:.*]] = chip.dot4 %[[A]], %[[B]], %[[A]]{{$}}
     %s = chip.dot4 %a, %b, %a
     // CHECK-NEXT: {{.*}} = chip.dot4 %[[A]], %[[B]], %[[S]] unsigned
