@@ -24,7 +24,7 @@ constexpr int32_t kMinusInfinity = int32_t(0xff800000);
 
 static_assert(kColumnsOfRun % (kThreads * kAtOnce) == 0 && exec::kTopKMost <= kThreads);
 
-void describe(exec::KernelOp, bool, KernelInfo &info) { info.grain = 1; }
+void describe(exec::KernelOp, MatrixUnits, KernelInfo &info) { info.grain = 1; }
 
 // The key of the last that is kept, and how many of those with just this key are.
 struct Limit {
