@@ -23,10 +23,10 @@ void loadVulkanDialects(MLIRContext &context) {
 // The features that a kernel's variants have a use for, as they are emitted for `features`.
 static uint64_t featuresUsed(exec::KernelOp kernel, uint64_t features) {
   uint64_t used = 0;
-  cpu::KernelInfo info = gpu::describe(kernel, /*matrixUnits=*/false);
+  cpu::KernelInfo info = gpu::describe(kernel, gpu::MatrixUnits::None);
   for (size_t variant = 0; variant < info.variants.size(); ++variant) {
     OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(kernel.getContext()));
-    gpu::emitKernel(*module, kernel, info, variant, "main", features);
+    gpu::emitKernel(*module, kernel, info, variant, "main", features, gpu::MatrixUnits::None);
     module->walk([&](Operation *op) {
       used |= vulkan::featureFor(op);
       if (auto function = dyn_cast<mlir::gpu::GPUFuncOp>(op))
