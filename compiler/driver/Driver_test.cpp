@@ -84,7 +84,7 @@ TEST_F(Driver, WhatIsNotBuiltIsRefusedByName) {
   expectUsage({"compile", kModel, "--target", "vulkan", "--cpu-tier", "native"}, "go with --target cpu");
   expectUsage({"compile", kModel, "--target", "tpu"}, "--target tpu is not known");
   expectUsage({"compile", kModel, "--gpu-arch", "sm_90"}, "--gpu-arch goes with --target cuda");
-  expectUsage({"compile", kModel, "--target", "cuda", "--gpu-arch", "sm_70"}, "sm_70 is not known; there are sm_75, sm_80");
+  expectUsage({"compile", kModel, "--target", "cuda", "--gpu-arch", "sm_70"}, "sm_70 is not known; there are compute_90a, sm_75, sm_80");
   expectUsage({"compile", kModel, "--cpu-tier", "x86-64-v2"}, "--cpu-tier x86-64-v2 is not known");
   expectUsage({"compile", kModel, "--quantization", "q3_k"}, "--quantization q3_k is not known; there are auto, none, q");
   expectUsage({"compile", kModel, "--dtype", "float64"}, "there are auto, float32, bfloat16, float16");
