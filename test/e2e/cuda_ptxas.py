@@ -166,7 +166,8 @@ class Suite:
                               capture_output=True, text=True, env={**os.environ, "PATH": "/nowhere", "CUDA_HOME": "/nowhere"})
         self.tally.check(done.returncode == 0 and done.stderr.count("there is no ptxas") == 1, done.stderr)
         said = json.loads(programs.run(self.options.llmrt, "inspect", self.work / "n.fbs", "--json"))
-        self.tally.check(said["tiers"] == ["x86-64-v3", "spirv1.3", "spirv1.3-storage16-dot-subgroup", "compute_75"] and len(said["targets"]) == 3, str(said["tiers"]))
+        tiers = ["x86-64-v3", "spirv1.3", "spirv1.3-storage16-dot-subgroup", "compute_75"]
+        self.tally.check(said["tiers"] == tiers and len(said["targets"]) == 3, str(said["tiers"]))
         weights = [part for part in said["segments"] if part["kind"] == "weights"]
         self.tally.check(len(weights) == 1, f"{len(weights)} segments of weights")
 
