@@ -282,9 +282,11 @@ size_t Sampler::keep_top_k(size_t count, size_t k) {
 }
 
 size_t Sampler::keep_min_p(size_t count, double min_p) {
+  // Of those left the largest: typical_p may have left out the best of all.
+  const auto least = min_p * *std::max_element(weights_.begin(), weights_.begin() + ptrdiff_t(count));
   size_t kept = 0;
   for (size_t i = 0; i < count; ++i)
-    if (weights_[i] >= min_p) {
+    if (weights_[i] >= least) {
       ids_[kept] = ids_[i];
       weights_[kept++] = weights_[i];
     }
