@@ -148,6 +148,23 @@ TEST(Typical, AgreesWithTransformers) {
   }
 }
 
+// The likeliest token is not typical here: min_p is of the others, which are all as likely as each other.
+TEST(Typical, MinPIsOfWhatIsLeft) {
+  Case c;
+  c.logits.assign(51, 0);
+  c.logits[0] = std::log(20.0f);
+  c.text = {1, 2};
+  c.params.temperature = 1;
+  c.params.typical_p = 0.3f;
+  c.params.min_p = 0.5f;
+  Sampler sampler(51);
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    c.params.seed = seed;
+    const int32_t id = c.sample(sampler).id;
+    EXPECT_TRUE(id >= 1 && id <= 50) << id;
+  }
+}
+
 TEST(Xtc, AgreesWithTheOriginal) {
   std::mt19937 random(5);
   Sampler sampler(40);
