@@ -67,8 +67,8 @@ public:
   // in its pages afterwards. Takes no memory.
   virtual Status run(const StepShape &shape) = 0;
 
-  // Logits of output row `row` of the last run: f32 [vocabulary], valid until the next. Empty where the candidates alone
-  // were wanted, until they are fetched; that takes no memory.
+  // Logits of output row `row` of the last run: f32 [vocabulary], valid until the next. Where the candidates alone were
+  // wanted they may be empty until they are fetched; that takes no memory.
   virtual std::span<const float> logits(int64_t row) const = 0;
   virtual Status fetch_logits(int64_t row) {
     (void)row;

@@ -1,5 +1,6 @@
 #include "runtime/engine/sampler.h"
 
+#include "runtime/base/argmax.h"
 #include "runtime/base/text.h"
 #include "runtime/engine/philox.h"
 #include "runtime/engine/portable_exp.h"
@@ -29,48 +30,6 @@ Status out_of_range(const char *field, float value, const char *range) {
 Status no_number(const SamplerInput &input) {
   return Status(StatusCode::kInternal,
                 "the model gave a logit that is not a finite number for new token " + std::to_string(input.index));
-}
-
-typedef int32_t Lanes __attribute__((vector_size(64)));
-
-struct Extent {
-  float largest;
-  bool bad; // one of the values is NaN or +infinity
-};
-
-Extent extent_of(const float *values, size_t count) {
-  constexpr int32_t kFinite = 0x7f7fffff, kBelow = int32_t(0xff800000) ^ 0x7fffffff; // FLT_MAX, -infinity
-  Lanes most = Lanes{} + INT32_MIN, least = Lanes{} + INT32_MAX;
-  for (size_t i = 0; i < count; i += 16) {
-    Lanes bits = Lanes{} + int32_t(0xff800000); // -infinity changes nothing
-    std::memcpy(&bits, values + i, std::min<size_t>(count - i, 16) * sizeof(float));
-    // Integers in the order of the floats they stand for (NaNs at both ends), which compare quickly everywhere.
-    const Lanes keys = bits ^ ((bits >> 31) & 0x7fffffff);
-    most = keys > most ? keys : most;
-    least = keys < least ? keys : least;
-  }
-  int32_t top = INT32_MIN, bottom = INT32_MAX;
-  for (int i = 0; i < 16; ++i) {
-    top = std::max(top, most[i]);
-    bottom = std::min(bottom, least[i]);
-  }
-  return {std::bit_cast<float>(top ^ ((top >> 31) & 0x7fffffff)), top > kFinite || bottom < kBelow};
-}
-
-// The id of the largest logit, the lowest on a tie; -1 if one of them is NaN or +infinity.
-int32_t argmax(std::span<const float> logits) {
-  constexpr size_t kBlock = 1024;
-  float best = kMinusInfinity;
-  size_t from = 0;
-  for (size_t i = 0; i < logits.size(); i += kBlock) {
-    const Extent extent = extent_of(logits.data() + i, std::min(kBlock, logits.size() - i));
-    if (extent.bad) return -1;
-    if (extent.largest > best) {
-      best = extent.largest;
-      from = i;
-    }
-  }
-  return int32_t(std::find(logits.begin() + ptrdiff_t(from), logits.end(), best) - logits.begin());
 }
 
 } // namespace

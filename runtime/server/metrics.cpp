@@ -78,7 +78,7 @@ constexpr Scalar kScalars[] = {
      [](const EngineStats &s) { return static_cast<double>(s.itl_limit_missed); }},
     {"sampled_rows_total", "counter", "Rows of logits that tokens were drawn from.",
      [](const EngineStats &s) { return static_cast<double>(s.sampled_rows); }},
-    {"candidate_rows_total", "counter", "Of these, rows of which a GPU sent the best logits alone.",
+    {"candidate_rows_total", "counter", "Of these, rows that the device told the best logits of.",
      [](const EngineStats &s) { return static_cast<double>(s.candidate_rows); }},
     {"prefix_cache_queries_total", "counter", "Prompt tokens looked up in the prefix cache.",
      [](const EngineStats &s) { return static_cast<double>(s.prefix_queries); }},

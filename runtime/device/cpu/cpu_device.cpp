@@ -1,6 +1,7 @@
 #include "runtime/device/cpu/cpu_device.h"
 
 #include "runtime/artifact/verify.h"
+#include "runtime/base/argmax.h"
 #include "runtime/base/os.h"
 #include "runtime/base/text.h"
 #include "runtime/device/cpu/dispatch_plan.h"
@@ -9,6 +10,7 @@
 #include "runtime/device/step_check.h"
 
 #include <algorithm>
+#include <cfloat>
 #include <cstring>
 
 namespace llmrt {
@@ -30,6 +32,9 @@ public:
   StepBlock step_block() override;
   Status run(const StepShape &shape) override;
   std::span<const float> logits(int64_t row) const override;
+  // One: logits lie in memory, and nothing but the search for the largest is worth sharing between the threads.
+  int64_t candidate_count() const override { return 1; }
+  std::span<const Candidate> candidates(int64_t row) const override;
   bool gives_hidden() const override { return true; }
   std::span<const float> hidden(int64_t row) const override;
   Status copy_page(int group, int32_t from, int32_t to) override;
@@ -40,6 +45,7 @@ private:
   Status run_dispatch(size_t index, const SymbolValues &values);
   Status run_copy(const PlannedDispatch &dispatch, const SymbolValues &values);
   Status run_kernel(const PlannedDispatch &dispatch, const SymbolValues &values);
+  void find_candidates(int64_t rows);
   void start_profile();
   void note_dispatch(size_t index, const SymbolValues &values, uint64_t begin);
   void note_run(const StepShape &shape, uint64_t begin);
@@ -62,6 +68,8 @@ private:
   const float *logits_ = nullptr, *hidden_ = nullptr;
   int64_t logits_rows_ = 0, hidden_rows_ = 0; // of the last run
   size_t hidden_width_ = 0;
+  std::vector<uint8_t> whole_rows_;   // StepBlock's
+  std::vector<Candidate> candidates_; // of the rows that are not
   DispatchPlan plan_;
 };
 
@@ -143,6 +151,9 @@ Status CpuDevice::prepare(const Limits &limits) {
     return Status(StatusCode::kInternal, "the offset of an output overflows");
   hidden_width_ = program.hidden_width();
   block_ = step_block_at(memory_.step_block, limits, groups());
+  whole_rows_.assign(size_t(limits.rows), 1);
+  candidates_.resize(size_t(limits.rows));
+  block_.whole_rows = whole_rows_;
   start_profile();
   prepared_ = true;
   return ok_status();
@@ -250,6 +261,26 @@ void CpuDevice::note_run(const StepShape &shape, uint64_t begin) {
   profile_->run_nanoseconds += os::monotonic_ns() - begin;
 }
 
+Candidate best_of(std::span<const float> row) {
+  int32_t id = argmax(row);
+  if (id < 0) // what is not a number comes before all
+    id = int32_t(std::find_if(row.begin(), row.end(), [](float logit) { return !(logit <= FLT_MAX); }) - row.begin());
+  return {row[size_t(id)], id};
+}
+
+void CpuDevice::find_candidates(int64_t rows) {
+  const auto whole = std::span(whole_rows_).first(size_t(rows));
+  if (std::find(whole.begin(), whole.end(), 0) == whole.end())
+    return;
+  auto find = [](void *context, int, int64_t begin, int64_t end) {
+    CpuDevice &device = *static_cast<CpuDevice *>(context);
+    for (int64_t row = begin; row < end; ++row)
+      if (!device.whole_rows_[size_t(row)])
+        device.candidates_[size_t(row)] = best_of(device.logits(row));
+  };
+  pool_->run(rows, 1, find, this);
+}
+
 Status CpuDevice::run(const StepShape &shape) {
   const uint64_t begin = profile_ ? os::monotonic_ns() : 0;
   if (!prepared_)
@@ -267,6 +298,7 @@ Status CpuDevice::run(const StepShape &shape) {
       return status;
   logits_rows_ = shape.rows;
   hidden_rows_ = hidden_ ? shape.hidden_rows : 0;
+  find_candidates(shape.rows);
   if (profile_)
     note_run(shape, begin);
   return ok_status();
@@ -277,6 +309,12 @@ std::span<const float> CpuDevice::logits(int64_t row) const {
     return {};
   size_t vocabulary = artifact_->meta().model()->vocabulary();
   return {logits_ + size_t(row) * vocabulary, vocabulary};
+}
+
+std::span<const Candidate> CpuDevice::candidates(int64_t row) const {
+  if (row < 0 || row >= logits_rows_ || whole_rows_[size_t(row)])
+    return {};
+  return {&candidates_[size_t(row)], 1};
 }
 
 std::span<const float> CpuDevice::hidden(int64_t row) const {

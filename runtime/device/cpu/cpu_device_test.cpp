@@ -8,8 +8,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <numeric>
 #include <string>
 
 namespace llmrt {
@@ -101,6 +103,37 @@ TEST_F(CpuDeviceTest, RunsInEveryLoadMode) {
       block.output_rows[0] = 3;
       ASSERT_TRUE((*device)->run({4, 2, 1}).ok());
       expect_logits(**device, 0, second);
+    }
+  }
+}
+
+TEST_F(CpuDeviceTest, GivesTheBestOfRowsOfWhichNothingElseIsWanted) {
+  auto artifact = open(fake_model());
+  ASSERT_TRUE(artifact);
+  for (int threads : {1, 3}) {
+    CpuDeviceOptions options;
+    options.threads = threads;
+    options.static_kernels = fake_static_kernels();
+    auto device = make_cpu_device(artifact, options);
+    ASSERT_TRUE(device) << device.status().message();
+    ASSERT_TRUE((*device)->prepare(kLimits).ok());
+    EXPECT_EQ((*device)->candidate_count(), 1);
+    StepBlock block = (*device)->step_block();
+    ASSERT_EQ(block.whole_rows.size(), size_t(kLimits.rows));
+    EXPECT_EQ(std::count(block.whole_rows.begin(), block.whole_rows.end(), 1), kLimits.rows);
+    const std::vector<int32_t> ids = {1, 2, 3};
+    fill(**device, ids, {}, 0);
+    std::iota(block.output_rows.begin(), block.output_rows.begin() + 3, 0);
+    block.whole_rows[0] = block.whole_rows[2] = 0;
+    ASSERT_TRUE((*device)->run({3, 1, 3}).ok());
+    EXPECT_TRUE((*device)->candidates(1).empty()); // wanted whole
+    EXPECT_TRUE((*device)->candidates(3).empty()); // not in the step
+    for (int64_t row : {0, 2}) {
+      const std::span<const float> logits = (*device)->logits(row);
+      const std::span<const Candidate> best = (*device)->candidates(row);
+      ASSERT_EQ(best.size(), 1u);
+      EXPECT_EQ(best[0].id, std::max_element(logits.begin(), logits.end()) - logits.begin()) << row;
+      EXPECT_EQ(best[0].logit, logits[size_t(best[0].id)]) << row;
     }
   }
 }
