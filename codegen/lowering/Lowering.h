@@ -36,6 +36,11 @@ llvm::LogicalResult lowerToExec(mlir::ModuleOp module, const LoweringOptions &op
 // attribute `arena`: bytes in all.
 llvm::LogicalResult planMemory(mlir::ModuleOp module);
 
+// Adds the program of `from`, lowered and planned from the same model for other targets, to `into`, which has one: named
+// @step.gpu, with buffers of its own. Equal kernels and weights are there once. Cache groups must be the same. Each
+// program should say which targets it is for.
+llvm::LogicalResult mergePrograms(mlir::ModuleOp into, mlir::ModuleOp from);
+
 // Bytes of a page of one layer in a cache group (docs/kernels.md, layout "page").
 int64_t pageBytes(int64_t kvHeads, int64_t keyDim, int64_t valueDim, int64_t pageTokens, mlir::Type element);
 // What kernels and artifacts call the type of keys and values: "f32", "bf16", "f16", "int8"; empty for another.

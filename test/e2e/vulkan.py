@@ -125,6 +125,36 @@ class Suite:
             cost = max(abs(a - b) for a, b in zip(expected[1], exact[1])) / max(abs(x) for x in expected[1])
             self.close(name, whole, expected, 2 * cost)
 
+    def check_programs(self, ids):
+        """An artifact for both has a program for each: the bits that the device gives where an artifact is for it alone, and
+        its code; the weights once."""
+        text = ["--ids", joined(ids[:64])]
+
+        def parts(artifact):
+            return json.loads(programs.run(self.options.llmrt, "inspect", artifact, "--json"))
+
+        for flags, activations in ((("--quantization", "q4_g32"), "int8"), ((), "float")):
+            name, alone = " ".join(flags) or "f32", {}
+            for device in ("cpu", "vulkan"):
+                artifact = self.compile(MODELS / "stories260k", *flags, target=device)
+                alone[device] = self.logits(artifact, device, *text), parts(artifact)
+            both = self.compile(MODELS / "stories260k", *flags)
+            said = parts(both)
+            for device, (logits, _) in alone.items():
+                self.tally.check(self.logits(both, device, *text) == logits, f"{name}: other bits on {device} beside another")
+            cpu, gpu = alone["cpu"][1], alone["vulkan"][1]
+            self.tally.check(said["weight_bytes"] == cpu["weight_bytes"] == gpu["weight_bytes"], f"{name}: weights twice")
+            self.tally.check(said["code_bytes"] == cpu["code_bytes"] + gpu["code_bytes"], f"{name}: {said['code_bytes']} "
+                             f"bytes of code for {cpu['code_bytes']} and {gpu['code_bytes']}")
+            self.tally.check(said["metadata_bytes"] < cpu["metadata_bytes"] + gpu["metadata_bytes"], f"{name}: metadata")
+            found = [(one["targets"], one["activations"]) for one in said["program_details"]]
+            expected = [(cpu["targets"], activations), (gpu["targets"], "float")]
+            self.tally.check(found == expected, f"{name}: programs {found} for {expected}")
+            text_said = programs.run(self.options.llmrt, "inspect", both)
+            self.tally.check(f"step for cpu, activations {activations}, " in text_said and "would run on" in text_said,
+                             f"inspect does not say which program is for what: {text_said}")
+            print(f"{name}: a program for each of {', '.join(said['targets'])}, {said['bytes']} bytes", flush=True)
+
     def check_families(self):
         names = sorted(p.name for p in (GOLDEN / "models").iterdir() if p.is_dir())
         for name in names if self.options.full else FAMILIES:
@@ -151,7 +181,7 @@ class Suite:
         whole = self.compile(folder, *made, target="cpu")
         expected = self.logits(whole, "cpu", *text)
         artifact = self.compile(folder, *made)
-        self.tally.check(self.logits(artifact, "cpu", *text) == expected, "weights in parts: other bits on the CPU")
+        self.tally.check(self.logits(artifact, "cpu", *text) == expected, "beside weights in parts: other bits on the CPU")
         self.close("weights over 128 MiB", self.logits(artifact, "vulkan", *text), expected, 2e-3)
         artifact.unlink()
 
@@ -339,6 +369,7 @@ def main():
     suite.check_quantized(ids)
     suite.check_types(ids)
     suite.check_matrices(ids)
+    suite.check_programs(ids)
     suite.check_families()
     suite.check_large_weights()
     hidden = [embeddings.GOLDEN / name for name in ("llama-base", "llama-head-dim", "gpt2-base")]
