@@ -95,7 +95,8 @@ TEST_F(Driver, WhatIsNotBuiltIsRefusedByName) {
 }
 
 TEST_F(Driver, ActivationsAreOfEachTargetOrOfAll) {
-  std::vector<std::string> both = {"compile", kModel, "--target", "cpu,cuda", "--quantization", "q8_g32", "--compile-to", "exec"};
+  std::vector<std::string> both = {"compile",        kModel,   "--target",     "cpu,cuda",
+                                   "--quantization", "q8_g32", "--compile-to", "exec"};
   ASSERT_EQ(run(both), 0) << err;
   EXPECT_THAT(out, HasSubstr("for [\"cpu\"] activations \"int8\""));
   EXPECT_THAT(out, HasSubstr("for [\"cuda\"] activations \"float\""));

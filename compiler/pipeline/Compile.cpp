@@ -146,12 +146,12 @@ private:
 
   // The CPU and GPUs part ways where activations are chosen, and meet again as two programs of one module.
   template <typename Body> llvm::Error forEachTarget(Body body) {
-    if (llvm::Error error = body(module(), !options.hasCpu())) return error;
+    if (llvm::Error error = body(module(), options.hasGpu() && !forGpus)) return error;
     return forGpus ? body(*forGpus, true) : llvm::Error::success();
   }
 
   llvm::Error quantize() {
-    if (options.hasCpu() && options.hasGpu()) forGpus = llvm::cast<mlir::ModuleOp>(module()->clone());
+    if (options.hasBoth()) forGpus = llvm::cast<mlir::ModuleOp>(module()->clone());
     return forEachTarget([&](mlir::ModuleOp on, bool gpus) {
       QuantizationOptions quantization{options.quantization, gpus ? options.gpuActivations : options.activations,
                                        elementOf(options.dtype)};

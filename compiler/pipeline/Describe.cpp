@@ -142,7 +142,7 @@ llvm::Expected<ModelInfo> describeModel(const CompileOptions &options, const Che
   }
   model.dtype = effectiveDtype(options, module);
   model.quantization = options.quantization;
-  model.activations = effectiveActivations(options, !options.hasCpu());
+  model.activations = effectiveActivations(options, options.hasGpu() && !options.hasBoth()); // of the first program
   model.kvCacheDtype = effectiveKvElement(options, module);
   auto beginId = firstId(checkpoint, "bos_token_id", vocabulary);
   if (!beginId) beginId = addedTokenId(checkpoint, "bos_token", vocabulary);

@@ -37,6 +37,7 @@ struct CompileOptions {
 
   bool hasCpu() const { return !tiers.empty(); }
   bool hasGpu() const { return vulkan || !cudaTiers.empty(); }
+  bool hasBoth() const { return hasCpu() && hasGpu(); } // and so a program for each
 };
 
 } // namespace llmc

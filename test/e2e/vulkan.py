@@ -128,32 +128,37 @@ class Suite:
     def check_programs(self, ids):
         """An artifact for both has a program for each: the bits that the device gives where an artifact is for it alone, and
         its code; the weights once."""
-        text = ["--ids", joined(ids[:64])]
-
         def parts(artifact):
             return json.loads(programs.run(self.options.llmrt, "inspect", artifact, "--json"))
 
-        for flags, activations in ((("--quantization", "q4_g32"), "int8"), ((), "float")):
-            name, alone = " ".join(flags) or "f32", {}
+        stories, heads = MODELS / "stories260k", GOLDEN / "models" / "qwen3-base"
+        for folder, flags, text, activations in (
+                (stories, (), ("--ids", joined(ids[:64])), "float"),
+                (stories, ("--quantization", "q4_g32"), ("--ids", joined(ids[:64])), "int8"),
+                (heads, ("--quantization", "q8_g32"), ("--batch", heads / "ids.txt"), "int8")):
+            name, logits, alone = " ".join((folder.name, *flags)), {}, {}
             for device in ("cpu", "vulkan"):
-                artifact = self.compile(MODELS / "stories260k", *flags, target=device)
-                alone[device] = self.logits(artifact, device, *text), parts(artifact)
-            both = self.compile(MODELS / "stories260k", *flags)
-            said = parts(both)
-            for device, (logits, _) in alone.items():
-                self.tally.check(self.logits(both, device, *text) == logits, f"{name}: other bits on {device} beside another")
-            cpu, gpu = alone["cpu"][1], alone["vulkan"][1]
+                artifact = self.compile(folder, *flags, target=device)
+                logits[device], alone[device] = self.logits(artifact, device, *text), parts(artifact)
+            both = self.compile(folder, *flags)
+            for device, expected in logits.items():
+                same = self.logits(both, device, *text) == expected
+                self.tally.check(same, f"{name}: other bits on {device} beside the other target")
+            said, cpu, gpu = parts(both), alone["cpu"], alone["vulkan"]
             self.tally.check(said["weight_bytes"] == cpu["weight_bytes"] == gpu["weight_bytes"], f"{name}: weights twice")
-            self.tally.check(said["code_bytes"] == cpu["code_bytes"] + gpu["code_bytes"], f"{name}: {said['code_bytes']} "
-                             f"bytes of code for {cpu['code_bytes']} and {gpu['code_bytes']}")
-            self.tally.check(said["metadata_bytes"] < cpu["metadata_bytes"] + gpu["metadata_bytes"], f"{name}: metadata")
+            sizes = [one["code_bytes"] for one in (said, cpu, gpu)]
+            self.tally.check(sizes[0] == sum(sizes[1:]), f"{name}: code of {sizes[0]} bytes for {sizes[1:]}")
+            sizes = [one["metadata_bytes"] for one in (said, cpu, gpu)]
+            self.tally.check(sizes[0] < sum(sizes[1:]), f"{name}: metadata of {sizes[0]} bytes for {sizes[1:]}")
             found = [(one["targets"], one["activations"]) for one in said["program_details"]]
             expected = [(cpu["targets"], activations), (gpu["targets"], "float")]
             self.tally.check(found == expected, f"{name}: programs {found} for {expected}")
-            text_said = programs.run(self.options.llmrt, "inspect", both)
-            self.tally.check(f"step for cpu, activations {activations}, " in text_said and "would run on" in text_said,
-                             f"inspect does not say which program is for what: {text_said}")
-            print(f"{name}: a program for each of {', '.join(said['targets'])}, {said['bytes']} bytes", flush=True)
+            fused = {one["target"] for one in said["kernels"] if one["name"].startswith("linear_heads")}
+            self.tally.check(fused == ({"cpu"} if folder == heads else set()), f"{name}: linear_heads for {fused}")
+            lines = programs.run(self.options.llmrt, "inspect", both)
+            self.tally.check(f"step for cpu, activations {activations}, " in lines and "would run on" in lines,
+                             f"inspect does not say which program is for what: {lines}")
+            print(f"{name}: a program each, {said['bytes']} bytes", flush=True)
 
     def check_families(self):
         names = sorted(p.name for p in (GOLDEN / "models").iterdir() if p.is_dir())
