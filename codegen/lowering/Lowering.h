@@ -17,8 +17,8 @@ void mergeEqualWeights(mlir::ModuleOp module);
 struct LoweringOptions {
   // In steps of few rows a row's attention is split by segments where there are few heads.
   bool splitAttention = true;
-  // The most bytes of a weight that a kernel of each of the program's targets can reach; 0: all of it. Of a larger one, a linear or an
-  // embed is several dispatches, each of a run of its row blocks.
+  // The most bytes of a weight that a kernel of each of the program's targets can reach; 0: all of it. Of a larger one, a
+  // linear or an embed is several dispatches, each of a run of its row blocks.
   int64_t maxOperandBytes = 0;
   // What happens to a layer's heads between their linear and attention is part of the linear, which GPUs have not built.
   bool headsInLinear = false;
