@@ -4,6 +4,8 @@
 
 namespace llmc {
 
+llvm::StringRef KernelTable::nameOf(llvm::StringRef symbol) { return symbol.split('.').first; }
+
 // The kernel without its name and place: attributes of a dictionary are sorted and values are numbered in order, so
 // equal kernels have equal text.
 static std::string canonicalText(exec::KernelOp kernel) {
@@ -13,6 +15,14 @@ static std::string canonicalText(exec::KernelOp kernel) {
   flags.printGenericOpForm().useLocalScope();
   kernel->print(stream, flags);
   return text;
+}
+
+void KernelTable::add(exec::KernelOp kernel) {
+  std::string symbol = kernel.getSymName().str();
+  kernel.setSymName("k");
+  byText[canonicalText(kernel)] = mlir::FlatSymbolRefAttr::get(kernel.getContext(), symbol);
+  kernel.setSymName(symbol);
+  ++names[nameOf(symbol)];
 }
 
 mlir::FlatSymbolRefAttr KernelTable::get(llvm::StringRef name, llvm::StringRef kind, mlir::DictionaryAttr config,

@@ -17,8 +17,8 @@ void mergeEqualWeights(mlir::ModuleOp module);
 struct LoweringOptions {
   // In steps of few rows a row's attention is split by segments where there are few heads.
   bool splitAttention = true;
-  // The most bytes of a weight that a kernel of every target can reach; 0: all of it. Of a larger one, a linear or an
-  // embed is several dispatches, each of a run of its row blocks.
+  // The most bytes of a weight that a kernel of each of the program's targets can reach; 0: all of it. Of a larger one, a
+  // linear or an embed is several dispatches, each of a run of its row blocks.
   int64_t maxOperandBytes = 0;
   // What happens to a layer's heads between their linear and attention is part of the linear, which GPUs have not built.
   bool headsInLinear = false;
@@ -35,6 +35,11 @@ llvm::LogicalResult lowerToExec(mlir::ModuleOp module, const LoweringOptions &op
 // never alive together may overlap; an offset is a multiple of 64 whatever the step's symbols are. Sets the program's
 // attribute `arena`: bytes in all.
 llvm::LogicalResult planMemory(mlir::ModuleOp module);
+
+// Adds the program of `from`, lowered and planned from the same model for other targets, to `into`, which has one: named
+// @step.gpu, with buffers of its own. Equal kernels and weights are there once. Cache groups must be the same. Each
+// program should say which targets it is for.
+llvm::LogicalResult mergePrograms(mlir::ModuleOp into, mlir::ModuleOp from);
 
 // Bytes of a page of one layer in a cache group (docs/kernels.md, layout "page").
 int64_t pageBytes(int64_t kvHeads, int64_t keyDim, int64_t valueDim, int64_t pageTokens, mlir::Type element);

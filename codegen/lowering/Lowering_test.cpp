@@ -7,6 +7,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <set>
 
 using namespace llmc;
 using testing::ElementsAre;
@@ -434,6 +435,79 @@ TEST_F(Lowering, EqualWeightsBecomeOne) {
   EXPECT_FALSE(module->lookupSymbol("copy"));
   EXPECT_FALSE(module->lookupSymbol("unused"));
   EXPECT_EQ(operand(dispatches()[2], 1), "weight e");
+}
+
+// ---- the programs of two targets ---------------------------------------------------------------------------------------
+
+class MergedPrograms : public Lowering {
+protected:
+  // The CPU's program with int8 activations, the GPUs' from `gpuText`; `module` is both.
+  bool merge(const std::string &gpuText) {
+    options.headsInLinear = false;
+    EXPECT_TRUE(lower(gpuText)) << errors;
+    auto gpu = std::move(module);
+    gpuCounts = {count<exec::BufferOp>(*gpu), count<llm::WeightOp>(*gpu)};
+    options.headsInLinear = true;
+    EXPECT_TRUE(lower(wideHeads(llama(1, "q8_g32", "int8")))) << errors;
+    cpuCounts = {count<exec::BufferOp>(*module), count<llm::WeightOp>(*module)};
+    mlir::Builder builder(&context);
+    module->lookupSymbol<exec::ProgramOp>("step").setTargetsAttr(builder.getStrArrayAttr({"cpu"}));
+    gpu->lookupSymbol<exec::ProgramOp>("step").setTargetsAttr(builder.getStrArrayAttr({"cuda", "vulkan"}));
+    return mlir::succeeded(mergePrograms(*module, *gpu)) && mlir::succeeded(mlir::verify(*module));
+  }
+  template <typename Op> static size_t count(mlir::ModuleOp module) {
+    auto ops = module.getOps<Op>();
+    return size_t(std::distance(ops.begin(), ops.end()));
+  }
+  std::set<std::string> kernelsFor(llvm::StringRef target) {
+    std::set<std::string> names;
+    for (exec::KernelOp kernel : exec::getKernelsFor(*module, target)) names.insert(kernel.getSymName().str());
+    return names;
+  }
+
+  struct Counts {
+    size_t buffers = 0, weights = 0;
+  };
+  Counts cpuCounts, gpuCounts;
+};
+
+TEST_F(MergedPrograms, ShareWeightsAndEqualKernels) {
+  ASSERT_TRUE(merge(wideHeads(llama(1, "q8_g32", "float")))) << errors;
+  EXPECT_EQ(count<llm::WeightOp>(*module), cpuCounts.weights);
+  EXPECT_EQ(count<exec::BufferOp>(*module), cpuCounts.buffers + gpuCounts.buffers);
+  EXPECT_EQ(count<llm::CacheGroupOp>(*module), 1u);
+  std::set<std::string> cpu = kernelsFor("cpu"), gpu = kernelsFor("vulkan");
+  EXPECT_EQ(gpu, kernelsFor("cuda"));
+  EXPECT_TRUE(cpu.count("linear_heads_q8_g32_int8_f32") && !gpu.count("linear_heads_q8_g32_int8_f32"));
+  EXPECT_TRUE(gpu.count("linear_q8_g32_float") && !cpu.count("linear_q8_g32_float"));
+  for (const char *both : {"embed_q8_g32", "attention_f32"}) EXPECT_TRUE(cpu.count(both) && gpu.count(both)) << both;
+  cpu.merge(gpu);
+  EXPECT_EQ(cpu.size(), kernelCount());
+}
+
+TEST_F(MergedPrograms, NameTheirOwnBuffers) {
+  ASSERT_TRUE(merge(wideHeads(llama(1, "q8_g32", "float")))) << errors;
+  auto gpu = module->lookupSymbol<exec::ProgramOp>("step.gpu");
+  ASSERT_TRUE(gpu && module->lookupSymbol<exec::ProgramOp>("step"));
+  EXPECT_TRUE(gpu->getAttr("arena"));
+  EXPECT_TRUE(gpu.getLogits().ends_with(".gpu"));
+  for (auto dispatch : gpu.getBody().getOps<exec::DispatchOp>())
+    for (auto operand : dispatch.getOperands().getAsRange<exec::OperandAttr>())
+      EXPECT_EQ(operand.getKind() == "buffer", operand.getName().ends_with(".gpu")) << operand.getName().str();
+  for (auto dispatch : dispatches())
+    for (auto operand : dispatch.getOperands().getAsRange<exec::OperandAttr>())
+      EXPECT_FALSE(operand.getName().ends_with(".gpu")) << operand.getName().str();
+}
+
+TEST_F(MergedPrograms, KeepWeightsThatDiffer) {
+  ASSERT_TRUE(merge(wideHeads(llama(1, "q4_g32", "float")))) << errors;
+  EXPECT_EQ(count<llm::WeightOp>(*module), cpuCounts.weights + 5); // every matrix
+  EXPECT_TRUE(module->lookupSymbol<llm::WeightOp>("l0.down.gpu"));
+}
+
+TEST_F(MergedPrograms, HaveTheSamePages) {
+  EXPECT_FALSE(merge(replaced(wideHeads(llama(1, "q8_g32", "float")), "element = f32", "element = bf16")));
+  EXPECT_THAT(errors, HasSubstr("is not the same for all targets"));
 }
 
 TEST_F(Lowering, WhatCannotBeLoweredIsSaid) {

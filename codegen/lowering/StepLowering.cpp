@@ -14,7 +14,8 @@ llvm::StringRef elementName(mlir::Type type) {
 
 StepLowering::StepLowering(mlir::func::FuncOp step, mlir::ModuleOp module, const LoweringOptions &options)
     : options(options), step(step), module(module), builder(step), globals(step), context(step.getContext()),
-      program(exec::ProgramOp::create(builder, step.getLoc(), "step", "logits", nullptr, nullptr, nullptr, nullptr)),
+      program(exec::ProgramOp::create(builder, step.getLoc(), "step", "logits", nullptr, nullptr, nullptr, nullptr, nullptr,
+                                        nullptr)),
       kernels(program) {
   builder.createBlock(&program.getBody());
   globals.setInsertionPoint(program);
@@ -206,7 +207,7 @@ llvm::LogicalResult lowerToExec(mlir::ModuleOp module, const LoweringOptions &op
   return StepLowering(step, module, options).run();
 }
 
-static bool sameWeight(llm::WeightOp a, llm::WeightOp b) {
+bool sameWeight(llm::WeightOp a, llm::WeightOp b) {
   auto strip = [](llm::WeightOp op) {
     mlir::NamedAttrList list(op->getAttrDictionary());
     list.erase(mlir::SymbolTable::getSymbolAttrName());

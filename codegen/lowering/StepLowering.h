@@ -186,6 +186,7 @@ llvm::StringRef elementName(mlir::Type type);
 llvm::StringRef ropeKind(llm::RopeAttr rope); // "none" of a null one
 llm::RopeAttr withoutKind(llm::RopeAttr rope); // a table does not depend on which elements turn together
 int64_t blockBytes(llm::WeightOp matrix); // of a row block in the layout rows16
+bool sameWeight(llm::WeightOp a, llm::WeightOp b); // but for their names
 inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t roundUp(int64_t a, int64_t b) { return ceilDiv(a, b) * b; }
 

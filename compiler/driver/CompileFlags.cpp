@@ -24,7 +24,7 @@ void addCompileFlags(CLI::App &app, CompileFlags &flags) {
   app.add_option("--quantization", flags.quantization, "auto, none, q8_g32, q4_g32, q4_g128, ...");
   app.add_option("--dtype", flags.dtype, "auto, float32, bfloat16 or float16: unquantized tensors");
   app.add_option("--activations", flags.activations,
-                 "of quantized linears: int8, bf16 or float; default int8, float with --target cuda or vulkan; "
+                 "of quantized linears: int8, bf16 or float on all targets; default int8 on the CPU, float on GPUs; "
                  "bf16 also of bf16 weights; on NVIDIA's GPUs by matrix units");
   app.add_option("--kv-cache-dtype", flags.kvCacheDtype, "auto, f32, bf16, f16 or int8");
   app.add_option("--max-model-len", flags.maxModelLen, "default of llmrt; the config's length");
@@ -158,10 +158,13 @@ static llvm::Expected<std::string> choose(llvm::StringRef flag, llvm::StringRef 
   return usageError(flag + " " + value + what + known);
 }
 
-// One program serves all targets of an artifact, so they share the activations too.
-static llvm::Expected<std::string> resolveActivations(const CompileFlags &flags, bool gpu) {
-  if (flags.activations.empty()) return std::string(gpu ? "float" : "int8");
-  return choose("--activations", flags.activations, "", {"int8", "bf16", "float"}, {});
+// Those that are named are for all targets; each has a default of its own.
+static llvm::Error resolveActivations(const CompileFlags &flags, CompileOptions &options) {
+  if (flags.activations.empty()) return llvm::Error::success();
+  auto activations = choose("--activations", flags.activations, "", {"int8", "bf16", "float"}, {});
+  if (!activations) return activations.takeError();
+  options.activations = options.gpuActivations = *activations;
+  return llvm::Error::success();
 }
 
 static llvm::Error resolveTypes(const CompileFlags &flags, CompileOptions &options) {
@@ -170,14 +173,12 @@ static llvm::Error resolveTypes(const CompileFlags &flags, CompileOptions &optio
   auto kv = choose("--kv-cache-dtype", flags.kvCacheDtype, "auto", {"f32", "bf16", "f16", "int8"}, {"fp8"});
   if (!kv) return kv.takeError();
   options.vulkan = llvm::is_contained(flags.targets, "vulkan");
-  auto activations = resolveActivations(flags, options.vulkan || llvm::is_contained(flags.targets, "cuda"));
-  if (!activations) return activations.takeError();
-  auto cuda = resolveCudaTiers(flags, *activations);
+  if (llvm::Error error = resolveActivations(flags, options)) return error;
+  auto cuda = resolveCudaTiers(flags, options.gpuActivations);
   if (!cuda) return cuda.takeError();
   options.cudaTiers = *cuda;
   options.dtype = *dtype;
   options.kvCacheDtype = *kv;
-  options.activations = *activations;
   return llvm::Error::success();
 }
 

@@ -94,6 +94,18 @@ TEST_F(Driver, WhatIsNotBuiltIsRefusedByName) {
   expectUsage({"diff", "a", "--with", "b"}, "diff is not built yet");
 }
 
+TEST_F(Driver, ActivationsAreOfEachTargetOrOfAll) {
+  std::vector<std::string> both = {"compile",        kModel,   "--target",     "cpu,cuda",
+                                   "--quantization", "q8_g32", "--compile-to", "exec"};
+  ASSERT_EQ(run(both), 0) << err;
+  EXPECT_THAT(out, HasSubstr("for [\"cpu\"] activations \"int8\""));
+  EXPECT_THAT(out, HasSubstr("for [\"cuda\"] activations \"float\""));
+  both.insert(both.end(), {"--activations", "bf16"});
+  ASSERT_EQ(run(both), 0) << err;
+  EXPECT_THAT(out, HasSubstr("for [\"cpu\"] activations \"bf16\""));
+  EXPECT_THAT(out, HasSubstr("for [\"cuda\"] activations \"bf16\""));
+}
+
 TEST_F(Driver, ErrorsAreOneAndSaidOnce) {
   EXPECT_EQ(run({"compile", (folder / "missing").string()}), 1);
   EXPECT_THAT(err, HasSubstr("llmc: "));

@@ -118,7 +118,7 @@ Limits defaultLimits(const schema::Artifact &meta, int64_t availableBytes) {
   limits.tokens = int64_t(model.default_max_num_batched_tokens());
   limits.sequences = int64_t(model.default_max_num_seqs());
   limits.rows = std::min(limits.sequences, limits.tokens);
-  const schema::Program &step = *llmrt::find_program(meta, "step");
+  const schema::Program &step = *llmrt::find_step(meta, llmrt::kCpuTarget);
   limits.hiddenRows = step.hidden() >= 0 ? limits.tokens : 0; // as the server is started
   limits.hiddenWidth = int64_t(step.hidden_width());
   limits.maxModelLen = int64_t(model.default_max_model_len());
@@ -149,7 +149,7 @@ llmrt::SymbolValues symbolValues(const Limits &limits) {
 
 int64_t scratchOf(const llmrt::CodeTable &table, const schema::Artifact &meta, const llmrt::SymbolValues &values) {
   int64_t most = 0;
-  for (const schema::DispatchEntry *entry : *llmrt::find_program(meta, "step")->dispatches()) {
+  for (const schema::DispatchEntry *entry : *llmrt::find_step(meta, llmrt::kCpuTarget)->dispatches()) {
     const auto *dispatch = entry->op_as_KernelDispatch();
     if (!dispatch) continue;
     std::vector<int64_t> scalars;
@@ -194,8 +194,8 @@ int64_t stepBlockPadding(const Limits &limits) {
 }
 
 void addDevice(Sum &sum, const schema::Artifact &meta, const Limits &limits) {
-  if (meta.arena() && meta.arena()->terms())
-    for (const schema::Term *term : *meta.arena()->terms())
+  if (const schema::Size *arena = llmrt::arena_of(meta, llmrt::kCpuTarget); arena && arena->terms())
+    for (const schema::Term *term : *arena->terms())
       sum.add(term->coefficient(), symbolName(term->a()), symbolName(term->b()));
   int64_t groups = int64_t(limits.groups.size());
   sum.add(4 * 3, "tokens");

@@ -20,16 +20,22 @@ class Silent final : public llmc::Progress {
   void warn(llvm::StringRef) override {}
 };
 
-class MemoryReportTest : public testing::TestWithParam<const char *> {
+struct Case {
+  const char *model;
+  bool vulkan; // too: the CPU's program is then one of two
+};
+
+class MemoryReportTest : public testing::TestWithParam<Case> {
 protected:
   MemoryReportTest() {
     path = fs::temp_directory_path() / ("llmc-memory-test-" + std::to_string(getpid()) + ".fbs");
     llmc::CompileOptions options;
-    options.model = std::string(LLMC_SOURCE_DIR) + "/test/models/" + GetParam();
+    options.model = std::string(LLMC_SOURCE_DIR) + "/test/models/" + GetParam().model;
     options.tiers = {"x86-64-v3"};
     options.quantization = "q8_g32";
     options.output = path.string();
     options.maxNumSeqs = 7;
+    options.vulkan = GetParam().vulkan;
     Silent progress;
     auto result = llmc::compile(options, progress, llvm::nulls());
     EXPECT_TRUE(bool(result)) << llvm::toString(result.takeError());
@@ -48,7 +54,7 @@ TEST_P(MemoryReportTest, AgreesWithTheRuntime) {
   options.hidden_states = true; // as the server is started
   // Plenty; a quarter that holds some sequences; one that shortens them.
   for (int64_t available : {int64_t(64) << 30, int64_t(24) << 20, int64_t(1) << 20}) {
-    auto sizing = llmrt::size_engine(artifact->meta(), options, available);
+    auto sizing = llmrt::size_engine(artifact->meta(), "cpu", options, available);
     ASSERT_TRUE(sizing.ok()) << sizing.status().message();
     auto scratch = llmrt::cpu_scratch_per_thread(*artifact, "x86-64-v3", sizing->limits);
     ASSERT_TRUE(scratch.ok()) << scratch.status().message();
@@ -66,6 +72,6 @@ TEST_P(MemoryReportTest, AgreesWithTheRuntime) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, MemoryReportTest, testing::Values("stories260k", "nano-gpt-sort"));
+INSTANTIATE_TEST_SUITE_P(Models, MemoryReportTest, testing::Values(Case{"stories260k", false}, Case{"stories260k", true}, Case{"nano-gpt-sort", false}));
 
 } // namespace

@@ -21,11 +21,11 @@ schema::GoldenBytes place(std::vector<char> &pool, const std::vector<char> &byte
 
 } // namespace
 
-GoldenTable makeGoldenTable(mlir::ModuleOp module, bool gpus) {
+GoldenTable makeGoldenTable(mlir::ModuleOp module, llvm::ArrayRef<exec::KernelOp> ofGpus) {
   GoldenTable table;
   uint32_t index = 0;
   for (auto kernel : module.getOps<exec::KernelOp>()) {
-    for (const golden::Golden &golden : golden::makeGoldens(kernel, gpus)) {
+    for (const golden::Golden &golden : golden::makeGoldens(kernel, llvm::is_contained(ofGpus, kernel))) {
       GoldenEntry entry{index, golden.scalars, {}, {}};
       for (const std::vector<char> &operand : golden.operands) entry.operands.push_back(place(table.bytes, operand));
       for (const golden::Result &result : golden.results)

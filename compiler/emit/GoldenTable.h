@@ -20,7 +20,7 @@ struct GoldenTable {
   std::vector<char> bytes; // what the entries point into; equal ones lie there once
 };
 
-// Of all kernels of the module, in their order, for the CPU and, if `gpus`, for GPUs.
-GoldenTable makeGoldenTable(mlir::ModuleOp module, bool gpus);
+// Of all kernels of the module, in their order; `ofGpus` are those that GPUs have.
+GoldenTable makeGoldenTable(mlir::ModuleOp module, llvm::ArrayRef<exec::KernelOp> ofGpus);
 
 } // namespace llmc

@@ -16,14 +16,18 @@ using flatbuffers::Offset;
 // Nothing in it depends on addresses, hash seeds or the machine: the same contents give the same bytes.
 class MetadataBuilder {
 public:
-  MetadataBuilder(const ArtifactContents &contents, const FileLayout &layout) : in(contents), module(contents.module), layout(layout) {
+  MetadataBuilder(const ArtifactContents &contents, const FileLayout &layout)
+      : in(contents), module(contents.module), layout(layout), steps(module.getOps<exec::ProgramOp>()) {
     indexNames();
   }
 
   llvm::Expected<flatbuffers::DetachedBuffer> build() {
-    auto program = module.lookupSymbol<exec::ProgramOp>("step");
-    auto arena = program ? program->getAttrOfType<exec::SizeAttr>("arena") : nullptr;
-    if (!arena) return llvm::createStringError("the module has no program @step with a planned arena");
+    exec::Size arena;
+    for (exec::ProgramOp step : steps) {
+      if (!arenaOf(step)) return llvm::createStringError("a program of the module has no planned arena");
+      arena = arena.orMore(exec::Size::fromAttr(arenaOf(step)));
+    }
+    if (steps.empty()) return llvm::createStringError("the module has no program");
     auto tokenizer = in.tokenizer ? in.tokenizer(fbb) : TokenizerOffset();
     auto model = buildModel();
     auto segments = buildSegments();
@@ -33,13 +37,13 @@ public:
     auto buffers = buildBuffers();
     auto groups = buildCacheGroups();
     auto kernels = buildKernels();
-    auto programs = fbb.CreateVector({buildProgram(program)});
+    auto programs = buildPrograms();
     auto goldens = buildGoldens();
     auto goldenBytes = fbb.CreateVector(reinterpret_cast<const uint8_t *>(in.goldens.bytes.data()), in.goldens.bytes.size());
     auto templates = buildTemplates();
     auto special = fbb.CreateString(in.specialTokensJson);
     auto producer = fbb.CreateString(in.producer);
-    auto arenaSize = buildSize(exec::Size::fromAttr(arena));
+    auto arenaSize = buildSize(arena);
     schema::ArtifactBuilder artifact(fbb);
     artifact.add_producer(producer);
     artifact.add_model(model);
@@ -270,6 +274,15 @@ private:
     return schema::CreateDispatchEntry(fbb, schema::Dispatch::KernelDispatch, kernel.Union());
   }
 
+  static exec::SizeAttr arenaOf(exec::ProgramOp step) { return step->getAttrOfType<exec::SizeAttr>("arena"); }
+
+  // All of them are steps, each for its targets.
+  Offset<flatbuffers::Vector<Offset<schema::Program>>> buildPrograms() {
+    std::vector<Offset<schema::Program>> programs;
+    for (exec::ProgramOp step : steps) programs.push_back(buildProgram(step));
+    return fbb.CreateVector(programs);
+  }
+
   Offset<schema::Program> buildProgram(exec::ProgramOp program) {
     std::vector<Offset<schema::DispatchEntry>> dispatches;
     std::vector<Offset<schema::DispatchEntry>> forGpus;
@@ -281,10 +294,21 @@ private:
     if (program.getCandidates())
       candidates = schema::CreateCandidates(fbb, fbb.CreateVector(forGpus), bufferIndex.lookup(*program.getCandidates()),
                                             uint32_t(*program.getCandidateCount()));
-    auto name = fbb.CreateString(program.getSymName().str());
+    auto name = fbb.CreateString("step");
     int32_t hidden = program.getHidden() ? int32_t(bufferIndex.lookup(*program.getHidden())) : -1;
-    return schema::CreateProgram(fbb, name, fbb.CreateVector(dispatches), bufferIndex.lookup(program.getLogits()),
-                                 hidden, uint32_t(program.getHiddenWidth().value_or(0)), candidates);
+    auto dispatchVector = fbb.CreateVector(dispatches);
+    Offset<flatbuffers::Vector<Offset<flatbuffers::String>>> targets;
+    Offset<flatbuffers::String> activations;
+    Offset<schema::Size> arena;
+    if (program.getTargets()) {
+      std::vector<std::string> names;
+      for (auto target : program.getTargets()->getAsRange<mlir::StringAttr>()) names.push_back(target.str());
+      targets = fbb.CreateVectorOfStrings(names);
+      arena = buildSize(exec::Size::fromAttr(arenaOf(program)));
+    }
+    if (program.getActivations()) activations = fbb.CreateString(program.getActivations()->str());
+    return schema::CreateProgram(fbb, name, dispatchVector, bufferIndex.lookup(program.getLogits()), hidden,
+                                 uint32_t(program.getHiddenWidth().value_or(0)), candidates, targets, activations, arena);
   }
 
   Offset<flatbuffers::Vector<Offset<schema::ChatTemplate>>> buildTemplates() {
@@ -299,6 +323,7 @@ private:
   const ArtifactContents &in;
   mlir::ModuleOp module;
   const FileLayout &layout;
+  llvm::SmallVector<exec::ProgramOp> steps;
   flatbuffers::FlatBufferBuilder fbb{1 << 20};
   llvm::StringMap<uint32_t> weightIndex, bufferIndex, kernelIndex, inputIndex;
 };

@@ -10,6 +10,7 @@
 #include "models/Registry.h"
 #include "passes/Passes.h"
 #include "runtime/base/text.h"
+#include "mlir/IR/Builders.h"
 #include "mlir/IR/Verifier.h"
 
 namespace llmc {
@@ -68,18 +69,12 @@ public:
   llvm::Expected<CompileResult> run() {
     if (auto error = begin(Phase::Import, [&] { return import(); })) return std::move(error);
     if (stopped()) return CompileResult();
-    if (auto error = begin(Phase::Fused, [&] { return passes([](auto &m) { buildFusionPipeline(m); }); }))
+    if (auto error = begin(Phase::Fused, [&] { return passes(module(), [](auto &m) { buildFusionPipeline(m); }); }))
       return std::move(error);
     if (stopped()) return CompileResult();
-    QuantizationOptions quantization{options.quantization, options.activations, elementOf(options.dtype)};
-    if (auto error = begin(Phase::Quantized, [&] {
-          return passes([&](auto &m) { buildQuantizationPipeline(m, quantization); });
-        }))
-      return std::move(error);
+    if (auto error = begin(Phase::Quantized, [&] { return quantize(); })) return std::move(error);
     if (stopped()) return CompileResult();
-    std::string kv = effectiveKvElement(options, module());
-    if (auto error = begin(Phase::Paged, [&] { return passes([&](auto &m) { buildPagingPipeline(m, kv); }); }))
-      return std::move(error);
+    if (auto error = begin(Phase::Paged, [&] { return page(); })) return std::move(error);
     if (stopped()) return CompileResult();
     if (auto error = begin(Phase::Exec, [&] { return lower(); })) return std::move(error);
     if (stopped()) return CompileResult();
@@ -117,6 +112,10 @@ private:
     if (phase != options.stop) return false;
     if (phase == Phase::Kernels) printKernels(module(), contents.code, ir);
     else module()->print(ir);
+    if (forGpus) {
+      ir << "\n// -----\n\n";
+      (*forGpus)->print(ir);
+    }
     return true;
   }
 
@@ -138,23 +137,63 @@ private:
     return checkTensors(model.tensors, *checkpoint.tensors);
   }
 
-  template <typename Build> llvm::Error passes(Build build) {
+  template <typename Build> llvm::Error passes(mlir::ModuleOp on, Build build) {
     mlir::PassManager manager(&context);
     manager.enableVerifier(true);
     build(manager);
-    return mlir::failed(manager.run(module())) ? failed() : llvm::Error::success();
+    return mlir::failed(manager.run(on)) ? failed() : llvm::Error::success();
+  }
+
+  // The CPU and GPUs part ways where activations are chosen, and meet again as two programs of one module.
+  template <typename Body> llvm::Error forEachTarget(Body body) {
+    if (llvm::Error error = body(module(), options.hasGpu() && !forGpus)) return error;
+    return forGpus ? body(*forGpus, true) : llvm::Error::success();
+  }
+
+  llvm::Error quantize() {
+    if (options.hasBoth()) forGpus = llvm::cast<mlir::ModuleOp>(module()->clone());
+    return forEachTarget([&](mlir::ModuleOp on, bool gpus) {
+      QuantizationOptions quantization{options.quantization, gpus ? options.gpuActivations : options.activations,
+                                       elementOf(options.dtype)};
+      return passes(on, [&](auto &m) { buildQuantizationPipeline(m, quantization); });
+    });
+  }
+
+  llvm::Error page() {
+    std::string kv = effectiveKvElement(options, module());
+    return forEachTarget(
+        [&](mlir::ModuleOp on, bool) { return passes(on, [&](auto &m) { buildPagingPipeline(m, kv); }); });
   }
 
   llvm::Error lower() {
+    llvm::Error error = forEachTarget([&](mlir::ModuleOp on, bool gpus) { return lower(on, gpus); });
+    if (error || !forGpus) return error;
+    bool merged = mlir::succeeded(mergePrograms(module(), *forGpus)) && mlir::succeeded(mlir::verify(module()));
+    forGpus = nullptr;
+    return merged ? llvm::Error::success() : failed();
+  }
+
+  llvm::Error lower(mlir::ModuleOp on, bool gpus) {
     LoweringOptions lowering;
-    lowering.headsInLinear = !options.hasGpu();
-    lowering.candidates = options.hasGpu();
-    if (!options.cudaTiers.empty()) lowering.maxOperandBytes = codegen::kCudaOperandBytes;
-    if (options.vulkan) lowering.maxOperandBytes = codegen::kVulkanOperandBytes;
-    if (mlir::failed(lowerToExec(module(), lowering)) || mlir::failed(planMemory(module())) ||
-        mlir::failed(mlir::verify(module())))
+    lowering.headsInLinear = !gpus;
+    lowering.candidates = gpus;
+    if (gpus && !options.cudaTiers.empty()) lowering.maxOperandBytes = codegen::kCudaOperandBytes;
+    if (gpus && options.vulkan) lowering.maxOperandBytes = codegen::kVulkanOperandBytes;
+    if (mlir::failed(lowerToExec(on, lowering)) || mlir::failed(planMemory(on)) || mlir::failed(mlir::verify(on)))
       return failed();
+    if (!forGpus) return llvm::Error::success();
+    auto program = on.lookupSymbol<exec::ProgramOp>("step");
+    mlir::Builder builder(&context);
+    program.setTargetsAttr(builder.getStrArrayAttr(gpus ? gpuTargets() : llvm::SmallVector<llvm::StringRef>{"cpu"}));
+    program.setActivations(effectiveActivations(options, gpus));
     return llvm::Error::success();
+  }
+
+  llvm::SmallVector<llvm::StringRef> gpuTargets() const {
+    llvm::SmallVector<llvm::StringRef> targets;
+    if (!options.cudaTiers.empty()) targets.push_back("cuda");
+    if (options.vulkan) targets.push_back("vulkan");
+    return targets;
   }
 
   llvm::Error buildKernels() {
@@ -162,7 +201,9 @@ private:
     if (!code) return code.takeError();
     contents.code = std::move(*code);
     contents.kernels = kernelNames(module());
-    contents.goldens = makeGoldenTable(module(), options.hasGpu());
+    llvm::SmallVector<exec::KernelOp> ofGpus;
+    if (options.hasGpu()) ofGpus = exec::getKernelsFor(module(), gpuTargets().front()); // all have one program
+    contents.goldens = makeGoldenTable(module(), ofGpus);
     if (options.kernelLibrary.empty()) return llvm::Error::success();
     auto objects = buildLibrary(module(), options, progress);
     if (!objects) return objects.takeError();
@@ -229,7 +270,8 @@ private:
   std::string diagnostics;
   Phase phase = Phase::Import;
   Checkpoint checkpoint;
-  models::ImportedModel model;
+  models::ImportedModel model; // that of the CPU, where both are asked for
+  mlir::OwningOpRef<mlir::ModuleOp> forGpus; // from `quantized` to `exec`, where both are asked for
   ArtifactContents contents;
   std::vector<codegen::ObjectFile> library;
 };

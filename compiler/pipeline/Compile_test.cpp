@@ -3,6 +3,7 @@
 #include "models/Registry.h"
 #include "dialects/exec/Exec.h"
 #include "runtime/artifact/artifact.h"
+#include "runtime/artifact/verify.h"
 #include "runtime/schema/artifact_generated.h"
 #include "runtime/base/text.h"
 #include "llvm/Support/FileSystem.h"
@@ -132,6 +133,73 @@ TEST_F(Compile, StopsAtEachPhase) {
   EXPECT_THAT(ir, HasSubstr("x86-64-v3: "));
   EXPECT_THAT(ir, HasSubstr("attention_f32 rows 0.."));
   EXPECT_THAT(files(), IsEmpty());
+}
+
+// ---- a program a target ----------------------------------------------------------------------------------------------
+
+std::vector<std::array<int64_t, 3>> terms(const llmrt::schema::Size *size) {
+  std::vector<std::array<int64_t, 3>> terms;
+  for (const auto *term : *size->terms()) terms.push_back({term->coefficient(), int64_t(term->a()), int64_t(term->b())});
+  return terms;
+}
+
+// By their ids: names get a number where another kernel has one.
+std::vector<std::string> kernelsOf(const llmrt::Artifact &artifact, const char *target) {
+  std::vector<std::string> kernels;
+  for (const auto *entry : *llmrt::find_step(artifact.meta(), target)->dispatches()) {
+    const auto &id = *artifact.meta().kernels()->Get(entry->op_as_KernelDispatch()->kernel())->id();
+    kernels.push_back(llmrt::to_hex({id.data(), id.size()}));
+  }
+  return kernels;
+}
+
+TEST_F(Compile, EachTargetHasTheProgramItWouldHaveAlone) {
+  options.quantization = "q4_g32";
+  ASSERT_EQ(run(), "");
+  auto cpu = open();
+  uint64_t weightBytes = result.weightBytes;
+  options.vulkan = true;
+  ASSERT_EQ(run(), "");
+  auto both = open();
+  EXPECT_EQ(result.weightBytes, weightBytes); // once
+  options.tiers.clear();
+  ASSERT_EQ(run(), "");
+  auto vulkan = open();
+  ASSERT_TRUE(cpu && both && vulkan);
+  EXPECT_EQ(result.weightBytes, weightBytes);
+  EXPECT_EQ(both->meta().model()->activations()->str(), "int8");
+  EXPECT_EQ(vulkan->meta().model()->activations()->str(), "float");
+  for (const auto &[alone, target, activations] :
+       {std::tuple(cpu, "cpu", "int8"), std::tuple(vulkan, "vulkan", "float")}) {
+    ASSERT_EQ(alone->meta().programs()->size(), 1u);
+    EXPECT_FALSE(alone->meta().programs()->Get(0)->targets());
+    EXPECT_FALSE(alone->meta().programs()->Get(0)->arena());
+    const auto *step = llmrt::find_step(both->meta(), target);
+    EXPECT_EQ(step->activations()->str(), activations);
+    ASSERT_EQ(step->targets()->size(), 1u);
+    EXPECT_EQ(step->targets()->Get(0)->str(), target);
+    EXPECT_EQ(kernelsOf(*both, target), kernelsOf(*alone, target));
+    EXPECT_EQ(terms(step->arena()), terms(alone->meta().arena()));
+    EXPECT_EQ(bool(step->candidates()), target == std::string("vulkan"));
+  }
+  // Code for the CPU comes first.
+  auto code = both->segment(0), own = cpu->segment(0);
+  EXPECT_TRUE(std::equal(code.begin(), code.end(), own.begin(), own.end()));
+}
+
+TEST_F(Compile, ThePhasesOfTwoTargets) {
+  options.quantization = "q8_g32";
+  options.vulkan = true;
+  options.cudaTiers = {"compute_75"};
+  options.stop = Phase::Paged;
+  ASSERT_EQ(run(), "");
+  auto [cpu, gpu] = llvm::StringRef(ir).split("// -----");
+  EXPECT_TRUE(cpu.contains("activations \"int8\"") && cpu.contains("llm.paged_attention"));
+  EXPECT_TRUE(!gpu.contains("activations \"int8\"") && gpu.contains("llm.paged_attention"));
+  options.stop = Phase::Exec;
+  ASSERT_EQ(run(), "");
+  EXPECT_THAT(ir, HasSubstr("exec.program @step for [\"cpu\"] activations \"int8\" logits"));
+  EXPECT_THAT(ir, HasSubstr("exec.program @step.gpu for [\"cuda\", \"vulkan\"] activations \"float\" logits"));
 }
 
 TEST_F(Compile, ExportedRandomWeightsGiveTheSameArtifact) {

@@ -30,6 +30,11 @@ std::string effectiveKvElement(const CompileOptions &options, mlir::ModuleOp mod
   return effectiveDtype(options, module) == "float32" ? "f32" : "bf16";
 }
 
+std::string effectiveActivations(const CompileOptions &options, bool gpus) {
+  const std::string &asked = gpus ? options.gpuActivations : options.activations;
+  return options.quantization != "none" || asked == "bf16" ? asked : "float";
+}
+
 // ---- ids -------------------------------------------------------------------------------------------------------------
 
 // An id, or a list of them, under `key`; ids outside the vocabulary are left out (padded configs have them).
@@ -137,7 +142,7 @@ llvm::Expected<ModelInfo> describeModel(const CompileOptions &options, const Che
   }
   model.dtype = effectiveDtype(options, module);
   model.quantization = options.quantization;
-  model.activations = options.quantization != "none" || options.activations == "bf16" ? options.activations : "float";
+  model.activations = effectiveActivations(options, options.hasGpu() && !options.hasBoth()); // of the first program
   model.kvCacheDtype = effectiveKvElement(options, module);
   auto beginId = firstId(checkpoint, "bos_token_id", vocabulary);
   if (!beginId) beginId = addedTokenId(checkpoint, "bos_token", vocabulary);

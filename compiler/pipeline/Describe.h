@@ -10,8 +10,11 @@ namespace llmc {
 
 // "float32", "bfloat16" or "float16": what matrices are stored as without a scheme.
 std::string effectiveDtype(const CompileOptions &options, mlir::ModuleOp module);
-// "f32", "bf16", "f16".
+// "f32", "bf16", "f16", "int8".
 std::string effectiveKvElement(const CompileOptions &options, mlir::ModuleOp module);
+
+// "int8", "bf16", "float": what the inputs of linears are rounded to, on the CPU or on GPUs.
+std::string effectiveActivations(const CompileOptions &options, bool gpus);
 
 // Errors: a length that a model with learned positions cannot have, ids outside the vocabulary.
 llvm::Expected<ModelInfo> describeModel(const CompileOptions &options, const Checkpoint &checkpoint,

@@ -10,7 +10,6 @@
 #include <cstring>
 #include <functional>
 #include <mutex>
-#include <optional>
 #include <thread>
 
 namespace llmc {
@@ -26,40 +25,34 @@ namespace {
 
 using Kernels = llvm::ArrayRef<exec::KernelOp>;
 
-// One kernel for a tier of the CPU, or all of them for a tier of another target.
+// One kernel for a tier of the CPU, or all that a tier of another target has.
 struct Task {
   std::string name; // of the tier
-  std::optional<size_t> kernel;
+  std::vector<std::string> kernels;
 };
-
-std::vector<exec::KernelOp> kernelsOf(mlir::ModuleOp module) {
-  return std::vector<exec::KernelOp>(module.getOps<exec::KernelOp>().begin(), module.getOps<exec::KernelOp>().end());
-}
-
-// Those that a CPU's tier has.
-std::vector<exec::KernelOp> cpuKernelsOf(mlir::ModuleOp module) {
-  std::vector<exec::KernelOp> kernels = kernelsOf(module);
-  llvm::erase_if(kernels, exec::isForGpusAlone);
-  return kernels;
-}
 
 // A task for each kernel and tier; those that take long go first, so that no thread is left with one at the end.
 std::vector<Task> cpuTasks(mlir::ModuleOp module, const CompileOptions &options) {
-  std::vector<exec::KernelOp> kernels = kernelsOf(module);
   std::vector<Task> tasks;
   for (llvm::StringRef kind : {"attention", "linear", ""})
     for (const std::string &tier : options.tiers)
-      for (size_t i = 0; i < kernels.size(); ++i) {
-        if (exec::isForGpusAlone(kernels[i])) continue;
-        llvm::StringRef own = kernels[i].getKind();
+      for (exec::KernelOp kernel : exec::getKernelsFor(module, "cpu")) {
+        llvm::StringRef own = kernel.getKind();
         if (own == "linear_heads") own = "linear";
-        if (own == kind || (kind.empty() && own != "attention" && own != "linear")) tasks.push_back({tier, i});
+        if (own == kind || (kind.empty() && own != "attention" && own != "linear"))
+          tasks.push_back({tier, {kernel.getSymName().str()}});
       }
   return tasks;
 }
 
-// Builds a Result for each task, by whichever thread is free. Each thread has a context of its own, with the kernels read
-// back from text: pass managers load dialects, which must not happen in a context that several threads use.
+Task gpuTask(mlir::ModuleOp module, llvm::StringRef target, std::string tier) {
+  Task task{std::move(tier), {}};
+  for (exec::KernelOp kernel : exec::getKernelsFor(module, target)) task.kernels.push_back(kernel.getSymName().str());
+  return task;
+}
+
+// Builds a Result of each task's kernels, by whichever thread is free. Each thread has a context of its own, with the
+// kernels read back from text: pass managers load dialects, which must not happen in a context that several threads use.
 template <typename Result> class Builder {
 public:
   using Build = std::function<llvm::Expected<Result>(Kernels, const Task &)>;
@@ -93,10 +86,12 @@ private:
     codegen::loadCodegenDialects(context);
     auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     if (!module) return fail("the kernels do not read back from text, which is a mistake in llmc");
-    std::vector<exec::KernelOp> kernels = kernelsOf(*module);
+    mlir::SymbolTable symbols(*module);
     for (size_t i = next++; i < tasks.size(); i = next++) {
       if (codegen::findVulkanTier(tasks[i].name)) codegen::loadVulkanDialects(context);
       if (codegen::findCudaTier(tasks[i].name)) codegen::loadCudaDialects(context);
+      std::vector<exec::KernelOp> kernels;
+      for (const std::string &name : tasks[i].kernels) kernels.push_back(symbols.lookup<exec::KernelOp>(name));
       auto result = build(kernels, tasks[i]);
       if (!result) {
         fail(tasks[i].name + ": " + llvm::toString(result.takeError()));
@@ -138,29 +133,30 @@ llvm::Expected<codegen::CodeSegment> buildGpuSegment(Kernels kernels, llvm::Stri
 
 llvm::Expected<SegmentPart> buildPart(Kernels kernels, const Task &task, llvm::StringRef assembler) {
   SegmentPart part;
-  const codegen::VulkanTier *vulkan = codegen::findVulkanTier(task.name);
-  if (vulkan && !codegen::isOfUse(kernels, *vulkan)) return part;
-  if (!task.kernel) {
-    auto segment = buildGpuSegment(kernels, task.name, assembler);
-    if (!segment) return segment.takeError();
-    part.segment = std::move(*segment);
+  if (const codegen::CpuTier *tier = codegen::findCpuTier(task.name)) {
+    auto object = codegen::buildCpuObject(kernels.front(), *tier);
+    if (!object) return object.takeError();
+    part.object = std::move(*object);
     return part;
   }
-  auto object = codegen::buildCpuObject(kernels[*task.kernel], *codegen::findCpuTier(task.name));
-  if (!object) return object.takeError();
-  part.object = std::move(*object);
+  const codegen::VulkanTier *vulkan = codegen::findVulkanTier(task.name);
+  if (vulkan && !codegen::isOfUse(kernels, *vulkan)) return part;
+  auto segment = buildGpuSegment(kernels, task.name, assembler);
+  if (!segment) return segment.takeError();
+  part.segment = std::move(*segment);
   return part;
 }
 
 // Adds those that can be built here and returns the path of ptxas; without it there is only PTX, which a driver compiles
 // when it loads it.
-std::string addCudaTasks(const CompileOptions &options, std::vector<Task> &tasks, Progress &progress) {
+std::string addCudaTasks(mlir::ModuleOp module, const CompileOptions &options, std::vector<Task> &tasks,
+                         Progress &progress) {
   bool wanted = false;
   std::string assembler = options.cudaTiers.empty() ? "" : codegen::findPtxas();
   for (const std::string &name : options.cudaTiers) {
     bool ptx = codegen::findCudaTier(name)->isPtx();
     wanted |= !ptx;
-    if (ptx || !assembler.empty()) tasks.push_back({name, std::nullopt});
+    if (ptx || !assembler.empty()) tasks.push_back(gpuTask(module, "cuda", name));
   }
   if (wanted && assembler.empty())
     progress.warn("there is no ptxas in PATH or in $CUDA_HOME/bin (/usr/local/cuda/bin if that is not set): --gpu-arch is left out, and "
@@ -179,8 +175,8 @@ llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp modul
                                                             Progress &progress) {
   std::vector<Task> tasks = cpuTasks(module, options);
   if (options.vulkan)
-    for (const codegen::VulkanTier &tier : codegen::vulkanTiers()) tasks.push_back({tier.name, std::nullopt});
-  std::string assembler = addCudaTasks(options, tasks, progress);
+    for (const codegen::VulkanTier &tier : codegen::vulkanTiers()) tasks.push_back(gpuTask(module, "vulkan", tier.name));
+  std::string assembler = addCudaTasks(module, options, tasks, progress);
   auto build = [&](Kernels kernels, const Task &task) { return buildPart(kernels, task, assembler); };
   auto parts = Builder<SegmentPart>(module, tasks, options.threads, progress, build).run();
   if (!parts) return parts.takeError();
@@ -189,7 +185,7 @@ llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp modul
     std::vector<codegen::ObjectFile> objects;
     for (auto [task, part] : llvm::zip(tasks, *parts))
       if (task.name == tier) objects.push_back(std::move(part.object));
-    auto segment = codegen::linkCpuSegment(cpuKernelsOf(module), std::move(objects), *codegen::findCpuTier(tier));
+    auto segment = codegen::linkCpuSegment(exec::getKernelsFor(module, "cpu"), std::move(objects), *codegen::findCpuTier(tier));
     if (!segment) return llvm::createStringError(tier + ": " + llvm::toString(segment.takeError()));
     segments.push_back(std::move(*segment));
   }
@@ -202,7 +198,7 @@ llvm::Expected<std::vector<codegen::ObjectFile>> buildLibrary(mlir::ModuleOp mod
                                                               Progress &progress) {
   auto system = options.kernelLibraryForIos ? codegen::ObjectSystem::Ios : codegen::ObjectSystem::Linux;
   auto build = [&](Kernels kernels, const Task &task) {
-    return codegen::buildLibraryObject(kernels[*task.kernel], *codegen::findCpuTier(task.name), system);
+    return codegen::buildLibraryObject(kernels.front(), *codegen::findCpuTier(task.name), system);
   };
   auto tasks = cpuTasks(module, options);
   auto built = Builder<codegen::KernelObject>(module, tasks, options.threads, progress, build).run();

@@ -21,7 +21,8 @@ struct CompileOptions {
   bool vulkan = false;               // code for Vulkan
   std::vector<std::string> cudaTiers; // likewise, of codegen::cudaTiers(); none: no code for CUDA
   std::string quantization = "none"; // a scheme's name
-  std::string activations = "int8";  // of quantized linears: int8, bf16 or float; of bf16 weights: bf16, else float
+  // Of quantized linears on the CPU: int8, bf16 or float; of bf16 weights: bf16, else float. Likewise on GPUs.
+  std::string activations = "int8", gpuActivations = "float";
   std::string dtype;                 // "float32", "bfloat16", "float16"; empty: the config's
   std::string kvCacheDtype;          // "f32", "bf16", "f16", "int8"; empty: f32 for float32 models, else bf16
   std::optional<uint64_t> randomSeed; // made-up weights
@@ -34,7 +35,9 @@ struct CompileOptions {
   bool kernelLibraryForIos = false;  // Mach-O objects; else ELF
   int threads = 1;
 
+  bool hasCpu() const { return !tiers.empty(); }
   bool hasGpu() const { return vulkan || !cudaTiers.empty(); }
+  bool hasBoth() const { return hasCpu() && hasGpu(); } // and so a program for each
 };
 
 } // namespace llmc

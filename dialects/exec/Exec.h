@@ -3,6 +3,7 @@
 
 #include "dialects/exec/Size.h"
 #include "dialects/llm/Llm.h"
+#include "mlir/IR/BuiltinOps.h"
 
 #include "dialects/exec/ExecDialect.h.inc"
 #define GET_ATTRDEF_CLASSES
@@ -25,6 +26,8 @@ KernelShape getKernelShape(KernelOp kernel);
 
 // The kernel has code for GPUs alone: CPUs leave out its dispatches, which come last in a program.
 bool isForGpusAlone(KernelOp kernel);
+// Those that the code for a target has, in the module's order: what the programs for it dispatch.
+llvm::SmallVector<KernelOp> getKernelsFor(mlir::ModuleOp module, llvm::StringRef target);
 // Of the kind top_k: columns of a row that a work item looks at, and the most that it may keep of them.
 inline constexpr int64_t kTopKColumns = 2048, kTopKMost = 128;
 

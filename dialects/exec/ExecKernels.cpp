@@ -2,6 +2,7 @@
 #include "dialects/exec/Exec.h"
 
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace llmc;
@@ -291,6 +292,19 @@ static void shapeTopK(KernelOp, KernelShape &shape) {
 }
 
 bool llmc::exec::isForGpusAlone(KernelOp kernel) { return kernel.getKind() == "top_k"; }
+
+SmallVector<KernelOp> llmc::exec::getKernelsFor(ModuleOp module, StringRef target) {
+  llvm::StringSet<> dispatched;
+  for (auto program : module.getOps<ProgramOp>())
+    if (program.isFor(target))
+      for (auto dispatch : program.getBody().getOps<DispatchOp>())
+        dispatched.insert(dispatch.getKernel());
+  SmallVector<KernelOp> kernels;
+  for (auto kernel : module.getOps<KernelOp>())
+    if (dispatched.contains(kernel.getSymName()) && (target != "cpu" || !isForGpusAlone(kernel)))
+      kernels.push_back(kernel);
+  return kernels;
+}
 
 KernelShape llmc::exec::getKernelShape(KernelOp op) {
   using Fill = void (*)(KernelOp, KernelShape &);

@@ -131,6 +131,11 @@ LogicalResult BufferOp::verify() {
   return success();
 }
 
+bool ProgramOp::isFor(StringRef target) {
+  return !getTargets() ||
+         llvm::any_of(getTargets()->getAsRange<StringAttr>(), [&](StringAttr own) { return own.getValue() == target; });
+}
+
 LogicalResult ProgramOp::verify() {
   for (Operation &op : getBody().front())
     if (!isa<DispatchOp>(op))

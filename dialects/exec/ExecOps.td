@@ -49,16 +49,23 @@ def Exec_ProgramOp : Exec_Op<"program", [Symbol, NoTerminator, SingleBlock, NoRe
     Its outputs are buffers: the logits; the hidden states, `hidden_width` columns a row; and on GPUs the candidates,
     the `candidate_count` best logits of each row with their ids. What makes those are dispatches of kernels that GPUs
     alone have, behind all others.
+
+    Where a module has programs for several targets each says for which it is, and what the inputs of its linears are
+    rounded to: `exec.program @step for ["cpu"] activations "int8" logits @y { ... }`.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$logits, OptionalAttr<FlatSymbolRefAttr>:$hidden,
                        OptionalAttr<I64Attr>:$hidden_width, OptionalAttr<FlatSymbolRefAttr>:$candidates,
-                       OptionalAttr<I64Attr>:$candidate_count);
+                       OptionalAttr<I64Attr>:$candidate_count, OptionalAttr<StrArrayAttr>:$targets,
+                       OptionalAttr<StrAttr>:$activations);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $sym_name `logits` $logits (`hidden` $hidden^ $hidden_width)? (`candidates` $candidates^ $candidate_count)? $body
-    attr-dict
+    $sym_name (`for` $targets^)? (`activations` $activations^)? `logits` $logits (`hidden` $hidden^ $hidden_width)?
+    (`candidates` $candidates^ $candidate_count)? $body attr-dict
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    bool isFor(::llvm::StringRef target); // it runs there; without targets it runs everywhere
+  }];
 }
 
 def Exec_DispatchOp : Exec_Op<"dispatch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>, HasParent<"ProgramOp">]> {

@@ -86,6 +86,17 @@ Size Size::alignedTo(int64_t alignment) const {
   return aligned;
 }
 
+Size Size::orMore(const Size &other) const {
+  Size most = *this;
+  for (const SizeTerm &term : other.terms) {
+    auto own = llvm::find_if(terms, [&](const SizeTerm &t) { return haveSameSymbols(t, term); });
+    int64_t coefficient = own == terms.end() ? 0 : own->coefficient;
+    if (term.coefficient > coefficient)
+      most += Size(term.coefficient - coefficient, term.first, term.second);
+  }
+  return most;
+}
+
 bool Size::isCoveredBy(const Size &other) const {
   return llvm::all_of(terms, [&](const SizeTerm &term) {
     auto match = llvm::find_if(other.terms, [&](const SizeTerm &t) { return haveSameSymbols(t, term); });

@@ -59,6 +59,8 @@ public:
   std::optional<int64_t> getConstant() const;
   // Every coefficient rounded up to a multiple of `alignment`: an upper bound for symbols >= 0, itself a multiple.
   Size alignedTo(int64_t alignment) const;
+  // Term by term the larger coefficient: covers both if neither has a negative one.
+  Size orMore(const Size &other) const;
   // True if no term of this exceeds its counterpart in `other`: then this <= other for all symbols >= 0, if `other`
   // has no negative coefficient.
   bool isCoveredBy(const Size &other) const;

@@ -47,6 +47,13 @@ TEST(Size, RoundsCoefficientsUp) {
   EXPECT_EQ((Size(1) + Size::tokens() * 100 + Size::rows() * 64).alignedTo(64).toString(), "64 + 128 T + 64 R");
 }
 
+TEST(Size, TakesTheMostOfEachTerm) {
+  Size a = Size(64) + Size::tokens() * 8, b = Size(4) + Size::tokens() * 9 + Size::rows() * 2;
+  EXPECT_EQ(a.orMore(b).toString(), "64 + 9 T + 2 R");
+  EXPECT_EQ(b.orMore(a), a.orMore(b));
+  EXPECT_EQ(Size().orMore(a), a);
+}
+
 TEST(Size, Compares) {
   Size small = Size(4) + Size::tokens() * 8, large = Size(4) + Size::tokens() * 9 + Size::rows();
   EXPECT_TRUE(small.isCoveredBy(large));

@@ -147,6 +147,71 @@ template <typename Names> void write_names(JsonWriter &json, std::string_view ke
   json.close(']');
 }
 
+std::string joined(const std::vector<std::string> &names) {
+  std::string text;
+  for (const std::string &name : names)
+    text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+struct ProgramParts {
+  std::string name, activations;
+  std::vector<std::string> targets; // all where there are none
+  uint32_t dispatches = 0, candidates = 0;
+  std::set<uint32_t> kernels;
+};
+
+void add_kernels(const flatbuffers::Vector<flatbuffers::Offset<schema::DispatchEntry>> *dispatches,
+                 std::set<uint32_t> &kernels) {
+  for (uint32_t i = 0; i < count_of(dispatches); ++i)
+    if (const schema::KernelDispatch *dispatch = dispatches->Get(i)->op_as_KernelDispatch())
+      kernels.insert(dispatch->kernel());
+}
+
+ProgramParts parts_of(const schema::Program &program, const schema::Model &model) {
+  ProgramParts parts;
+  parts.name = text_of(program.name());
+  parts.activations = text_of(program.activations() ? program.activations() : model.activations());
+  for (uint32_t i = 0; i < count_of(program.targets()); ++i)
+    parts.targets.emplace_back(text_of(program.targets()->Get(i)));
+  parts.dispatches = count_of(program.dispatches());
+  add_kernels(program.dispatches(), parts.kernels);
+  if (program.candidates()) {
+    parts.candidates = program.candidates()->count();
+    add_kernels(program.candidates()->dispatches(), parts.kernels);
+  }
+  return parts;
+}
+
+// "step for cpu, activations int8, 39 dispatches of 20 kernels"
+std::string program_text(const schema::Program &program, const schema::Model &model) {
+  ProgramParts parts = parts_of(program, model);
+  std::string text = parts.name;
+  if (!parts.targets.empty())
+    text += " for " + joined(parts.targets) + ", activations " + parts.activations;
+  text += ", " + std::to_string(parts.dispatches) + " dispatches of " + std::to_string(parts.kernels.size()) + " kernels";
+  if (parts.candidates > 0)
+    text += "; on GPUs the best " + std::to_string(parts.candidates) + " logits of each row by themselves";
+  return text;
+}
+
+void write_programs(JsonWriter &json, const schema::Artifact &meta) {
+  json.key("program_details");
+  json.open('[');
+  for (uint32_t i = 0; i < count_of(meta.programs()); ++i) {
+    ProgramParts parts = parts_of(*meta.programs()->Get(i), *meta.model());
+    json.open('{');
+    json.field("name", parts.name);
+    write_names(json, "targets", parts.targets);
+    json.field("activations", parts.activations);
+    json.field("dispatches", parts.dispatches);
+    json.field("kernels", parts.kernels.size());
+    json.field("candidates", parts.candidates);
+    json.close('}');
+  }
+  json.close(']');
+}
+
 struct Parts {
   std::set<std::string> targets;
   std::vector<std::string> tiers, programs;
@@ -205,6 +270,7 @@ std::string inspect_json(const Artifact &artifact) {
   json.field("metadata_bytes", metadata_bytes(artifact));
   json.field("weight_bytes", parts.weight_bytes);
   json.field("code_bytes", parts.code_bytes);
+  write_programs(json, meta);
   json.field("golden_vectors", count_of(meta.goldens()));
   json.field("golden_bytes", count_of(meta.golden_bytes()));
   if (parts.random_bytes > 0) {
@@ -226,12 +292,6 @@ std::string inspect_text(const Artifact &artifact) {
     text += value;
     text += '\n';
   };
-  auto list = [](const auto &names) {
-    std::string joined;
-    for (const std::string &name : names)
-      joined += (joined.empty() ? "" : ", ") + name;
-    return joined;
-  };
   line("root hash", to_hex(artifact.root_hash()));
   line("model", std::string(text_of(model.name())) + " (" + std::string(text_of(model.family())) + "), " +
                     std::to_string(model.parameters()) + " parameters");
@@ -240,16 +300,10 @@ std::string inspect_text(const Artifact &artifact) {
                            std::string(text_of(model.kv_cache_dtype())));
   line("vocabulary", std::to_string(model.vocabulary()) + ", up to " + std::to_string(model.max_positions()) +
                          " positions");
-  line("targets", list(parts.targets));
-  line("tiers", list(parts.tiers));
-  for (uint32_t i = 0; i < count_of(meta.programs()); ++i) {
-    const schema::Program &program = *meta.programs()->Get(i);
-    line("program", std::string(text_of(program.name())) + ", " + std::to_string(count_of(program.dispatches())) +
-                        " dispatches of " + std::to_string(count_of(meta.kernels())) + " kernels" +
-                        (program.candidates() ? "; on GPUs the best " + std::to_string(program.candidates()->count()) +
-                                                    " logits of each row by themselves"
-                                              : ""));
-  }
+  line("targets", joined({parts.targets.begin(), parts.targets.end()}));
+  line("tiers", joined(parts.tiers));
+  for (uint32_t i = 0; i < count_of(meta.programs()); ++i)
+    line("program", program_text(*meta.programs()->Get(i), model));
   line("file", format_bytes(artifact.bytes().size()) + ": metadata " + format_bytes(metadata_bytes(artifact)) +
                    ", weights " + format_bytes(parts.weight_bytes) + ", code " + format_bytes(parts.code_bytes));
   line("self-test", std::to_string(count_of(meta.goldens())) + " golden vectors, " +

@@ -9,8 +9,9 @@
 namespace llmrt {
 
 // One JSON object: root_hash, targets, tiers, quantization, programs (names), segments [{name, offset, bytes, sha256,
-// layout, kind, target}], kernels [{name, target, features, tier, id, first_rows, last_rows, bytes}], and the model's
-// figures. `features` lists what the kernel needs, the tier's included; last_rows is null where there is no bound.
+// layout, kind, target}], kernels [{name, target, features, tier, id, first_rows, last_rows, bytes}], program_details
+// [{name, targets, activations, dispatches, kernels, candidates}] and the model's figures. `features` lists what the
+// kernel needs, the tier's included; last_rows is null where there is no bound; a program without targets is for all.
 std::string inspect_json(const Artifact &artifact);
 
 // The same for people: sizes by part.

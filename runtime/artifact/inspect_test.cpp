@@ -53,6 +53,18 @@ TEST(Inspect, Text) {
   EXPECT_THAT(text, HasSubstr("2 dispatches of 2 kernels"));
 }
 
+TEST(Inspect, ProgramsOfSeveralTargets) {
+  auto artifact = Artifact::open_bytes(build_artifact(fake_model_with_two_steps()), "x");
+  ASSERT_TRUE(artifact) << artifact.status().message();
+  std::string text = inspect_text(**artifact);
+  EXPECT_THAT(text, HasSubstr("program         step for cpu, activations int8, 2 dispatches of 2 kernels\n"));
+  EXPECT_THAT(text, HasSubstr("program         step for cuda, vulkan, activations float, 2 dispatches of 2 kernels\n"));
+  EXPECT_THAT(inspect_json(**artifact),
+              HasSubstr("\"program_details\": [{\"name\": \"step\", \"targets\": [\"cpu\"], \"activations\": \"int8\", "
+                        "\"dispatches\": 2, \"kernels\": 2, \"candidates\": 0}, {\"name\": \"step\", \"targets\": "
+                        "[\"cuda\", \"vulkan\"], \"activations\": \"float\", "));
+}
+
 TEST(Inspect, DumpsEveryVariantAsAnObject) {
   auto artifact = open_fake();
   ASSERT_TRUE(artifact);

@@ -18,7 +18,7 @@ inline constexpr std::array<char, 8> kPrefixMagic = {'L', 'L', 'M', 'R', 'T', 'A
 // Raised when an old reader would misread a new file; such files are refused.
 inline constexpr uint32_t kFormatMajor = 1;
 // Raised when a table grows; see runtime/schema/LOG.md. Readers take any minor version of their major one.
-inline constexpr uint32_t kFormatMinor = 3;
+inline constexpr uint32_t kFormatMinor = 4;
 
 inline constexpr uint64_t kSegmentAlignment = 65536; // of a segment's offset in the file
 inline constexpr uint64_t kWeightAlignment = 64;     // of a weight's offset in its segment

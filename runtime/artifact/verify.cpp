@@ -34,11 +34,25 @@ bool is_known_code(const schema::Segment &segment) {
   return is_cpu_code(segment) || is_code_of(segment, kVulkanTarget) || is_code_of(segment, kCudaTarget);
 }
 
-const schema::Program *find_program(const schema::Artifact &meta, std::string_view name) {
-  for (uint32_t i = 0; i < count_of(meta.programs()); ++i)
-    if (text_of(meta.programs()->Get(i)->name()) == name)
-      return meta.programs()->Get(i);
+bool is_for(const schema::Program &program, std::string_view target) {
+  for (uint32_t i = 0; i < count_of(program.targets()); ++i)
+    if (text_of(program.targets()->Get(i)) == target)
+      return true;
+  return count_of(program.targets()) == 0;
+}
+
+const schema::Program *find_step(const schema::Artifact &meta, std::string_view target) {
+  for (uint32_t i = 0; i < count_of(meta.programs()); ++i) {
+    const schema::Program &program = *meta.programs()->Get(i);
+    if (text_of(program.name()) == "step" && is_for(program, target))
+      return &program;
+  }
   return nullptr;
+}
+
+const schema::Size *arena_of(const schema::Artifact &meta, std::string_view target) {
+  const schema::Program *step = find_step(meta, target);
+  return step && step->arena() ? step->arena() : meta.arena();
 }
 
 const schema::Artifact *verify_flatbuffer(std::span<const std::byte> metadata) {
@@ -162,7 +176,7 @@ Status read_tiers(Context &context) {
       return Status(table.status().code(), where + ": " + table.status().message());
     if (!is_architecture_of(text_of(segment.target()), table->header().architecture))
       return corrupt(where, "holds the code of another target than it says");
-    context.tiers.push_back({std::move(name), *std::move(table), is_cpu_code(segment)});
+    context.tiers.push_back({std::move(name), *std::move(table), text_of(segment.target())});
   }
   return ok_status();
 }

@@ -40,6 +40,10 @@ bool holds_weights(const schema::Segment &segment);
 bool has_random_weights(const schema::Artifact &meta); // some of them are not in the file
 bool is_known_code(const schema::Segment &segment); // of any target that this version knows
 template <typename T> uint32_t count_of(const flatbuffers::Vector<T> *vector) { return vector ? vector->size() : 0; }
-const schema::Program *find_program(const schema::Artifact &meta, std::string_view name); // null if there is none
+bool is_for(const schema::Program &program, std::string_view target); // the target runs it
+// The program "step" of a target. Null if there is none: of a verified artifact, only for targets that it has no code for.
+const schema::Program *find_step(const schema::Artifact &meta, std::string_view target);
+// Bytes of the arena that a target's step runs in.
+const schema::Size *arena_of(const schema::Artifact &meta, std::string_view target);
 
 } // namespace llmrt

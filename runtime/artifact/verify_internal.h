@@ -13,8 +13,9 @@ namespace llmrt::verify_internal {
 struct Tier {
   std::string name;
   CodeTable table;
-  bool cpu = false;
+  std::string_view target;
 };
+using Tiers = std::vector<const Tier *>;
 
 struct Context {
   const schema::Artifact &meta;
@@ -61,9 +62,8 @@ struct Target {
 };
 Result<Target> check_operand(const Context &context, const schema::Operand &operand, const std::string &where);
 
-// verify_kernel.cpp: one dispatch against every tier, or every one that is not of a CPU.
-enum class Tiers { kAll, kNotCpu };
-Status check_kernel_dispatch(const Context &context, const schema::KernelDispatch &dispatch, const std::string &where,
-                             Tiers tiers = Tiers::kAll);
+// verify_kernel.cpp: one dispatch against the tiers that run it.
+Status check_kernel_dispatch(const Context &context, const schema::KernelDispatch &dispatch, const Tiers &tiers,
+                             const std::string &where);
 
 } // namespace llmrt::verify_internal

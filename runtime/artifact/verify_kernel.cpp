@@ -1,6 +1,6 @@
-// A kernel dispatch against every tier: each variant's constraints, extents, alignments, accesses and index bounds,
-// with the dispatch's scalars put in. Scalars are constants or a multiple of one symbol, so every expression becomes a
-// polynomial in symbols and is compared for all values of them at once.
+// A kernel dispatch against every tier that runs it: each variant's constraints, extents, alignments, accesses and index
+// bounds, with the dispatch's scalars put in. Scalars are constants or a multiple of one symbol, so every expression
+// becomes a polynomial in symbols and is compared for all values of them at once.
 #include "runtime/artifact/verify_internal.h"
 
 #include <algorithm>
@@ -86,8 +86,8 @@ Status check_variant(const CodeTable &table, const llmrt_kernel_entry &entry, st
 
 } // namespace
 
-Status check_kernel_dispatch(const Context &context, const schema::KernelDispatch &dispatch, const std::string &where,
-                             Tiers tiers) {
+Status check_kernel_dispatch(const Context &context, const schema::KernelDispatch &dispatch, const Tiers &tiers,
+                             const std::string &where) {
   if (dispatch.kernel() >= count_of(context.meta.kernels()))
     return corrupt(where, "names a kernel that does not exist");
   const schema::Kernel &kernel = *context.meta.kernels()->Get(dispatch.kernel());
@@ -103,15 +103,13 @@ Status check_kernel_dispatch(const Context &context, const schema::KernelDispatc
       return target.status();
     targets.push_back(*std::move(target));
   }
-  for (const Tier &tier : context.tiers) {
-    if (tier.cpu && tiers == Tiers::kNotCpu)
-      continue;
-    std::string there = where + " (" + printable(text_of(kernel.name())) + ", " + printable(tier.name) + ")";
-    std::span<const llmrt_kernel_entry> variants = tier.table.find({kernel.id()->data(), kernel.id()->size()});
+  for (const Tier *tier : tiers) {
+    std::string there = where + " (" + printable(text_of(kernel.name())) + ", " + printable(tier->name) + ")";
+    std::span<const llmrt_kernel_entry> variants = tier->table.find({kernel.id()->data(), kernel.id()->size()});
     if (variants.empty())
       return corrupt(there, "the tier does not have this kernel");
     for (const llmrt_kernel_entry &entry : variants)
-      if (Status status = check_variant(tier.table, entry, targets, dispatch.scalars(), there); !status.ok())
+      if (Status status = check_variant(tier->table, entry, targets, dispatch.scalars(), there); !status.ok())
         return status;
   }
   return ok_status();

@@ -1,4 +1,4 @@
-// Programs: what each dispatch names, and where its operands lie.
+// Programs: which targets they are for, what each dispatch names, and where its operands lie.
 #include "runtime/artifact/verify_internal.h"
 
 namespace llmrt::verify_internal {
@@ -115,10 +115,11 @@ Status check_copy(const Context &context, const schema::CopyDispatch &copy, cons
   return ok_status();
 }
 
-Status check_dispatch(const Context &context, const schema::DispatchEntry &entry, const std::string &where) {
+Status check_dispatch(const Context &context, const schema::DispatchEntry &entry, const Tiers &tiers,
+                      const std::string &where) {
   switch (entry.op_type()) {
   case schema::Dispatch::KernelDispatch:
-    return entry.op() ? check_kernel_dispatch(context, *entry.op_as_KernelDispatch(), where)
+    return entry.op() ? check_kernel_dispatch(context, *entry.op_as_KernelDispatch(), tiers, where)
                       : corrupt(where, "is empty");
   case schema::Dispatch::CopyDispatch:
     return entry.op() ? check_copy(context, *entry.op_as_CopyDispatch(), where) : corrupt(where, "is empty");
@@ -146,10 +147,12 @@ Status check_output(const Context &context, uint32_t index, int64_t columns, Sym
 
 constexpr uint32_t kMaxCandidates = 4096;
 
-Status check_candidates(const Context &context, const schema::Program &program, const std::string &where) {
+Status check_candidates(const Context &context, const schema::Program &program, Tiers tiers,
+                        const std::string &where) {
   const schema::Candidates *candidates = program.candidates();
   if (!candidates)
     return ok_status();
+  std::erase_if(tiers, [](const Tier *tier) { return tier->target == kCpuTarget; });
   const std::string name = where + ": its candidates";
   if (candidates->count() == 0 || candidates->count() > kMaxCandidates)
     return corrupt(name + " are none, or too many of a row");
@@ -162,7 +165,7 @@ Status check_candidates(const Context &context, const schema::Program &program, 
     const std::string which = name + ", dispatch " + std::to_string(d);
     if (!dispatch)
       return corrupt(which, "is not of a kernel");
-    if (Status status = check_kernel_dispatch(context, *dispatch, which, Tiers::kNotCpu); !status.ok())
+    if (Status status = check_kernel_dispatch(context, *dispatch, tiers, which); !status.ok())
       return status;
   }
   return ok_status();
@@ -179,6 +182,104 @@ Status check_outputs(const Context &context, const schema::Program &program, con
     return corrupt(where, "its hidden states are a buffer that does not exist, or have no columns");
   return check_output(context, uint32_t(program.hidden()), program.hidden_width(), Symbol::HiddenRows,
                       where + ": its hidden states");
+}
+
+constexpr uint32_t kMaxTargets = 16;
+
+// Programs of one name are for different targets.
+Status check_targets(const Context &context, uint32_t index, const std::string &where) {
+  const schema::Program &program = *context.meta.programs()->Get(index);
+  if (count_of(program.targets()) > kMaxTargets)
+    return corrupt(where, "it has more than 16 targets");
+  for (uint32_t p = 0; p < index; ++p) {
+    const schema::Program &other = *context.meta.programs()->Get(p);
+    if (text_of(other.name()) != text_of(program.name()))
+      continue;
+    bool apart = count_of(program.targets()) > 0 && count_of(other.targets()) > 0;
+    for (uint32_t i = 0; i < count_of(program.targets()); ++i)
+      apart &= !is_for(other, text_of(program.targets()->Get(i)));
+    if (!apart)
+      return corrupt(where, "its name is there twice for a target");
+  }
+  return ok_status();
+}
+
+void add_buffer(const schema::Operand &operand, std::vector<bool> &named) {
+  if (operand.kind() == schema::OperandKind::Buffer)
+    named[operand.index()] = true;
+}
+
+void add_buffers(const flatbuffers::Vector<flatbuffers::Offset<schema::DispatchEntry>> *dispatches,
+                 std::vector<bool> &named) {
+  for (uint32_t d = 0; d < count_of(dispatches); ++d) {
+    if (const schema::KernelDispatch *kernel = dispatches->Get(d)->op_as_KernelDispatch())
+      for (uint32_t i = 0; i < count_of(kernel->operands()); ++i)
+        add_buffer(*kernel->operands()->Get(i), named);
+    if (const schema::CopyDispatch *copy = dispatches->Get(d)->op_as_CopyDispatch()) {
+      add_buffer(*copy->from(), named);
+      add_buffer(*copy->to(), named);
+    }
+  }
+}
+
+// What the program names lies in the arena that it runs in; that of the artifact has room for every buffer. Of a program
+// whose dispatches and outputs have been checked.
+Status check_arena(const Context &context, const schema::Program &program, const std::string &where) {
+  if (!program.arena())
+    return ok_status();
+  if (Status status = check_size(context, program.arena(), where + ": its arena's size"); !status.ok())
+    return status;
+  std::vector<bool> named(context.buffer_bytes.size());
+  named[program.logits()] = true;
+  if (program.hidden() >= 0)
+    named[uint32_t(program.hidden())] = true;
+  add_buffers(program.dispatches(), named);
+  if (program.candidates()) {
+    named[program.candidates()->buffer()] = true;
+    add_buffers(program.candidates()->dispatches(), named);
+  }
+  const Polynomial arena(program.arena());
+  for (uint32_t i = 0; i < named.size(); ++i) {
+    Polynomial end = context.buffer_offset[i];
+    end.add(context.buffer_bytes[i]);
+    if (named[i] && !arena.dominates(end))
+      return corrupt(where, "a buffer that it names does not lie in its arena");
+  }
+  return ok_status();
+}
+
+Status check_program(const Context &context, uint32_t index) {
+  const schema::Program &program = *context.meta.programs()->Get(index);
+  const std::string where = named("program", index, program.name());
+  if (Status status = check_targets(context, index, where); !status.ok())
+    return status;
+  Tiers tiers;
+  for (const Tier &tier : context.tiers)
+    if (is_for(program, tier.target))
+      tiers.push_back(&tier);
+  if (Status status = check_outputs(context, program, where); !status.ok())
+    return status;
+  if (Status status = check_candidates(context, program, tiers, where); !status.ok())
+    return status;
+  for (uint32_t d = 0; d < count_of(program.dispatches()); ++d)
+    if (Status status = check_dispatch(context, *program.dispatches()->Get(d), tiers,
+                                       where + ", dispatch " + std::to_string(d));
+        !status.ok())
+      return status;
+  return check_arena(context, program, where);
+}
+
+// Every target that has code has a step.
+Status check_steps(const Context &context) {
+  bool any = false;
+  for (uint32_t p = 0; p < count_of(context.meta.programs()); ++p)
+    any |= text_of(context.meta.programs()->Get(p)->name()) == "step";
+  if (!any)
+    return corrupt("there is no program named \"step\"");
+  for (const Tier &tier : context.tiers)
+    if (!find_step(context.meta, tier.target))
+      return corrupt("there is no program named \"step\" for " + std::string(tier.target));
+  return ok_status();
 }
 
 } // namespace
@@ -202,24 +303,10 @@ Status check_programs(const Context &context) {
   }
   if (count_of(context.meta.programs()) > 64)
     return corrupt("there are more than 64 programs");
-  for (uint32_t p = 0; p < count_of(context.meta.programs()); ++p) {
-    const schema::Program &program = *context.meta.programs()->Get(p);
-    std::string where = named("program", p, program.name());
-    if (find_program(context.meta, text_of(program.name())) != &program)
-      return corrupt(where, "its name is there twice");
-    if (Status status = check_outputs(context, program, where); !status.ok())
+  for (uint32_t p = 0; p < count_of(context.meta.programs()); ++p)
+    if (Status status = check_program(context, p); !status.ok())
       return status;
-    if (Status status = check_candidates(context, program, where); !status.ok())
-      return status;
-    for (uint32_t d = 0; d < count_of(program.dispatches()); ++d)
-      if (Status status = check_dispatch(context, *program.dispatches()->Get(d),
-                                         where + ", dispatch " + std::to_string(d));
-          !status.ok())
-        return status;
-  }
-  if (!find_program(context.meta, "step"))
-    return corrupt("there is no program named \"step\"");
-  return ok_status();
+  return check_steps(context);
 }
 
 } // namespace llmrt::verify_internal

@@ -1,6 +1,7 @@
 // Every rule about programs, dispatches and kernels, broken once: by the artifact's data, and by the kernel table.
 #include "runtime/artifact/artifact.h"
 #include "runtime/artifact/testing/fake_model.h"
+#include "runtime/artifact/verify.h"
 
 #include <gtest/gtest.h>
 
@@ -291,6 +292,92 @@ TEST(VerifyProgram, CandidatesAreNotOfACpu) {
   spec.segments.resize(3); // without the cubins
   CodeSpec code = fake_code(LLMRT_ARCH_PTX);
   code.variants.push_back(best);
+  for (VariantSpec &variant : code.variants) variant.code = fake_ptx("score");
+  spec.segments[2].bytes = build_code(code);
+  Status status = open(spec);
+  EXPECT_TRUE(status.ok()) << status.message();
+}
+
+// ---- a step a target -------------------------------------------------------------------------------------------------
+
+TEST(VerifyProgram, EachTargetHasItsStep) {
+  auto artifact = Artifact::open_bytes(build_artifact(fake_model_with_two_steps()), "x");
+  ASSERT_TRUE(artifact) << artifact.status().message();
+  const schema::Artifact &meta = (*artifact)->meta();
+  EXPECT_EQ(find_step(meta, "cpu"), meta.programs()->Get(0));
+  EXPECT_EQ(find_step(meta, "cuda"), meta.programs()->Get(1));
+  EXPECT_EQ(find_step(meta, "vulkan"), meta.programs()->Get(1));
+  EXPECT_EQ(find_step(meta, "npu"), nullptr);
+  EXPECT_EQ(arena_of(meta, "cpu"), meta.programs()->Get(0)->arena());
+  EXPECT_EQ(arena_of(meta, "npu"), meta.arena());
+  auto one = Artifact::open_bytes(build_artifact(fake_model()), "x");
+  ASSERT_TRUE(one) << one.status().message();
+  EXPECT_EQ(find_step((*one)->meta(), "npu"), (*one)->meta().programs()->Get(0)) << "which is for all";
+  EXPECT_EQ(arena_of((*one)->meta(), "cpu"), (*one)->meta().arena());
+}
+
+TEST(VerifyProgram, StepsAndTheirTargets) {
+  const Broken cases[] = {
+      {"both for all", [](auto &s) { s.programs[0].targets = s.programs[1].targets = {}; }, "there twice for a target"},
+      {"one for all", [](auto &s) { s.programs[1].targets = {}; }, "program 1 (step): its name is there twice"},
+      {"the first for all", [](auto &s) { s.programs[0].targets = {}; }, "program 1 (step): its name is there twice"},
+      {"a target twice", [](auto &s) { s.programs[1].targets = {"vulkan", "cpu"}; }, "there twice for a target"},
+      {"many targets", [](auto &s) { s.programs[1].targets.resize(17, "cuda"); }, "more than 16 targets"},
+      {"none for CUDA", [](auto &s) { s.programs[1].targets = {"vulkan"}; }, "no program named \"step\" for cuda"},
+      {"none for the CPU", [](auto &s) { s.programs.erase(s.programs.begin()); }, "no program named \"step\" for cpu"},
+      {"no step", [](auto &s) { s.programs[0].name = s.programs[1].name = "other"; }, "no program named \"step\""},
+  };
+  for (const Broken &broken : cases) {
+    ArtifactSpec spec = fake_model_with_two_steps();
+    broken.damage(spec);
+    Status status = open(spec);
+    EXPECT_FALSE(status.ok()) << broken.name;
+    EXPECT_NE(status.message().find(broken.message), std::string::npos) << broken.name << ": " << status.message();
+  }
+}
+
+TEST(VerifyProgram, BuffersLieInTheirProgramsArena) {
+  const std::function<void(ArtifactSpec &)> cases[] = {
+      [](auto &s) { s.programs[1].arena = s.programs[0].arena; },
+      [](auto &s) { s.programs[0].logits = 1; }, // the GPUs'
+      [](auto &s) { s.programs[0].dispatches[1].operands[6].index = 1; },
+      [](auto &s) {
+        DispatchSpec copy;
+        copy.type = 2;
+        copy.operands = {{0, 0, 0, {}}, {0, 1, 0, {}}};
+        s.programs[0].dispatches.push_back(copy);
+      },
+      [](auto &s) {
+        s.buffers.push_back({"hidden", "f32", {{64}, {32, kRows}}, {{16, kHiddenRows}}});
+        s.arena.push_back({16, kHiddenRows});
+        s.programs[0].hidden = 2, s.programs[0].hidden_width = 4;
+      },
+  };
+  for (const auto &damage : cases) {
+    ArtifactSpec spec = fake_model_with_two_steps();
+    damage(spec);
+    EXPECT_NE(open(spec).message().find("a buffer that it names does not lie in its arena"), std::string::npos)
+        << open(spec).message();
+  }
+  ArtifactSpec spec = fake_model_with_two_steps();
+  spec.programs[1].arena = SizeSpec{{-1}};
+  EXPECT_NE(open(spec).message().find("its arena's size: has a negative coefficient"), std::string::npos)
+      << open(spec).message();
+}
+
+// A target's code need not have the kernels of another's step.
+TEST(VerifyProgram, KernelsAreOfTheirTargets) {
+  ArtifactSpec spec = fake_model_with_two_steps();
+  spec.segments.resize(3); // PTX alone
+  VariantSpec apart = fake_code(LLMRT_ARCH_PTX).variants.back();
+  apart.id = {9};
+  apart.first_rows = 0;
+  spec.kernels.push_back({"apart", {apart.id.begin(), apart.id.end()}});
+  spec.programs[1].dispatches[1].kernel = 2;
+  EXPECT_NE(open(spec).message().find("(apart, compute_75): the tier does not have"), std::string::npos)
+      << open(spec).message();
+  CodeSpec code = fake_code(LLMRT_ARCH_PTX);
+  code.variants = {code.variants[0], apart}; // not the CPU's score
   for (VariantSpec &variant : code.variants) variant.code = fake_ptx("score");
   spec.segments[2].bytes = build_code(code);
   Status status = open(spec);

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace llmrt {
 
@@ -55,6 +56,7 @@ public:
   virtual ~Device() = default;
 
   virtual std::string description() const = 0; // "cpu x86-64-v4-vnni, 2 threads"
+  virtual std::string_view target() const = 0; // whose program it runs: "cpu", "cuda", "vulkan"
 
   // Bytes that the default size of the KV cache is taken from; 0: those of the machine.
   virtual int64_t memory_budget() const { return 0; }
@@ -63,7 +65,7 @@ public:
   virtual Status prepare(const Limits &limits) = 0;
   virtual StepBlock step_block() = 0;
 
-  // Runs the program "step" over the first shape.tokens rows of the step block; every row's keys and values are
+  // Runs the target's program "step" over the first shape.tokens rows of the step block; every row's keys and values are
   // in its pages afterwards. Takes no memory.
   virtual Status run(const StepShape &shape) = 0;
 
@@ -96,13 +98,14 @@ public:
   virtual Status copy_page(int group, int32_t from, int32_t to) = 0;
 };
 
-// Bytes by the artifact's own formulas, for --print-memory and for sizing the pools before prepare().
+// Bytes by the artifact's own formulas for a target, for --print-memory and for sizing the pools before prepare().
 struct MemoryPlan {
   int64_t arena_bytes = 0;      // step buffers
   int64_t step_block_bytes = 0;
   int64_t scratch_bytes = 0;    // all threads
   std::array<int64_t, kMaxCacheGroups> pool_bytes{}, bytes_per_page{};
 };
-MemoryPlan plan_memory(const Artifact &artifact, const Limits &limits, int threads, int64_t scratch_per_thread);
+MemoryPlan plan_memory(const Artifact &artifact, std::string_view target, const Limits &limits, int threads,
+                       int64_t scratch_per_thread);
 
 } // namespace llmrt

@@ -111,6 +111,7 @@ TEST(LoneKernel, OperandsLieBetweenGuardBytes) {
 class Backend final : public gpu::Backend {
 public:
   std::string name() const override { return "played"; }
+  std::string_view target() const override { return "vulkan"; }
   int64_t memory_bytes() const override { return 0; }
   int64_t max_operand_bytes() const override { return 0; }
   int64_t row_alignment() const override { return 32; }

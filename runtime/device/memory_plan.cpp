@@ -45,13 +45,14 @@ StepBlockLayout step_block_layout(const Limits &limits, int groups) {
   return layout;
 }
 
-MemoryPlan plan_memory(const Artifact &artifact, const Limits &limits, int threads, int64_t scratch_per_thread) {
+MemoryPlan plan_memory(const Artifact &artifact, std::string_view target, const Limits &limits, int threads,
+                       int64_t scratch_per_thread) {
   const schema::Artifact &meta = artifact.meta();
   // What does not fit into 63 bits is more than any machine has.
   auto or_huge = [](std::optional<int64_t> bytes) { return bytes && *bytes >= 0 ? *bytes : INT64_MAX; };
   MemoryPlan plan;
   int groups = int(count_of(meta.cache_groups()));
-  plan.arena_bytes = or_huge(evaluate(meta.arena(), symbol_values(limits)));
+  plan.arena_bytes = or_huge(evaluate(arena_of(meta, target), symbol_values(limits)));
   plan.step_block_bytes = or_huge(step_block_layout(limits, groups).bytes);
   plan.scratch_bytes = or_huge(checked_multiply(scratch_per_thread, threads));
   for (int group = 0; group < groups; ++group) {

@@ -125,12 +125,12 @@ TEST(Allocation, TheEngineKeepsToItsFormula) {
       options.hidden_states = true;
       options.max_num_seqs = sequences;
       options.max_model_len = length;
-      const Result<Sizing> sizing = size_engine(artifact->meta(), options, int64_t(1) << 40);
+      const Result<Sizing> sizing = size_engine(artifact->meta(), "cpu", options, int64_t(1) << 40);
       ASSERT_TRUE(sizing.ok());
       ProcessMemory nothing;
       nothing.threads = nothing.other_bytes = 0;
       const MemoryReport report = report_memory(*artifact, *sizing, nothing);
-      const MemoryPlan plan = plan_memory(*artifact, sizing->limits, 0, 0);
+      const MemoryPlan plan = plan_memory(*artifact, "cpu", sizing->limits, 0, 0);
       int64_t device_bytes = plan.arena_bytes + plan.step_block_bytes;
       for (int64_t bytes : plan.pool_bytes) device_bytes += bytes;
 

@@ -57,7 +57,7 @@ Result<std::unique_ptr<Engine>> Engine::create(std::shared_ptr<const Artifact> a
   if (budget <= 0) budget = options.available_bytes > 0 ? options.available_bytes : int64_t(os::available_memory());
   EngineOptions possible = options;
   possible.hidden_states = options.hidden_states && device->gives_hidden();
-  Result<Sizing> sizing = size_engine(artifact->meta(), possible, budget);
+  Result<Sizing> sizing = size_engine(artifact->meta(), device->target(), possible, budget);
   if (!sizing.ok()) return sizing.status();
   if (!sizing->notice.empty()) log(LogLevel::kWarning, sizing->notice);
   if (Status status = device->prepare(sizing->limits); !status.ok()) return status;

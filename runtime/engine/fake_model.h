@@ -39,6 +39,7 @@ public:
   explicit FakeDevice(const FakeModel &model) : model_(model) {}
 
   std::string description() const override { return "fake"; }
+  std::string_view target() const override { return "cpu"; }
   Status prepare(const Limits &limits) override;
   StepBlock step_block() override;
   // kInternal, too, if the step block breaks a rule of docs/kernels.md or two sequences write to one place.

@@ -1,4 +1,5 @@
 #include "runtime/artifact/random_weights.h"
+#include "runtime/artifact/verify.h"
 #include "runtime/engine/request_state.h"
 #include "runtime/engine/sampler.h"
 #include "runtime/engine/sizing.h"
@@ -24,7 +25,7 @@ int64_t saturating_add(int64_t a, int64_t b) {
 
 // A sum of coefficient x a x b, as text and as a value. An artifact's own coefficients may be anything: the value stops
 // at the largest integer.
-class Polynomial {
+class Formula {
 public:
   void symbol(std::string name, int64_t value) { symbols_.emplace_back(std::move(name), value); }
 
@@ -99,7 +100,7 @@ std::string symbol_name(schema::Symbol symbol) {
   }
 }
 
-void add_symbols(const schema::Model &model, const Sizing &sizing, const ProcessMemory &process, Polynomial *sum) {
+void add_symbols(const schema::Model &model, const Sizing &sizing, const ProcessMemory &process, Formula *sum) {
   const Limits &limits = sizing.limits;
   sum->symbol("tokens", limits.tokens);
   sum->symbol("sequences", limits.sequences);
@@ -117,9 +118,9 @@ void add_symbols(const schema::Model &model, const Sizing &sizing, const Process
   sum->symbol("stack_per_thread", process.stack_per_thread);
 }
 
-void add_device(const schema::Artifact &meta, const Sizing &sizing, Polynomial *sum) {
-  if (meta.arena() && meta.arena()->terms())
-    for (const schema::Term *term : *meta.arena()->terms())
+void add_device(const schema::Artifact &meta, const Sizing &sizing, Formula *sum) {
+  if (const schema::Size *arena = arena_of(meta, kCpuTarget); arena && arena->terms())
+    for (const schema::Term *term : *arena->terms())
       sum->add(term->coefficient(), symbol_name(term->a()), symbol_name(term->b()));
   sum->add(4 * 3, "tokens"); // the step block
   sum->add(4, "rows");
@@ -131,7 +132,7 @@ void add_device(const schema::Artifact &meta, const Sizing &sizing, Polynomial *
   sum->add(1, "threads", "scratch_per_thread");
 }
 
-void add_engine(const Sizing &sizing, Polynomial *sum) {
+void add_engine(const Sizing &sizing, Formula *sum) {
   const int64_t groups = int64_t(sizing.groups.size());
   sum->add(sizeof(int32_t), "sequences", "max_model_len");                    // the tokens
   sum->add(int64_t(sizeof(PageKey)) + 4 * groups, "sequences", "max_blocks"); // page keys and tables
@@ -147,12 +148,13 @@ void add_engine(const Sizing &sizing, Polynomial *sum) {
 
 MemoryReport report_memory(const Artifact &artifact, const Sizing &sizing, const ProcessMemory &process) {
   const schema::Artifact &meta = artifact.meta();
-  Polynomial sum;
+  Formula sum;
   add_symbols(*meta.model(), sizing, process, &sum);
   add_device(meta, sizing, &sum);
 
   // What the device's own plan has beyond the artifact's formulas: rounding to its alignments.
-  const MemoryPlan plan = plan_memory(artifact, sizing.limits, int(process.threads), process.scratch_per_thread);
+  const MemoryPlan plan =
+      plan_memory(artifact, kCpuTarget, sizing.limits, int(process.threads), process.scratch_per_thread);
   int64_t planned = saturating_add(saturating_add(plan.arena_bytes, plan.step_block_bytes), plan.scratch_bytes);
   for (int64_t bytes : plan.pool_bytes) planned = saturating_add(planned, bytes);
   sum.symbol("device_padding", std::max<int64_t>(0, planned - sum.value()));

@@ -178,10 +178,11 @@ Status size_by_bytes(const EngineOptions &options, int64_t available_bytes, Sizi
 
 } // namespace
 
-Result<Sizing> size_engine(const schema::Artifact &meta, const EngineOptions &options, int64_t available_bytes) {
+Result<Sizing> size_engine(const schema::Artifact &meta, std::string_view target, const EngineOptions &options,
+                           int64_t available_bytes) {
   Sizing sizing;
   if (Status s = read_groups(meta, &sizing); !s.ok()) return s;
-  if (const schema::Program *step = find_program(meta, "step"); options.hidden_states && step && step->hidden() >= 0)
+  if (const schema::Program *step = find_step(meta, target); options.hidden_states && step && step->hidden() >= 0)
     sizing.hidden_width = int64_t(step->hidden_width());
   if (Status s = read_limits(*meta.model(), options, &sizing); !s.ok()) return s;
   if (options.kv_pages < 0 || options.kv_pages > std::numeric_limits<int32_t>::max())

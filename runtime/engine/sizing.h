@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -33,9 +34,11 @@ struct Sizing {
   std::string notice; // what a user should be told: a length that was lowered; empty if nothing
 };
 
-// `available_bytes`: of memory that can be taken, for the default size of the pools. kInvalidArgument for options that
-// cannot work, with the figure that would; kUnsupported for cache groups this runtime does not know.
-Result<Sizing> size_engine(const schema::Artifact &meta, const EngineOptions &options, int64_t available_bytes);
+// `target`: of the device. `available_bytes`: of memory that can be taken, for the default size of the pools.
+// kInvalidArgument for options that cannot work, with the figure that would; kUnsupported for cache groups this runtime
+// does not know.
+Result<Sizing> size_engine(const schema::Artifact &meta, std::string_view target, const EngineOptions &options,
+                           int64_t available_bytes);
 KvOptions kv_options(const Sizing &sizing, bool prefix_caching);
 
 // For --print-memory --json. `formula` is an expression of +, * and integers in the names of `symbols`, whose value is
@@ -55,6 +58,7 @@ struct ProcessMemory {
   int64_t other_bytes = 24 << 20; // what the caller needs beside the engine: its code's data, text, its buffers
 };
 
+// Of the CPU's device: another's memory is not the process's.
 MemoryReport report_memory(const Artifact &artifact, const Sizing &sizing, const ProcessMemory &process);
 
 } // namespace llmrt

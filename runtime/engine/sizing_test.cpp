@@ -15,7 +15,7 @@ using testing::HasSubstr;
 constexpr int64_t kPlenty = int64_t(64) << 30;
 
 Result<Sizing> size(const FakeModel &model, const EngineOptions &options, int64_t available = kPlenty) {
-  return size_engine(make_fake_artifact(model)->meta(), options, available);
+  return size_engine(make_fake_artifact(model)->meta(), "cpu", options, available);
 }
 
 std::string error_of(const FakeModel &model, const EngineOptions &options, int64_t available = kPlenty) {
@@ -184,7 +184,7 @@ TEST(MemoryReport, TheFormulaGivesTheFigure) {
   model.groups = {{0, 1000}, {10, 3000}};
   const auto artifact = make_fake_artifact(model);
   EngineOptions options;
-  Result<Sizing> sizing = size_engine(artifact->meta(), options, kPlenty);
+  Result<Sizing> sizing = size_engine(artifact->meta(), "cpu", options, kPlenty);
   ASSERT_TRUE(sizing.ok());
   ProcessMemory process;
   process.threads = 3;
@@ -193,13 +193,13 @@ TEST(MemoryReport, TheFormulaGivesTheFigure) {
   EXPECT_EQ(evaluate(report.formula, report), report.private_bytes);
   EXPECT_EQ(report.kv_bytes_per_page, 4000);
   EXPECT_EQ(report.mapped_bytes, int64_t(artifact->bytes().size()));
-  const MemoryPlan plan = plan_memory(*artifact, sizing->limits, 3, 12345);
+  const MemoryPlan plan = plan_memory(*artifact, "cpu", sizing->limits, 3, 12345);
   int64_t device = plan.arena_bytes + plan.step_block_bytes + plan.scratch_bytes;
   for (int64_t bytes : plan.pool_bytes) device += bytes;
   EXPECT_GT(report.private_bytes, device + process.other_bytes + 3 * process.stack_per_thread);
 
   options.max_num_batched_tokens = 128;
-  sizing = size_engine(artifact->meta(), options, kPlenty);
+  sizing = size_engine(artifact->meta(), "cpu", options, kPlenty);
   EXPECT_GE(report_memory(*artifact, *sizing, process).private_bytes, report.private_bytes + 100 * 64)
       << "the arena grows with the tokens of a step";
 }

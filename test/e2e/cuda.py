@@ -45,6 +45,7 @@ def main():
     suite.more = ("--gpu-arch", "compute_90a")
     suite.check_matrices(ids)
     suite.more = ()
+    suite.check_programs(ids)
     suite.check_families()
     lines = log.read_text().splitlines()
     faults = [line for line in lines if line.startswith("fault")]

@@ -13,7 +13,8 @@ import npy
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TEXT = "Once upon a time, there was a little girl named Lily. She"
-COMPILE = ["compile", "test/models/stories260k", "--quantization", "q4_g32", "--cpu-tier", "x86-64-v3,arm64-dotprod"]
+COMPILE = ["compile", "test/models/stories260k", "--quantization", "q4_g32", "--target", "cpu,vulkan", "--cpu-tier",
+           "x86-64-v3,arm64-dotprod"]
 TOKENS = 64
 
 
@@ -27,10 +28,10 @@ def joined(ids):
 
 def answers(llmrt, artifact, logits):
     prompt = json.loads(output(llmrt, "tokenize", artifact, "--jsonl", input=json.dumps(TEXT).encode() + b"\n"))
-    done = output(llmrt, "run", artifact, "--ids", joined(prompt), "--max-tokens", TOKENS, "--temperature", 0,
-                  "--ignore-eos", "--print-ids", "-q")
+    done = output(llmrt, "run", artifact, "--device", "cpu", "--ids", joined(prompt), "--max-tokens", TOKENS,
+                  "--temperature", 0, "--ignore-eos", "--print-ids", "-q")
     ids = [int(one) for one in done.decode().strip().splitlines()[-1].split(",")]
-    output(llmrt, "logits", artifact, "--ids", joined(prompt + ids), "-o", logits)
+    output(llmrt, "logits", artifact, "--device", "cpu", "--ids", joined(prompt + ids), "-o", logits)
     shape, values = npy.read(str(logits))
     bits = hashlib.sha256(struct.pack(f"<{len(values)}f", *values)).hexdigest()
     return {"text": TEXT, "prompt_ids": prompt, "ids": ids, "logits_shape": list(shape), "logits_sha256": bits}

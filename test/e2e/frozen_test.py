@@ -25,10 +25,11 @@ class Frozen(ArtifactTest):
         self.assertEqual(inspected["root_hash"], expected["root_hash"])
         ids = json.loads(self.good("tokenize", artifact, "--jsonl", input=json.dumps(expected["text"]) + "\n").stdout)
         self.assertEqual(ids, expected["prompt_ids"])
-        done = self.good("run", artifact, "--verify-weights", "--ids", joined(ids), "--max-tokens",
+        done = self.good("run", artifact, "--device", "cpu", "--verify-weights", "--ids", joined(ids), "--max-tokens",
                          len(expected["ids"]), "--temperature", 0, "--ignore-eos", "--print-ids", "-q")
         self.assertEqual(done.stdout.strip().splitlines()[-1], joined(expected["ids"]))
-        self.good("logits", artifact, "--ids", joined(ids + expected["ids"]), "-o", self.path("logits.npy"))
+        self.good("logits", artifact, "--device", "cpu", "--ids", joined(ids + expected["ids"]), "-o",
+                  self.path("logits.npy"))
         shape, logits = npy.read(self.path("logits.npy"))
         self.assertEqual(list(shape), expected["logits_shape"])
         bits = hashlib.sha256(struct.pack(f"<{len(logits)}f", *logits)).hexdigest()

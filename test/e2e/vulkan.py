@@ -125,6 +125,41 @@ class Suite:
             cost = max(abs(a - b) for a, b in zip(expected[1], exact[1])) / max(abs(x) for x in expected[1])
             self.close(name, whole, expected, 2 * cost)
 
+    def check_programs(self, ids):
+        """An artifact for both has a program for each: the bits that the device gives where an artifact is for it alone, and
+        its code; the weights once."""
+        def parts(artifact):
+            return json.loads(programs.run(self.options.llmrt, "inspect", artifact, "--json"))
+
+        stories, heads = MODELS / "stories260k", GOLDEN / "models" / "qwen3-base"
+        for folder, flags, text, activations in (
+                (stories, (), ("--ids", joined(ids[:64])), "float"),
+                (stories, ("--quantization", "q4_g32"), ("--ids", joined(ids[:64])), "int8"),
+                (heads, ("--quantization", "q8_g32"), ("--batch", heads / "ids.txt"), "int8")):
+            name, logits, alone = " ".join((folder.name, *flags)), {}, {}
+            for device in ("cpu", "vulkan"):
+                artifact = self.compile(folder, *flags, target=device)
+                logits[device], alone[device] = self.logits(artifact, device, *text), parts(artifact)
+            both = self.compile(folder, *flags)
+            for device, expected in logits.items():
+                same = self.logits(both, device, *text) == expected
+                self.tally.check(same, f"{name}: other bits on {device} beside the other target")
+            said, cpu, gpu = parts(both), alone["cpu"], alone["vulkan"]
+            self.tally.check(said["weight_bytes"] == cpu["weight_bytes"] == gpu["weight_bytes"], f"{name}: weights twice")
+            sizes = [one["code_bytes"] for one in (said, cpu, gpu)]
+            self.tally.check(sizes[0] == sum(sizes[1:]), f"{name}: code of {sizes[0]} bytes for {sizes[1:]}")
+            sizes = [one["metadata_bytes"] for one in (said, cpu, gpu)]
+            self.tally.check(sizes[0] < sum(sizes[1:]), f"{name}: metadata of {sizes[0]} bytes for {sizes[1:]}")
+            found = [(one["targets"], one["activations"]) for one in said["program_details"]]
+            expected = [(cpu["targets"], activations), (gpu["targets"], "float")]
+            self.tally.check(found == expected, f"{name}: programs {found} for {expected}")
+            fused = {one["target"] for one in said["kernels"] if one["name"].startswith("linear_heads")}
+            self.tally.check(fused == ({"cpu"} if folder == heads else set()), f"{name}: linear_heads for {fused}")
+            lines = programs.run(self.options.llmrt, "inspect", both)
+            self.tally.check(f"step for cpu, activations {activations}, " in lines and "would run on" in lines,
+                             f"inspect does not say which program is for what: {lines}")
+            print(f"{name}: a program each, {said['bytes']} bytes", flush=True)
+
     def check_families(self):
         names = sorted(p.name for p in (GOLDEN / "models").iterdir() if p.is_dir())
         for name in names if self.options.full else FAMILIES:
@@ -151,7 +186,7 @@ class Suite:
         whole = self.compile(folder, *made, target="cpu")
         expected = self.logits(whole, "cpu", *text)
         artifact = self.compile(folder, *made)
-        self.tally.check(self.logits(artifact, "cpu", *text) == expected, "weights in parts: other bits on the CPU")
+        self.tally.check(self.logits(artifact, "cpu", *text) == expected, "beside weights in parts: other bits on the CPU")
         self.close("weights over 128 MiB", self.logits(artifact, "vulkan", *text), expected, 2e-3)
         artifact.unlink()
 
@@ -339,6 +374,7 @@ def main():
     suite.check_quantized(ids)
     suite.check_types(ids)
     suite.check_matrices(ids)
+    suite.check_programs(ids)
     suite.check_families()
     suite.check_large_weights()
     hidden = [embeddings.GOLDEN / name for name in ("llama-base", "llama-head-dim", "gpt2-base")]

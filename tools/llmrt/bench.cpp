@@ -132,7 +132,8 @@ Status measure_limits(const Model &model, BenchReport &report) {
 }
 
 int run_tests(const BenchFlags &flags, Model &model, CpuProfile *profile, BenchReport &report) {
-  StepWork work = step_work(*model.artifact);
+  const std::string_view device = model.device; // "cuda NVIDIA H200"
+  StepWork work = step_work(*model.artifact, device.substr(0, device.find(' ')));
   BenchRunner runner(model, profile);
   std::vector<BenchTest> tests = tests_of(flags);
   Progress progress("bench", static_cast<double>(tests.size()), flags.model.quiet);

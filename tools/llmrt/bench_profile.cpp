@@ -33,7 +33,7 @@ std::string without_layer(const std::string &label) {
 // What equal dispatches of all layers did in one step, most time first.
 std::vector<Line> lines_of(const Artifact &artifact, const CpuProfile &profile) {
   const schema::Artifact &meta = artifact.meta();
-  const schema::Program &program = *find_program(meta, "step");
+  const schema::Program &program = *find_step(meta, kCpuTarget);
   std::map<std::string, Line> lines;
   for (size_t i = 0; i < profile.rows.size(); ++i) {
     const CpuProfile::Row &row = profile.rows[i];

@@ -67,11 +67,11 @@ double StepWork::kv_bytes_at(int64_t position) const {
   return bytes;
 }
 
-StepWork step_work(const Artifact &artifact) {
+StepWork step_work(const Artifact &artifact, std::string_view target) {
   const schema::Artifact &meta = artifact.meta();
   StepWork work;
   std::set<uint32_t> read;
-  const schema::Program *program = find_program(meta, "step");
+  const schema::Program *program = find_step(meta, target);
   for (uint32_t i = 0; program && i < count_of(program->dispatches()); ++i)
     if (const schema::KernelDispatch *dispatch = program->dispatches()->Get(i)->op_as_KernelDispatch();
         dispatch && !is_of_hidden_states(*dispatch)) {

@@ -39,6 +39,6 @@ struct StepWork {
   double kv_bytes_at(int64_t position) const;
 };
 
-StepWork step_work(const Artifact &artifact);
+StepWork step_work(const Artifact &artifact, std::string_view target); // of the program that runs on the target
 
 } // namespace llmrt::tool

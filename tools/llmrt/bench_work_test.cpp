@@ -13,7 +13,7 @@ TEST(StepWork, CountsWhatTheProgramReads) {
   testing::ArtifactSpec spec = testing::fake_model();
   auto artifact = Artifact::open_bytes(testing::build_artifact(spec), "fake.fbs");
   ASSERT_TRUE(artifact.ok()) << artifact.status().message();
-  StepWork work = step_work(**artifact);
+  StepWork work = step_work(**artifact, "cpu");
   double bytes = 0;
   for (const auto &weight : spec.weights)
     bytes += static_cast<double>(weight.bytes);

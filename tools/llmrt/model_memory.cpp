@@ -1,6 +1,7 @@
 #include "tools/llmrt/model_memory.h"
 
 #include "runtime/artifact/random_weights.h"
+#include "runtime/artifact/verify.h"
 #include "runtime/base/os.h"
 #include "runtime/base/text.h"
 #include "runtime/device/cpu/cpu_device.h"
@@ -69,7 +70,7 @@ bool runs_on_cpu(const Artifact &artifact, const ModelOptions &options) {
 
 Result<MeasuredModel> measure_memory(const Artifact &artifact, const ModelOptions &options, int64_t available_bytes,
                                      int server_threads) {
-  Result<Sizing> sizing = size_engine(artifact.meta(), options.engine, available_bytes);
+  Result<Sizing> sizing = size_engine(artifact.meta(), kCpuTarget, options.engine, available_bytes);
   if (!sizing.ok())
     return sizing.status();
   Result<int64_t> scratch = cpu_scratch_per_thread(artifact, options.cpu_tier, sizing->limits);

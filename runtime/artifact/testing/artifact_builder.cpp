@@ -137,8 +137,12 @@ Offset<schema::Program> make_program(FlatBufferBuilder &builder, const ProgramSp
     candidates = schema::CreateCandidates(builder, make_dispatches(builder, spec.candidates->dispatches),
                                           spec.candidates->buffer, spec.candidates->count);
   auto entries = make_dispatches(builder, spec.dispatches);
-  return schema::CreateProgram(builder, builder.CreateString(spec.name), entries, spec.logits, spec.hidden,
-                               spec.hidden_width, candidates);
+  auto name = builder.CreateString(spec.name);
+  auto targets = spec.targets.empty() ? 0 : builder.CreateVectorOfStrings(spec.targets);
+  auto activations = spec.activations.empty() ? 0 : builder.CreateString(spec.activations);
+  auto arena = spec.arena ? make_size(builder, *spec.arena) : 0;
+  return schema::CreateProgram(builder, name, entries, spec.logits, spec.hidden, spec.hidden_width, candidates, targets,
+                               activations, arena);
 }
 
 Offset<schema::Model> make_model(FlatBufferBuilder &builder, const ModelSpec &spec) {

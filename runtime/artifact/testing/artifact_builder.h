@@ -124,6 +124,9 @@ struct ProgramSpec {
   int32_t hidden = -1;
   uint32_t hidden_width = 0;
   std::optional<CandidatesSpec> candidates = {};
+  std::vector<std::string> targets = {};
+  std::string activations = {};
+  std::optional<SizeSpec> arena = {};
 };
 struct KernelSpec {
   std::string name;

@@ -235,6 +235,25 @@ void add_fake_cuda(ArtifactSpec &spec) {
   }
 }
 
+ArtifactSpec fake_model_with_two_steps() {
+  ArtifactSpec spec = fake_model();
+  add_fake_cuda(spec);
+  const SizeSpec first{{64}, {4 * kFakeVocabulary, kRows}}, both{{64}, {8 * kFakeVocabulary, kRows}};
+  spec.arena = both;
+  spec.buffers.push_back({"logits.gpu", "f32", first, {{4 * kFakeVocabulary, kRows}}});
+  spec.programs.push_back(spec.programs[0]);
+  ProgramSpec &cpu = spec.programs[0], &gpu = spec.programs[1];
+  cpu.targets = {"cpu"};
+  cpu.activations = "int8";
+  cpu.arena = first;
+  gpu.targets = {"cuda", "vulkan"};
+  gpu.activations = "float";
+  gpu.arena = both;
+  gpu.logits = 1;
+  gpu.dispatches[1].operands[6].index = 1;
+  return spec;
+}
+
 std::array<float, kFakeVocabulary> fake_logits(std::span<const int32_t> ids) {
   int64_t sum = 0;
   for (int32_t id : ids)

@@ -26,6 +26,9 @@ ArtifactSpec fake_model();
 // The same with hidden states: those of a row are what its logits would be. Buffer 1.
 ArtifactSpec fake_model_with_hidden();
 
+// With code for CUDA, whose step is its own: its logits are buffer 1, behind the CPU's in a larger arena.
+ArtifactSpec fake_model_with_two_steps();
+
 // Adds golden vectors: of `store` for two rows, of `score` for one and for two.
 void add_fake_goldens(ArtifactSpec &spec);
 

@@ -28,6 +28,7 @@ public:
     int threads = pool_->threads();
     return "cpu " + tier_ + ", " + std::to_string(threads) + (threads == 1 ? " thread" : " threads");
   }
+  std::string_view target() const override { return kCpuTarget; }
   Status prepare(const Limits &limits) override;
   StepBlock step_block() override;
   Status run(const StepShape &shape) override;
@@ -103,7 +104,7 @@ Status CpuDevice::take_memory(const Limits &limits) {
   if (!scratch)
     return scratch.status();
   scratch_bytes_ = *scratch;
-  MemoryPlan plan = plan_memory(*artifact_, limits, pool_->threads(), scratch_bytes_);
+  MemoryPlan plan = plan_memory(*artifact_, kCpuTarget, limits, pool_->threads(), scratch_bytes_);
   int64_t block_at = page_up(plan.arena_bytes);
   int64_t scratch_at = page_up(add_or_huge(block_at, plan.step_block_bytes));
   int64_t step_bytes = add_or_huge(scratch_at, plan.scratch_bytes);
@@ -139,7 +140,7 @@ Status CpuDevice::prepare(const Limits &limits) {
     return plan.status();
   plan_ = *std::move(plan);
   limits_ = limits;
-  const schema::Program &program = *find_program(artifact_->meta(), "step");
+  const schema::Program &program = *find_step(artifact_->meta(), kCpuTarget);
   auto output = [&](uint32_t buffer) {
     std::optional<int64_t> at = evaluate(artifact_->meta().buffers()->Get(buffer)->offset(), symbol_values(limits));
     return at ? reinterpret_cast<const float *>(memory_.arena + *at) : nullptr;
@@ -163,7 +164,7 @@ void CpuDevice::start_profile() {
   if (!profile_)
     return;
   const schema::Artifact &meta = artifact_->meta();
-  const schema::Program &program = *find_program(meta, "step");
+  const schema::Program &program = *find_step(meta, kCpuTarget);
   profile_->rows.clear();
   profile_->spans.reserve(profile_->span_limit);
   for (uint32_t i = 0; i < count_of(program.dispatches()); ++i) {

@@ -281,12 +281,27 @@ TEST_F(CpuDeviceTest, PlansMemoryByTheFormulas) {
   auto scratch = cpu_scratch_per_thread(*artifact, "", kLimits);
   ASSERT_TRUE(scratch);
   EXPECT_EQ(*scratch, 64);
-  MemoryPlan plan = plan_memory(*artifact, kLimits, 2, *scratch);
+  MemoryPlan plan = plan_memory(*artifact, "cpu", kLimits, 2, *scratch);
   EXPECT_EQ(plan.arena_bytes, 64 + 4 * 8 * 8);
   EXPECT_EQ(plan.scratch_bytes, 128);
   EXPECT_EQ(plan.pool_bytes[0], 6 * 64);
   EXPECT_EQ(plan.bytes_per_page[0], 64);
   EXPECT_EQ(plan.step_block_bytes, 6 * 64 + 0 * 64);
+}
+
+TEST_F(CpuDeviceTest, RunsItsOwnStepInItsOwnArena) {
+  auto artifact = open(fake_model_with_two_steps());
+  ASSERT_TRUE(artifact);
+  EXPECT_EQ(plan_memory(*artifact, "cpu", kLimits, 1, 0).arena_bytes, 64 + 4 * 8 * 8);
+  EXPECT_EQ(plan_memory(*artifact, "cuda", kLimits, 1, 0).arena_bytes, 64 + 8 * 8 * 8);
+  auto device = make_cpu_device(artifact, {});
+  ASSERT_TRUE(device) << device.status().message();
+  EXPECT_EQ((*device)->target(), "cpu");
+  ASSERT_TRUE((*device)->prepare(kLimits).ok());
+  fill(**device, {1, 2, 3}, {}, 0);
+  (*device)->step_block().output_rows[0] = 2;
+  ASSERT_TRUE((*device)->run({3, 1, 1}).ok());
+  expect_logits(**device, 0, std::array<int32_t, 3>{1, 2, 3});
 }
 
 TEST_F(CpuDeviceTest, ProfilesDispatchesAndCopies) {
@@ -315,12 +330,11 @@ TEST_F(CpuDeviceTest, ProfilesDispatchesAndCopies) {
 
 // Damaged metadata whose hashes were made right again: refused, or run for one step. Nothing in between.
 TEST_F(CpuDeviceTest, MutantsAreRefusedOrRun) {
-  const std::vector<std::byte> good = build_artifact(fake_model());
-  Prefix prefix;
-  std::memcpy(&prefix, good.data(), sizeof prefix);
   int ran = 0;
-  for (uint64_t seed = 0; seed < 2000; ++seed) {
-    std::vector<std::byte> file = good;
+  for (uint64_t seed = 0; seed < 4000; ++seed) {
+    std::vector<std::byte> file = build_artifact(seed < 2000 ? fake_model() : fake_model_with_two_steps());
+    Prefix prefix;
+    std::memcpy(&prefix, file.data(), sizeof prefix);
     mutate(file, kPrefixBytes, kPrefixBytes + prefix.metadata_bytes, seed);
     if (!fix_hashes(file))
       continue;
@@ -338,7 +352,7 @@ TEST_F(CpuDeviceTest, MutantsAreRefusedOrRun) {
     (*device)->step_block().output_rows[0] = 2;
     ran += (*device)->run({3, 1, 1}).ok();
   }
-  EXPECT_GT(ran, 20);
+  EXPECT_GT(ran, 40);
 }
 
 } // namespace

@@ -155,7 +155,7 @@ std::optional<int64_t> largest_scratch(const CodeTable &table, const llmrt_kerne
 Result<DispatchPlan> plan_dispatches(const Artifact &artifact, const CodeTable &table, const LoadedCode &code,
                                      const Limits &limits, const StepMemory &memory) {
   Planner planner(artifact, table, code, limits, memory);
-  const schema::Program *program = find_program(artifact.meta(), "step");
+  const schema::Program *program = find_step(artifact.meta(), kCpuTarget);
   for (uint32_t i = 0; i < count_of(program->dispatches()); ++i) {
     const schema::DispatchEntry &entry = *program->dispatches()->Get(i);
     Status status = entry.op_type() == schema::Dispatch::KernelDispatch ? planner.add_kernel(*entry.op_as_KernelDispatch())
@@ -168,7 +168,7 @@ Result<DispatchPlan> plan_dispatches(const Artifact &artifact, const CodeTable &
 
 Result<int64_t> scratch_per_thread(const Artifact &artifact, const CodeTable &table, const Limits &limits) {
   SymbolValues values = symbol_values(limits);
-  const schema::Program *program = find_program(artifact.meta(), "step");
+  const schema::Program *program = find_step(artifact.meta(), kCpuTarget);
   int64_t largest = 0;
   for (uint32_t i = 0; i < count_of(program->dispatches()); ++i) {
     const schema::KernelDispatch *dispatch = program->dispatches()->Get(i)->op_as_KernelDispatch();

@@ -1,4 +1,4 @@
-// The program "step" with everything looked up that does not change from step to step.
+// The CPU's program "step" with everything looked up that does not change from step to step.
 #pragma once
 
 #include "runtime/artifact/artifact.h"

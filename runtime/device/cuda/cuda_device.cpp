@@ -34,6 +34,7 @@ public:
   ~CudaBackend() override;
 
   std::string name() const override { return "cuda " + device_->info().name; }
+  std::string_view target() const override { return kCudaTarget; }
   int64_t memory_bytes() const override;
   int64_t max_operand_bytes() const override { return kMaxOperand; }
   int64_t row_alignment() const override { return 16; }

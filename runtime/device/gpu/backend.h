@@ -64,6 +64,7 @@ public:
   virtual ~Backend() = default;
 
   virtual std::string name() const = 0;               // "vulkan NVIDIA H200"
+  virtual std::string_view target() const = 0;        // of the code that it runs: "vulkan"
   virtual int64_t memory_bytes() const = 0;           // for weights and pages
   virtual int64_t max_operand_bytes() const = 0;      // that a kernel can reach
   virtual int64_t row_alignment() const = 0;          // of a launch's row in the table

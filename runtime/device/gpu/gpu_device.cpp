@@ -16,9 +16,11 @@ constexpr int64_t kWeightMemory = int64_t(256) << 20; // weights share memory of
 class GpuDevice final : public Device {
 public:
   GpuDevice(std::shared_ptr<const Artifact> artifact, CodeTable code, std::unique_ptr<Backend> backend)
-      : artifact_(std::move(artifact)), code_(std::move(code)), backend_(std::move(backend)) {}
+      : artifact_(std::move(artifact)), code_(std::move(code)), backend_(std::move(backend)),
+        program_(*find_step(artifact_->meta(), backend_->target())) {}
 
   std::string description() const override { return backend_->name(); }
+  std::string_view target() const override { return backend_->target(); }
   int64_t memory_budget() const override;
   Status prepare(const Limits &limits) override;
   StepBlock step_block() override { return block_; }
@@ -64,6 +66,7 @@ private:
   std::unique_ptr<StepTable> table_; // outlives the backend
   StepMemory memory_;
   std::unique_ptr<Backend> backend_;
+  const schema::Program &program_; // the target's step, in the artifact
   Limits limits_;
   std::array<std::vector<Memory>, kMaxCacheGroups> pools_; // of each layer
   StepBlock block_;
@@ -95,7 +98,7 @@ Status GpuDevice::take(int64_t bytes, Place place, const char *what, Memory &out
 }
 
 Status GpuDevice::take_memory() {
-  MemoryPlan plan = plan_memory(*artifact_, limits_, 1, 0);
+  MemoryPlan plan = plan_memory(*artifact_, target(), limits_, 1, 0);
   std::optional<int64_t> block_bytes = checked_add(table_->bytes(), plan.step_block_bytes);
   if (plan.arena_bytes == INT64_MAX || !block_bytes)
     return Status(StatusCode::kExhausted, "a step of this size needs more memory than any device has; lower "
@@ -117,26 +120,25 @@ Status GpuDevice::take_memory() {
 }
 
 Status GpuDevice::take_outputs() {
-  const schema::Program &step = *find_program(meta(), "step");
-  if (Status status = take_rows(logits_, step.logits(), meta().model()->vocabulary(), limits_.rows, "logits");
+  if (Status status = take_rows(logits_, program_.logits(), meta().model()->vocabulary(), limits_.rows, "logits");
       !status.ok())
     return status;
-  if (step.hidden() >= 0)
-    if (Status status = take_rows(hidden_, uint32_t(step.hidden()), step.hidden_width(), limits_.hidden_rows,
+  if (program_.hidden() >= 0)
+    if (Status status = take_rows(hidden_, uint32_t(program_.hidden()), program_.hidden_width(), limits_.hidden_rows,
                                   "hidden states");
         !status.ok())
       return status;
   outputs_.reserve(2);
-  if (!step.candidates())
+  if (!program_.candidates())
     return ok_status();
   static_assert(sizeof(Candidate) == 8);
   whole_rows_.assign(size_t(limits_.rows), 1);
   outputs_.reserve(size_t(limits_.rows) / 2 + 3); // runs of whole rows, the hidden states, the candidates
-  return take_rows(candidates_, step.candidates()->buffer(), 2 * candidate_count(), limits_.rows, "candidates");
+  return take_rows(candidates_, program_.candidates()->buffer(), 2 * candidate_count(), limits_.rows, "candidates");
 }
 
 int64_t GpuDevice::candidate_count() const {
-  const schema::Candidates *candidates = find_program(meta(), "step")->candidates();
+  const schema::Candidates *candidates = program_.candidates();
   return candidates ? int64_t(candidates->count()) : 0;
 }
 
@@ -214,7 +216,8 @@ Status GpuDevice::prepare(const Limits &limits) {
   if (Status status = check_limits(meta(), limits); !status.ok())
     return status;
   limits_ = limits;
-  Result<std::unique_ptr<StepTable>> table = StepTable::create(*artifact_, code_, limits, backend_->row_alignment());
+  Result<std::unique_ptr<StepTable>> table =
+      StepTable::create(*artifact_, program_, code_, limits, backend_->row_alignment());
   if (!table)
     return table.status();
   table_ = *std::move(table);

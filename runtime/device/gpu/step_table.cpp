@@ -33,14 +33,14 @@ StepTable::StepTable(const Artifact &artifact, const CodeTable &code, const Limi
   page_tables_ = layout.page_tables;
 }
 
-Result<std::unique_ptr<StepTable>> StepTable::create(const Artifact &artifact, const CodeTable &code,
-                                                     const Limits &limits, int64_t row_alignment) {
+Result<std::unique_ptr<StepTable>> StepTable::create(const Artifact &artifact, const schema::Program &program,
+                                                     const CodeTable &code, const Limits &limits,
+                                                     int64_t row_alignment) {
   std::unique_ptr<StepTable> table(new StepTable(artifact, code, limits));
-  const schema::Program *source = find_program(artifact.meta(), "step");
-  if (Status status = table->add(source->dispatches(), false); !status.ok())
+  if (Status status = table->add(program.dispatches(), false); !status.ok())
     return status;
-  if (source->candidates())
-    if (Status status = table->add(source->candidates()->dispatches(), true); !status.ok())
+  if (program.candidates())
+    if (Status status = table->add(program.candidates()->dispatches(), true); !status.ok())
       return status;
   int64_t at = 0;
   for (Launch &launch : table->launches_) {

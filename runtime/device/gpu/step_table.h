@@ -1,4 +1,4 @@
-// The program "step" as GPUs run it: a launch for each variant of each dispatch, and the table of int32 words that the
+// A GPU's program "step" as it runs: a launch for each variant of each dispatch, and the table of int32 words that the
 // kernels read their dispatch from (binding 0 of runtime/abi/kernel.h). Launches are recorded once; a step changes the
 // table alone. Of a kernel's variants those that a step does not want have no work items in it.
 #pragma once
@@ -38,9 +38,11 @@ struct OperandMemory {
 
 class StepTable {
 public:
-  // Both of the first must outlive it. kUnsupported if the program does what GPUs do not do yet.
-  static Result<std::unique_ptr<StepTable>> create(const Artifact &artifact, const CodeTable &code,
-                                                   const Limits &limits, int64_t row_alignment);
+  // `program`: of the artifact. That and the code must outlive it. kUnsupported if the program does what GPUs do not do
+  // yet.
+  static Result<std::unique_ptr<StepTable>> create(const Artifact &artifact, const schema::Program &program,
+                                                   const CodeTable &code, const Limits &limits,
+                                                   int64_t row_alignment);
   StepTable(const StepTable &) = delete;
 
   std::span<const Launch> launches() const { return launches_; }

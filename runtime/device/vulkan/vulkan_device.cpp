@@ -1,6 +1,7 @@
 #include "runtime/device/vulkan/vulkan_device.h"
 
 #include "runtime/artifact/features.h"
+#include "runtime/artifact/verify.h"
 #include "runtime/base/log.h"
 #include "runtime/device/gpu/gpu_device.h"
 #include "runtime/device/gpu/lone_run.h"
@@ -25,6 +26,7 @@ public:
       : context_(std::move(context)), pipelines_(*context_), lone_(*context_, pipelines_) {}
 
   std::string name() const override { return "vulkan " + context_->name(); }
+  std::string_view target() const override { return kVulkanTarget; }
   int64_t memory_bytes() const override { return context_->memory_bytes(); }
   int64_t max_operand_bytes() const override { return int64_t(limits().max_storage_buffer_range); }
   int64_t row_alignment() const override {

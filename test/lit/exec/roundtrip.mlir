@@ -39,8 +39,8 @@ exec.program @step logits @y {
 exec.kernel @best "top_k" {count = 8 : i64, pairs = false}
 // CHECK: exec.buffer @best_of_y "i32" <64 R>
 exec.buffer @best_of_y "i32" <64 R>
-// CHECK: exec.program @gpu logits @y candidates @best_of_y 8 {
-exec.program @gpu logits @y candidates @best_of_y 8 {
+// CHECK: exec.program @gpu for ["cuda", "vulkan"] activations "float" logits @y candidates @best_of_y 8 {
+exec.program @gpu for ["cuda", "vulkan"] activations "float" logits @y candidates @best_of_y 8 {
   // CHECK-NEXT: exec.dispatch @best (buffer @y, buffer @best_of_y) scalars (1 R, 64, 1, 64){{$}}
   exec.dispatch @best (buffer @y, buffer @best_of_y) scalars (1 R, 64, 1, 64)
 }
