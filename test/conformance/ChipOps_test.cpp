@@ -243,6 +243,21 @@ TEST(ChipOps, ThreadsReduceInOneOrder) {
   }
 }
 
+// Atomics that threads reach a different number of times: no barrier comes of one.
+TEST(ChipOps, ThreadsCountInLoopsOfAnyLength) {
+  for (const std::string &device : gpus()) {
+    Words output = runBody(device, Words(kWords), [&](GpuBuilder &k) {
+      Value memory = k.sharedWords(kThreads);
+      k.storeSharedWord(memory, k.i32(0), k.thread());
+      k.barrier();
+      k.loop(k.index(0), k.thread(), 1, [&](Value i) { k.addShared(memory, k.i32(1), i); });
+      k.barrier();
+      k.storeWord(kOutput, k.loadSharedWord(memory, k.thread()), k.thread());
+    });
+    for (int64_t i = 0; i < kThreads; ++i) EXPECT_EQ(output[size_t(i)], uint32_t(kThreads - 1 - i)) << "word " << i << " on " << device;
+  }
+}
+
 // Two groups of copies: the first is waited for alone. Threads read what others have copied.
 TEST(ChipOps, CopiesArriveWhenWaitedFor) {
   Words input = randomWords(5);
