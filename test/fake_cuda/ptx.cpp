@@ -296,8 +296,10 @@ private:
     if (words[0] == ".param") parameters_[words.back()] = program_->parameters_++;
     if (words[0] == ".maxntid" || words[0] == ".reqntid") program_->threads_ = uint32_t(std::stoul(words[1]));
     if (words[0] == ".shared") { // .shared .align 4 .b8 name [ bytes ]
-      shared_[words[4]] = program_->shared_bytes_;
-      program_->shared_bytes_ += uint32_t((std::stoul(words[6]) + 15) / 16 * 16);
+      // Aligned as it says and no better: what needs more is seen to.
+      uint32_t align = uint32_t(std::stoul(words[2])), at = (program_->shared_bytes_ + align - 1) / align * align;
+      shared_[words[4]] = at += at % (2 * align) ? 0 : align;
+      program_->shared_bytes_ = at + uint32_t((std::stoul(words[6]) + 3) / 4 * 4);
     }
   }
 

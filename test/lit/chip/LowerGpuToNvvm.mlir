@@ -50,6 +50,8 @@ gpu.module @m {
     gpu.return
   }
 
+  // The workgroup's memory may be copied to by 16 bytes, and be a matrix.
+  // CHECK: llvm.mlir.global internal @__wg_copy_0() {{.*}}alignment = 16 : i64{{.*}} : !llvm.array<8 x i32>
   // CHECK-LABEL: llvm.func @copy
   // OLD-LABEL: llvm.func @copy
   gpu.func @copy(%from: memref<?xi32>, %i: index) workgroup(%to: memref<8xi32, #gpu.address_space<workgroup>>) kernel {
