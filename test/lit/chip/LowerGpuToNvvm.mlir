@@ -67,6 +67,20 @@ gpu.module @m {
     gpu.return
   }
 
+  // A product with one and a sum.
+  // CHECK-LABEL: llvm.func @pairs
+  // OLD-LABEL: llvm.func @pairs
+  gpu.func @pairs(%to: memref<?xi32>, %i: index, %a: i32, %b: i32) kernel {
+    // CHECK: %[[ONES:.*]] = llvm.mlir.constant(1065369472 : i32)
+    // CHECK: llvm.inline_asm "fma.rn.bf16x2 $0, $1, $2, $3;", "=r,r,r,r" %{{.*}}, %[[ONES]], %{{.*}} : (i32, i32, i32) -> i32
+    // OLD-NOT: inline_asm
+    // OLD: llvm.fadd
+    // OLD: llvm.fadd
+    %s = chip.add_pairs %a, %b
+    memref.store %s, %to[%i] : memref<?xi32>
+    gpu.return
+  }
+
   // CHECK-LABEL: llvm.func @threads
   // OLD-LABEL: llvm.func @threads
   gpu.func @threads(%to: memref<?xf32>, %i: index, %a: i32, %b: i32, %x: f32) kernel
