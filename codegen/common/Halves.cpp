@@ -19,4 +19,16 @@ Value halfToF32(NumberBuilder &k, llvm::StringRef element, Value bits) {
   return arith::BitcastOp::create(b, k.f32Type(), arith::OrIOp::create(b, magnitude, sign));
 }
 
+// As the CPU rounds: add 0x7fff plus the bit that becomes the last, and keep the upper half.
+Value f32ToBf16(NumberBuilder &k, Value value) {
+  auto &b = k.b;
+  Value bits = arith::BitcastOp::create(b, k.i32Type(), value);
+  Value last = arith::AndIOp::create(b, arith::ShRUIOp::create(b, bits, k.i32(16)), k.i32(1));
+  Value rounded = arith::AddIOp::create(b, bits, arith::AddIOp::create(b, last, k.i32(0x7fff)));
+  Value isNan = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt,
+                                      arith::AndIOp::create(b, bits, k.i32(0x7fffffff)), k.i32(0x7f800000));
+  Value result = k.select(isNan, arith::OrIOp::create(b, bits, k.i32(0x400000)), rounded);
+  return arith::ShRUIOp::create(b, result, k.i32(16));
+}
+
 } // namespace llmc::codegen

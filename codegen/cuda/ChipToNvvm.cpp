@@ -175,6 +175,20 @@ struct LowerDot4 : Pattern<chip::Dot4Op> {
   }
 };
 
+// As a product with one and a sum, which chips have from 8.0 on; a sum alone they have from 9.0 on, and LLVM makes f32 of it
+// before.
+struct LowerAddPairs : Pattern<chip::AddPairsOp> {
+  using Pattern::Pattern;
+  LogicalResult matchAndRewrite(chip::AddPairsOp op, Adaptor operands, ConversionPatternRewriter &b) const override {
+    Value ones = constant(b, op.getLoc(), 0x3f803f80);
+    b.replaceOpWithNewOp<LLVM::InlineAsmOp>(op, b.getI32Type(), ValueRange{operands.getA(), ones, operands.getB()},
+                                            "fma.rn.bf16x2 $0, $1, $2, $3;", "=r,r,r,r", /*has_side_effects=*/false,
+                                            /*is_align_stack=*/false, LLVM::tailcallkind::TailCallKind::None,
+                                            LLVM::AsmDialectAttr(), ArrayAttr());
+    return success();
+  }
+};
+
 // A butterfly: value i and value i + half are added in both places, which gives both the same.
 struct LowerReduce : Pattern<chip::ReduceOp> {
   using Pattern::Pattern;
@@ -208,7 +222,8 @@ struct LowerReduce : Pattern<chip::ReduceOp> {
 } // namespace
 
 void populateChipToNvvmPatterns(LLVMTypeConverter &types, RewritePatternSet &patterns) {
-  patterns.add<LowerMma, LowerWarpgroupMma, LowerPublish, LowerCopy, LowerCommit, LowerWait, LowerDot4, LowerReduce>(types);
+  patterns.add<LowerMma, LowerWarpgroupMma, LowerPublish, LowerCopy, LowerCommit, LowerWait, LowerDot4, LowerAddPairs,
+               LowerReduce>(types);
 }
 
 } // namespace llmc::cuda

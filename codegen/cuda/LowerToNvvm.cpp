@@ -25,6 +25,9 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/DialectConversion.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/IR/Module.h"
 
 namespace llmc::cuda {
@@ -41,6 +44,14 @@ static int32_t residentGroups(mlir::gpu::GPUFuncOp function) {
   for (BlockArgument memory : function.getWorkgroupAttributions())
     bytes += cast<MemRefType>(memory.getType()).getNumElements() * 4;
   return int32_t(std::clamp<int64_t>(kMemory / bytes, 1, kMost));
+}
+
+// Copies of 16 bytes and what a warpgroup multiplies begin at addresses that are multiples of 16; left alone, memory is
+// aligned to its words, and an assembler may lay it out so.
+static void alignSharedMemory(mlir::gpu::GPUFuncOp function) {
+  Builder b(function.getContext());
+  for (unsigned i = 0; i < function.getNumWorkgroupAttributions(); ++i)
+    function.setWorkgroupAttributionAttr(i, LLVM::LLVMDialect::getAlignAttrName(), b.getI64IntegerAttr(16));
 }
 
 // Bare pointers need a shape that is known; a buffer's is not, and nothing after this looks at it. The memory is the
@@ -92,6 +103,7 @@ static llvm::Error toNvvm(mlir::gpu::GPUModuleOp module, llvm::StringRef virtual
   int32_t groups = 1;
   for (auto function : module.getOps<mlir::gpu::GPUFuncOp>()) {
     makePointers(function);
+    alignSharedMemory(function);
     groups = residentGroups(function);
   }
 
@@ -110,11 +122,23 @@ static llvm::Error toNvvm(mlir::gpu::GPUModuleOp module, llvm::StringRef virtual
   return llvm::Error::success();
 }
 
+// What a warpgroup does together is reached by all its threads or by none, which MLIR has no way to say of assembly: no
+// optimization may put it under a condition that threads differ in.
+static void keepTogether(llvm::Module &code) {
+  for (llvm::Function &function : code)
+    for (llvm::Instruction &instruction : llvm::instructions(function)) {
+      auto *call = dyn_cast<llvm::CallInst>(&instruction);
+      auto *assembly = call ? dyn_cast<llvm::InlineAsm>(call->getCalledOperand()) : nullptr;
+      if (assembly && assembly->hasSideEffects()) call->setConvergent();
+    }
+}
+
 llvm::Expected<std::unique_ptr<llvm::Module>> lowerToNvvm(mlir::gpu::GPUModuleOp module, llvm::StringRef virtualChip,
                                                           llvm::LLVMContext &context) {
   if (llvm::Error error = toNvvm(module, virtualChip)) return std::move(error);
   std::unique_ptr<llvm::Module> code = translateModuleToLLVMIR(module, context, "kernel");
   if (!code) return llvm::createStringError("translation of a kernel to LLVM IR failed; the diagnostics say where");
+  keepTogether(*code);
   return code;
 }
 

@@ -115,15 +115,7 @@ Value GpuBuilder::loadElement(int operand, llvm::StringRef element, Value at) {
 
 Value GpuBuilder::bitsToF32(llvm::StringRef element, Value bits) { return codegen::halfToF32(*this, element, bits); }
 
-// As the CPU rounds: add 0x7fff plus the bit that becomes the last, and keep the upper half; a NaN stays one.
-Value GpuBuilder::bf16Bits(Value value) {
-  Value bits = arith::BitcastOp::create(b, i32Type(), value);
-  Value last = arith::AndIOp::create(b, arith::ShRUIOp::create(b, bits, i32(16)), i32(1));
-  Value rounded = arith::AddIOp::create(b, bits, arith::AddIOp::create(b, last, i32(0x7fff)));
-  Value isNan = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt,
-                                      arith::AndIOp::create(b, bits, i32(0x7fffffff)), i32(0x7f800000));
-  return arith::ShRUIOp::create(b, select(isNan, arith::OrIOp::create(b, bits, i32(0x400000)), rounded), i32(16));
-}
+Value GpuBuilder::bf16Bits(Value value) { return codegen::f32ToBf16(*this, value); }
 
 Value GpuBuilder::halfBits(Value value) {
   Value bits = arith::BitcastOp::create(b, i32Type(), value);
@@ -201,6 +193,7 @@ void GpuBuilder::copy(int64_t words, int operand, Value at, Value memory, Value 
 }
 void GpuBuilder::commit() { chip::CommitOp::create(b); }
 void GpuBuilder::wait(int64_t groups) { chip::WaitOp::create(b, uint64_t(groups)); }
+Value GpuBuilder::addPairs(Value a, Value b) { return chip::AddPairsOp::create(this->b, i32Type(), a, b); }
 Value GpuBuilder::dot4(Value a, Value b, Value c) { return chip::Dot4Op::create(this->b, i32Type(), a, b, c); }
 Value GpuBuilder::sumOfThreads(Value value, int64_t across) {
   return chip::ReduceOp::create(b, f32Type(), chip::Fold::Sum, value, uint64_t(across));

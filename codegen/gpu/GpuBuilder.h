@@ -102,6 +102,7 @@ public:
   void copy(int64_t words, int operand, Value at, Value memory, Value to); // to words of a workgroup
   void commit();
   void wait(int64_t groups);
+  Value addPairs(Value a, Value b); // two words' pairs of bf16
   Value dot4(Value a, Value b, Value c); // c + the sum of products of the signed bytes of two words
   // Over `across` neighbouring threads, in each of them; reached by all threads of a workgroup or by none.
   Value sumOfThreads(Value value, int64_t across);

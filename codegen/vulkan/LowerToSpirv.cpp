@@ -23,6 +23,7 @@
 #include "mlir/Transforms/Passes.h"
 #include "runtime/abi/kernel.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 namespace llmc::vulkan {
 
@@ -118,12 +119,12 @@ void forbidContraction(spirv::ModuleOp module) {
   });
 }
 
-// Atomics write halves of words and order nothing else. MLIR has them acquire and release without saying what memory, which
-// Vulkan forbids (VUID-StandaloneSpirv-MemorySemantics-10870).
+// Atomics write halves of words, or count between barriers, and order nothing else. MLIR has them acquire and release without
+// saying what memory, which Vulkan forbids (VUID-StandaloneSpirv-MemorySemantics-10870).
 void relaxAtomics(spirv::ModuleOp module) {
   module.walk([](Operation *op) {
-    if (auto both = dyn_cast<spirv::AtomicAndOp>(op)) both.setSemantics(spirv::MemorySemantics::None);
-    if (auto either = dyn_cast<spirv::AtomicOrOp>(op)) either.setSemantics(spirv::MemorySemantics::None);
+    llvm::TypeSwitch<Operation *>(op).Case<spirv::AtomicAndOp, spirv::AtomicOrOp, spirv::AtomicIAddOp>(
+        [](auto atomic) { atomic.setSemantics(spirv::MemorySemantics::None); });
   });
 }
 

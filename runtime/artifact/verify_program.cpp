@@ -1,6 +1,8 @@
 // Programs: which targets they are for, what each dispatch names, and where its operands lie.
 #include "runtime/artifact/verify_internal.h"
 
+#include <algorithm>
+
 namespace llmrt::verify_internal {
 
 namespace {
@@ -154,7 +156,9 @@ Status check_candidates(const Context &context, const schema::Program &program, 
     return ok_status();
   std::erase_if(tiers, [](const Tier *tier) { return tier->target == kCpuTarget; });
   const std::string name = where + ": its candidates";
-  if (candidates->count() == 0 || candidates->count() > kMaxCandidates)
+  // A sampler has room for as many as there are tokens.
+  const uint32_t most = std::min<uint32_t>(kMaxCandidates, context.meta.model()->vocabulary());
+  if (candidates->count() == 0 || candidates->count() > most)
     return corrupt(name + " are none, or too many of a row");
   if (Status status =
           check_output(context, candidates->buffer(), 2 * int64_t(candidates->count()), Symbol::Rows, name, "i32");

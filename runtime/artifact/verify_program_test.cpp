@@ -260,6 +260,7 @@ TEST(VerifyProgram, Candidates) {
   EXPECT_TRUE(status.ok()) << status.message();
   const std::pair<std::function<void(CandidatesSpec &, ArtifactSpec &)>, const char *> cases[] = {
       {[](auto &c, auto &) { c.count = 0; }, "none, or too many of a row"},
+      {[](auto &c, auto &) { c.count = 9; }, "none, or too many of a row"}, // of 8 tokens
       {[](auto &c, auto &) { c.count = 4097; }, "none, or too many of a row"},
       {[](auto &c, auto &) { c.count = 5; }, "room for a row of 10 each"},
       {[](auto &c, auto &) { c.buffer = 2; }, "candidates are a buffer that does not exist"},

@@ -96,9 +96,13 @@ Status Sampler::sample_candidates(const SamplerInput &input, NewToken *token) {
   const Candidate &best = input.candidates.front();
   if (best.id < 0 || !(best.logit <= FLT_MAX) || best.logit == kMinusInfinity) return no_number(input);
   size_t count = 0;
+  float before = best.logit;
   for (const Candidate &one : input.candidates) {
     if (one.id < 0 || one.logit == kMinusInfinity) break; // none of those behind it may come
     if (size_t(one.id) >= logits_.size()) return Status(StatusCode::kInternal, "the device gave an id that does not exist");
+    if (!(one.logit <= before)) // the draw counts on the largest, and on numbers
+      return Status(StatusCode::kInternal, "the device gave candidates that are in no order");
+    before = one.logit;
     logits_[size_t(one.id)] = one.logit;
     ids_[count++] = one.id;
   }

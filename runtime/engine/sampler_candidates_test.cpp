@@ -171,13 +171,25 @@ TEST(SamplerCandidates, NoNumberIsTheSameError) {
       EXPECT_EQ(drawn.status.code(), StatusCode::kInternal);
       EXPECT_EQ(drawn.status.message(), expected.status.message());
     }
+}
+
+// Candidates that no device of ours makes are an error, whatever looks at them.
+TEST(SamplerCandidates, StrangeOnesAreAnError) {
+  Sampler sampler(5);
   SamplingParams params;
-  params.temperature = 0;
-  const std::vector<Candidate> strange = {{1, 5}};
-  SamplerInput input;
-  input.params = &params;
-  input.candidates = strange;
-  EXPECT_EQ(draw(sampler, input).status.code(), StatusCode::kInternal) << "an id behind the vocabulary";
+  params.top_k = 2;
+  params.min_p = 0.1f;
+  params.top_p = 0.9f;
+  const std::vector<Candidate> strange[] = {{{1, 5}, {0, 1}, {-1, 2}},
+                                            {{3, 4}, {2, 9}, {-1, 2}},
+                                            {{3, 4}, {std::nanf(""), 0}, {-1, 2}},
+                                            {{3, 4}, {2, 0}, {2.5f, 1}}};
+  for (const std::vector<Candidate> &candidates : strange) {
+    SamplerInput input;
+    input.params = &params;
+    input.candidates = candidates;
+    EXPECT_EQ(draw(sampler, input).status.code(), StatusCode::kInternal) << &candidates - strange;
+  }
 }
 
 } // namespace

@@ -213,6 +213,36 @@ TEST(ChipOps, FourBytesAreMultipliedAtOnce) {
   }
 }
 
+// Sums of numbers that lie far and near, of the same size with either sign, and of ties.
+TEST(ChipOps, PairsAreAddedAndRoundedOnce) {
+  std::mt19937 random(7);
+  auto number = [&] { // 2^-8 to 2^8: no sum is a denormal
+    return uint32_t(random() % 2 << 15 | (119 + random() % 16) << 7 | random() % 128);
+  };
+  Words input(kWords);
+  for (int64_t thread = 0; thread < 2 * kThreads; ++thread) {
+    uint32_t low = number(), high = number();
+    input[size_t(thread)] = low | high << 16;
+    input[size_t(2 * kThreads + thread)] = thread % 8 == 0 ? input[size_t(thread)] ^ 0x80008000 : number() | number() << 16;
+  }
+  input[0] = 0x3f803f81, input[2 * kThreads] = 0x3b803b80; // ties: 1 + 2^-8 goes down, 1 + 2^-7 + 2^-8 up
+  auto sum = [](uint32_t a, uint32_t b) {
+    uint32_t bits = std::bit_cast<uint32_t>(std::bit_cast<float>(a << 16) + std::bit_cast<float>(b << 16));
+    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  };
+  EXPECT_EQ(sum(0x3f80, 0x3b80) << 16 | sum(0x3f81, 0x3b80), 0x3f803f82u);
+  for (const std::string &device : gpus()) {
+    Words output = runBody(device, input, [&](GpuBuilder &k) {
+      for (int64_t i = 0; i < 2; ++i)
+        k.storeWord(kOutput, k.addPairs(k.loadWord(kInput, at(k, i)), k.loadWord(kInput, at(k, i + 2))), at(k, i));
+    });
+    for (int64_t i = 0; i < 2 * kThreads; ++i) {
+      uint32_t a = input[size_t(i)], b = input[size_t(2 * kThreads + i)];
+      EXPECT_EQ(output[size_t(i)], sum(a & 0xffff, b & 0xffff) | sum(a >> 16, b >> 16) << 16) << "word " << i << " on " << device;
+    }
+  }
+}
+
 // The tree of ChipOps.td, of the values of `across` threads.
 float fold(std::vector<float> values, bool sum) {
   for (size_t half = values.size() / 2; half >= 1; half /= 2)
@@ -240,6 +270,21 @@ TEST(ChipOps, ThreadsReduceInOneOrder) {
         EXPECT_EQ(std::bit_cast<float>(output[size_t(int64_t(i) * kThreads + thread)]), expected)
             << stringifyFold(kind.first).str() << " across " << kind.second << ", thread " << thread << " on " << device;
       }
+  }
+}
+
+// Atomics that threads reach a different number of times: no barrier comes of one.
+TEST(ChipOps, ThreadsCountInLoopsOfAnyLength) {
+  for (const std::string &device : gpus()) {
+    Words output = runBody(device, Words(kWords), [&](GpuBuilder &k) {
+      Value memory = k.sharedWords(kThreads);
+      k.storeSharedWord(memory, k.i32(0), k.thread());
+      k.barrier();
+      k.loop(k.index(0), k.thread(), 1, [&](Value i) { k.addShared(memory, k.i32(1), i); });
+      k.barrier();
+      k.storeWord(kOutput, k.loadSharedWord(memory, k.thread()), k.thread());
+    });
+    for (int64_t i = 0; i < kThreads; ++i) EXPECT_EQ(output[size_t(i)], uint32_t(kThreads - 1 - i)) << "word " << i << " on " << device;
   }
 }
 

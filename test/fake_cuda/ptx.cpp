@@ -1,4 +1,5 @@
 #include "ptx.h"
+#include "half.h"
 #include "thread.h"
 #include "warp.h"
 #include "warpgroup.h"
@@ -66,6 +67,15 @@ void move(const Instruction &i, Thread &t) { t.set(i.to, t.value(i.a)); }
 void multiply_add(const Instruction &i, Thread &t) { t.set(i.to, U(t.word(i.a) * t.word(i.b) + t.word(i.c))); }
 void fuse(const Instruction &i, Thread &t) {
   t.set_number(i.to, std::fma(t.number(i.a), t.number(i.b), t.number(i.c)));
+}
+// Of both bf16 of a word. A product with one is exact in a float, which rounds nothing that a sum of two bf16 depends on.
+void fuse_pairs(const Instruction &i, Thread &t) {
+  U a = t.word(i.a), b = t.word(i.b), c = t.word(i.c), result = 0;
+  for (U shift : {0u, 16u}) {
+    auto half = [&](U word) { return from_bf16(word >> shift & 0xffff); };
+    result |= to_bf16(std::fma(half(a), half(b), half(c))) << shift;
+  }
+  t.set(i.to, result);
 }
 void choose(const Instruction &i, Thread &t) { t.set(i.to, t.value(i.c) ? t.value(i.a) : t.value(i.b)); }
 void negate(const Instruction &i, Thread &t) { t.set(i.to, !t.value(i.a)); }
@@ -202,7 +212,8 @@ const std::map<std::string, Action> &actions() {
       {"setp.num.f32", compare_floats<[](float x, float y) { return x == x && y == y; }>},
       {"add.rn.f32", floats2<std::plus<float>{}>}, {"sub.rn.f32", floats2<std::minus<float>{}>},
       {"mul.rn.f32", floats2<std::multiplies<float>{}>}, {"div.rn.f32", floats2<std::divides<float>{}>},
-      {"fma.rn.f32", fuse}, {"sqrt.rn.f32", floats1<[](float x) { return std::sqrt(x); }>},
+      {"fma.rn.f32", fuse}, {"fma.rn.bf16x2", fuse_pairs},
+      {"sqrt.rn.f32", floats1<[](float x) { return std::sqrt(x); }>},
       {"max.f32", floats2<largest>}, {"min.f32", floats2<[](float x, float y) { return -largest(-x, -y); }>},
       {"rcp.rn.f32", floats1<[](float x) { return 1 / x; }>},
       {"neg.f32", floats1<[](float x) { return -x; }>}, {"abs.f32", floats1<[](float x) { return std::fabs(x); }>},
@@ -296,8 +307,10 @@ private:
     if (words[0] == ".param") parameters_[words.back()] = program_->parameters_++;
     if (words[0] == ".maxntid" || words[0] == ".reqntid") program_->threads_ = uint32_t(std::stoul(words[1]));
     if (words[0] == ".shared") { // .shared .align 4 .b8 name [ bytes ]
-      shared_[words[4]] = program_->shared_bytes_;
-      program_->shared_bytes_ += uint32_t((std::stoul(words[6]) + 15) / 16 * 16);
+      // Aligned as it says and no better: what needs more is seen to.
+      uint32_t align = uint32_t(std::stoul(words[2])), at = (program_->shared_bytes_ + align - 1) / align * align;
+      shared_[words[4]] = at += at % (2 * align) ? 0 : align;
+      program_->shared_bytes_ = at + uint32_t((std::stoul(words[6]) + 3) / 4 * 4);
     }
   }
 

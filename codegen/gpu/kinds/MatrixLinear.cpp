@@ -10,6 +10,8 @@ using namespace mlir;
 // is the weight without its scale, and nothing is rounded. It has at most 8 bits: bf16 holds it.
 static constexpr int64_t kStepBits = 3;
 static constexpr int32_t kTwoTo20 = (127 + 20) << 23;
+// So has a bf16 from 16 to 32: where u has 4 bits, 16 + u less 16 + zero - offset is the weight, and bf16 rounds none of them.
+static constexpr int32_t kSixteen = (127 + 4) << 7, kMinus = 1 << 15;
 static_assert(packing::kOffsetStep == 1.0f / (1 << kStepBits));
 
 MatrixLinear::MatrixLinear(GpuBuilder &k, exec::KernelOp kernel)
@@ -38,16 +40,13 @@ Value MatrixLinear::scaleStart(Value blockStart, Value chain) {
   return k.add(chunk, k.mul(k.div(k.rem(chain, perChunk), perChunk / 2), kLanes / 2));
 }
 
-Value MatrixLinear::zeroOf(Value scales, int64_t row) {
+Value MatrixLinear::zeroOf(Value scales, int64_t row, int32_t base) {
   auto &b = k.b;
-  int32_t zero = kTwoTo20 + (scheme->zero << kStepBits);
-  Value bits = k.i32(zero);
-  if (scheme->affine) {
-    Value steps = arith::ShRUIOp::create(b, scales, k.i32(int32_t(16 * row + 10)));
-    if (row == 0) steps = arith::AndIOp::create(b, steps, k.i32(63));
-    bits = arith::SubIOp::create(b, k.i32(zero + packing::kNoOffset), steps);
-  }
-  return arith::BitcastOp::create(b, k.f32Type(), bits);
+  int32_t zero = base + (scheme->zero << kStepBits);
+  if (!scheme->affine) return k.i32(zero);
+  Value steps = arith::ShRUIOp::create(b, scales, k.i32(int32_t(16 * row + 10)));
+  if (row == 0) steps = arith::AndIOp::create(b, steps, k.i32(63));
+  return arith::SubIOp::create(b, k.i32(zero + packing::kNoOffset), steps);
 }
 
 Value MatrixLinear::pair(Value first, Value second) {
@@ -57,8 +56,26 @@ Value MatrixLinear::pair(Value first, Value second) {
   return arith::OrIOp::create(b, low, arith::AndIOp::create(b, bits(second), k.i32(int32_t(0xffff0000))));
 }
 
-Values MatrixLinear::quantizedPairs(ValueRange words, Value zero) {
+// Both numbers of a pair at a time.
+Values MatrixLinear::nibblePairs(Value word, Value scales, int64_t row) {
   auto &b = k.b;
+  constexpr int32_t kBoth = 0x10001;
+  Value zeros = arith::MulIOp::create(b, zeroOf(scales, row, kMinus + kSixteen), k.i32(kBoth));
+  Values pairs;
+  for (int32_t shift = -int32_t(kStepBits); shift < 16 - kStepBits; shift += 4) {
+    Value steps = shift < 0 ? Value(arith::ShLIOp::create(b, word, k.i32(-shift)))
+                            : Value(arith::ShRUIOp::create(b, word, k.i32(shift)));
+    steps = arith::AndIOp::create(b, steps, k.i32((15 << kStepBits) * kBoth));
+    pairs.push_back(k.addPairs(arith::OrIOp::create(b, steps, k.i32(kSixteen * kBoth)), zeros));
+  }
+  return pairs;
+}
+
+Values MatrixLinear::quantizedPairs(ValueRange words, Value scales, int64_t row) {
+  auto &b = k.b;
+  // What stands for matrix units stands for sums of pairs too, and is longer.
+  if (scheme->bits == 4 && k.matrixUnits() != MatrixUnits::None) return nibblePairs(words[0], scales, row);
+  Value zero = arith::BitcastOp::create(b, k.f32Type(), zeroOf(scales, row, kTwoTo20));
   bool nibbles = scheme->bits == 4;
   auto column = [&](int64_t i) -> Value {
     Value word = words[nibbles ? 0 : i / 4];
@@ -85,8 +102,8 @@ std::array<Values, 2> MatrixLinear::weights(Load load, Value scales) {
       even.push_back(load(line, word));
       odd.push_back(load(line, k.add(word, 1)));
     }
-    upper = quantizedPairs(even, zeroOf(scales, 0));
-    lower = quantizedPairs(odd, zeroOf(scales, 1));
+    upper = quantizedPairs(even, scales, 0);
+    lower = quantizedPairs(odd, scales, 1);
   } else {
     Values columns; // a word is both rows
     for (int64_t i = 0; i < 8; ++i) columns.push_back(load(k.add(k.mul(member, 8), i), group));

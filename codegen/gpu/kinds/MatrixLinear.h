@@ -53,9 +53,12 @@ struct MatrixLinear {
   Value addChain(Value total, Value sum, Value scale) { return scheme ? k.fma(sum, scale, total) : k.addf(total, sum); }
 
 private:
-  Value zeroOf(Value scales, int64_t row);  // row 0 or 1 of the word
-  Value pair(Value first, Value second);    // two f32 that are bf16, in a word
-  Values quantizedPairs(ValueRange words, Value zero); // the four pairs of 8 columns of a row
+  // Of row 0 or 1 of the word: what stands for zero, less the offset, in steps of 1/8 from `base` on.
+  Value zeroOf(Value scales, int64_t row, int32_t base);
+  Value pair(Value first, Value second); // two f32 that are bf16, in a word
+  // The four pairs of 8 columns of a row.
+  Values quantizedPairs(ValueRange words, Value scales, int64_t row);
+  Values nibblePairs(Value word, Value scales, int64_t row);
 };
 
 // A number of tokens that fits one tile of the N side, or tile after tile: a workgroup has a row block, and deals out chains

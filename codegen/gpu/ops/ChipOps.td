@@ -147,6 +147,20 @@ def Chip_Dot4Op : Chip_Op<"dot4", [Pure]> {
   let assemblyFormat = "$a `,` $b `,` $c (`unsigned` $unsignedA^)? attr-dict";
 }
 
+def Chip_AddPairsOp : Chip_Op<"add_pairs", [Pure]> {
+  let summary = "The sums of two words' pairs of bf16";
+  let description = [{
+    Each is that of the two numbers rounded once, to nearest even. Which NaN comes of one is open.
+
+    ```mlir
+    %sums = chip.add_pairs %a, %b
+    ```
+  }];
+  let arguments = (ins I32:$a, I32:$b);
+  let results = (outs I32:$result);
+  let assemblyFormat = "$a `,` $b attr-dict";
+}
+
 def Chip_ReduceOp : Chip_Op<"reduce", [NoMemoryEffect]> {
   let summary = "A value over neighbouring threads, in each of them";
   let description = [{

@@ -61,6 +61,7 @@ private:
     if (auto mma = dyn_cast<MmaOp>(op)) return lowered(mma);
     if (auto mma = dyn_cast<WarpgroupMmaOp>(op)) return lowered(mma);
     if (auto dot = dyn_cast<Dot4Op>(op)) return {lowered(dot)};
+    if (auto add = dyn_cast<AddPairsOp>(op)) return {lowered(add)};
     if (auto reduce = dyn_cast<ReduceOp>(op)) return {lowered(reduce)};
     if (auto copy = dyn_cast<CopyOp>(op)) lowered(copy);
     return {}; // a copy is there at once: nothing is to be waited for, or to be made seen
@@ -165,6 +166,13 @@ private:
       sum = arith::AddIOp::create(b, sum, arith::MulIOp::create(b, x, signedByte(op.getB())));
     }
     return sum;
+  }
+
+  // By way of f32, whose 24 bits are enough that rounding twice is as rounding once: twice the 8 of bf16 and two more are.
+  Value lowered(AddPairsOp op) {
+    Values x = halves(op.getA(), Half::Bf16), y = halves(op.getB(), Half::Bf16);
+    Value low = codegen::f32ToBf16(*this, addf(x[0], y[0])), high = codegen::f32ToBf16(*this, addf(x[1], y[1]));
+    return arith::OrIOp::create(b, low, arith::ShLIOp::create(b, high, i32(16)));
   }
 
   Value lowered(ReduceOp op) {

@@ -80,6 +80,19 @@ gpu.module @m {
     gpu.return
   }
 
+  // Numbers of bf16 are the upper halves of f32, and are rounded to them.
+  // CHECK-LABEL: gpu.func @add_pairs
+  gpu.func @add_pairs(%to: memref<?xi32>, %i: index, %a: i32, %b: i32) kernel {
+    // CHECK-COUNT-2: arith.addf
+    // CHECK-NOT: arith.addf
+    // CHECK: %[[HIGH:.*]] = arith.shli
+    // CHECK-NEXT: %[[SUMS:.*]] = arith.ori %{{.*}}, %[[HIGH]]
+    // CHECK-NEXT: memref.store %[[SUMS]]
+    %s = chip.add_pairs %a, %b
+    memref.store %s, %to[%i] : memref<?xi32>
+    gpu.return
+  }
+
   // CHECK-LABEL: gpu.func @reduce
   // CHECK-SAME: memref<64xi32, #gpu.address_space<workgroup>>
   gpu.func @reduce(%to: memref<?xf32>, %i: index, %x: f32) kernel attributes {known_block_size = array<i32: 64, 1, 1>} {

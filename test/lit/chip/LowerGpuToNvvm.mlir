@@ -50,6 +50,8 @@ gpu.module @m {
     gpu.return
   }
 
+  // The workgroup's memory may be copied to by 16 bytes, and be a matrix.
+  // CHECK: llvm.mlir.global internal @__wg_copy_0() {{.*}}alignment = 16 : i64{{.*}} : !llvm.array<8 x i32>
   // CHECK-LABEL: llvm.func @copy
   // OLD-LABEL: llvm.func @copy
   gpu.func @copy(%from: memref<?xi32>, %i: index) workgroup(%to: memref<8xi32, #gpu.address_space<workgroup>>) kernel {
@@ -62,6 +64,20 @@ gpu.module @m {
     chip.copy 1 words %from[%i] to %to[%i] : memref<?xi32>, memref<8xi32, #gpu.address_space<workgroup>>
     chip.commit
     chip.wait 1
+    gpu.return
+  }
+
+  // A product with one and a sum.
+  // CHECK-LABEL: llvm.func @pairs
+  // OLD-LABEL: llvm.func @pairs
+  gpu.func @pairs(%to: memref<?xi32>, %i: index, %a: i32, %b: i32) kernel {
+    // CHECK: %[[ONES:.*]] = llvm.mlir.constant(1065369472 : i32)
+    // CHECK: llvm.inline_asm "fma.rn.bf16x2 $0, $1, $2, $3;", "=r,r,r,r" %{{.*}}, %[[ONES]], %{{.*}} : (i32, i32, i32) -> i32
+    // OLD-NOT: inline_asm
+    // OLD: llvm.fadd
+    // OLD: llvm.fadd
+    %s = chip.add_pairs %a, %b
+    memref.store %s, %to[%i] : memref<?xi32>
     gpu.return
   }
 

@@ -25,6 +25,8 @@ gpu.module @m {
     %s = chip.dot4 %a, %b, %a
     // CHECK-NEXT: {{.*}} = chip.dot4 %[[A]], %[[B]], %[[S]] unsigned
     %u = chip.dot4 %a, %b, %s unsigned
+    // CHECK-NEXT: {{.*}} = chip.add_pairs %[[A]], %[[B]]
+    %v = chip.add_pairs %a, %b
     // CHECK-NEXT: %[[M:.*]] = chip.reduce sum %[[X]] across 16
     %m = chip.reduce sum %x across 16
     // CHECK-NEXT: {{.*}} = chip.reduce max %[[M]] across 32
