@@ -288,6 +288,7 @@ Status CpuDevice::run(const StepShape &shape) {
     return Status(StatusCode::kInternal, "the device has not been prepared");
   if (Status status = check_step(artifact_->meta(), limits_, shape, block_); !status.ok())
     return status;
+  logits_rows_ = hidden_rows_ = 0; // of a step that fails nothing is to be had
   Limits step = limits_;
   step.tokens = shape.tokens;
   step.sequences = shape.sequences;

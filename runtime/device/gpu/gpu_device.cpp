@@ -236,6 +236,7 @@ Status GpuDevice::run(const StepShape &shape) {
     return Status(StatusCode::kInternal, "the device has not been prepared");
   if (Status status = check_step(meta(), limits_, shape, block_); !status.ok())
     return status;
+  logits_.count = candidates_.count = hidden_.count = 0; // of a step that fails nothing is to be had
   std::span<const uint8_t> whole = std::span(whole_rows_).first(std::min(size_t(shape.rows), whole_rows_.size()));
   if (Status status = table_->fill(shape, std::find(whole.begin(), whole.end(), 0) != whole.end()); !status.ok())
     return status;
