@@ -17,14 +17,12 @@ struct Extent {
   bool bad; // one of the values is NaN or +infinity
 };
 
-// Integers in the order of the floats they stand for (NaNs at both ends), which compare quickly everywhere.
-Lanes keys_of(const Lanes &bits) { return bits ^ ((bits >> 31) & 0x7fffffff); }
-
 Extent extent_of(const float *values, size_t count) {
   constexpr int32_t kFinite = 0x7f7fffff, kBelow = int32_t(0xff800000) ^ 0x7fffffff; // FLT_MAX, -infinity
   Lanes most = Lanes{} + INT32_MIN, least = Lanes{} + INT32_MAX;
   auto add = [&](const Lanes &bits) {
-    const Lanes keys = keys_of(bits);
+    // Integers in the order of the floats they stand for (NaNs at both ends), which compare quickly everywhere.
+    const Lanes keys = bits ^ ((bits >> 31) & 0x7fffffff);
     most = keys > most ? keys : most;
     least = keys < least ? keys : least;
   };
