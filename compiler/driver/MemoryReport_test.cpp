@@ -72,6 +72,8 @@ TEST_P(MemoryReportTest, AgreesWithTheRuntime) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, MemoryReportTest, testing::Values(Case{"stories260k", false}, Case{"stories260k", true}, Case{"nano-gpt-sort", false}));
+INSTANTIATE_TEST_SUITE_P(Models, MemoryReportTest,
+                         testing::Values(Case{"stories260k", false}, Case{"stories260k", true},
+                                         Case{"nano-gpt-sort", false}));
 
 } // namespace

@@ -20,9 +20,9 @@ struct Broken {
 
 Status open(const ArtifactSpec &spec) { return Artifact::open_bytes(build_artifact(spec), "x").status(); }
 
-void expect_refused(std::span<const Broken> cases) {
+void expect_refused(std::span<const Broken> cases, const ArtifactSpec &whole = fake_model()) {
   for (const Broken &broken : cases) {
-    ArtifactSpec spec = fake_model();
+    ArtifactSpec spec = whole;
     broken.damage(spec);
     Status status = open(spec);
     EXPECT_FALSE(status.ok()) << broken.name;
@@ -328,13 +328,7 @@ TEST(VerifyProgram, StepsAndTheirTargets) {
       {"none for the CPU", [](auto &s) { s.programs.erase(s.programs.begin()); }, "no program named \"step\" for cpu"},
       {"no step", [](auto &s) { s.programs[0].name = s.programs[1].name = "other"; }, "no program named \"step\""},
   };
-  for (const Broken &broken : cases) {
-    ArtifactSpec spec = fake_model_with_two_steps();
-    broken.damage(spec);
-    Status status = open(spec);
-    EXPECT_FALSE(status.ok()) << broken.name;
-    EXPECT_NE(status.message().find(broken.message), std::string::npos) << broken.name << ": " << status.message();
-  }
+  expect_refused(cases, fake_model_with_two_steps());
 }
 
 TEST(VerifyProgram, BuffersLieInTheirProgramsArena) {
