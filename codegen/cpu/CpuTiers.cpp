@@ -17,6 +17,8 @@ const std::vector<CpuTier> &cpuTiers() {
       {"x86-64-v4-vnni", x86, "x86-64-v4", "+avx512vnni,-prefer-256-bit", LLMRT_ARCH_X86_64, vnni, 512},
       {"x86-64-v4-vnni-bf16", x86, "x86-64-v4", "+avx512vnni,+avx512bf16,-prefer-256-bit", LLMRT_ARCH_X86_64,
        vnni | LLMRT_FEATURE_AVX512_BF16, 512},
+      {"x86-64-v4-amx", x86, "x86-64-v4", "+avx512vnni,+avx512bf16,+amx-tile,+amx-int8,-prefer-256-bit", LLMRT_ARCH_X86_64,
+       vnni | LLMRT_FEATURE_AVX512_BF16 | LLMRT_FEATURE_AMX_INT8, 512},
       {"arm64", arm, "generic", "+neon,+reserve-x18", LLMRT_ARCH_ARM64, LLMRT_FEATURE_NEON, 128},
       {"arm64-dotprod", arm, "generic", "+neon,+dotprod,+reserve-x18", LLMRT_ARCH_ARM64, dot, 128},
       {"arm64-i8mm", arm, "generic", "+neon,+dotprod,+i8mm,+reserve-x18", LLMRT_ARCH_ARM64,

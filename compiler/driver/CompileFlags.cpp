@@ -80,6 +80,7 @@ llvm::Expected<std::string> nativeTier() {
   if (all({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})) features |= LLMRT_FEATURE_AVX512;
   if (all({"avx512vnni"})) features |= LLMRT_FEATURE_AVX512_VNNI;
   if (all({"avx512bf16"})) features |= LLMRT_FEATURE_AVX512_BF16;
+  if (all({"amx-tile", "amx-int8"})) features |= LLMRT_FEATURE_AMX_INT8;
   if (all({"avxvnni"})) features |= LLMRT_FEATURE_AVX_VNNI;
 #endif
   // Tiers are listed from the least to the most able.

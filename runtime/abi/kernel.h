@@ -63,6 +63,7 @@ typedef enum llmrt_architecture {
 #define LLMRT_FEATURE_AVX512_VNNI (1ull << 2)
 #define LLMRT_FEATURE_AVX512_BF16 (1ull << 3)
 #define LLMRT_FEATURE_AVX_VNNI (1ull << 4)
+#define LLMRT_FEATURE_AMX_INT8 (1ull << 5) /* AMX-TILE and AMX-INT8, and the system lets the process use them */
 #define LLMRT_FEATURE_NEON (1ull << 16)
 #define LLMRT_FEATURE_DOTPROD (1ull << 17)
 #define LLMRT_FEATURE_I8MM (1ull << 18)

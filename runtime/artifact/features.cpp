@@ -10,12 +10,14 @@ namespace {
 
 constexpr uint64_t kV3 = LLMRT_FEATURE_AVX2, kV4 = LLMRT_FEATURE_AVX2 | LLMRT_FEATURE_AVX512;
 
-constexpr std::array<TierName, 8> kTiers = {{
+constexpr std::array<TierName, 9> kTiers = {{
     {"x86-64-v3", LLMRT_ARCH_X86_64, kV3},
     {"x86-64-v3-vnni", LLMRT_ARCH_X86_64, kV3 | LLMRT_FEATURE_AVX_VNNI},
     {"x86-64-v4", LLMRT_ARCH_X86_64, kV4},
     {"x86-64-v4-vnni", LLMRT_ARCH_X86_64, kV4 | LLMRT_FEATURE_AVX512_VNNI},
     {"x86-64-v4-vnni-bf16", LLMRT_ARCH_X86_64, kV4 | LLMRT_FEATURE_AVX512_VNNI | LLMRT_FEATURE_AVX512_BF16},
+    {"x86-64-v4-amx", LLMRT_ARCH_X86_64,
+     kV4 | LLMRT_FEATURE_AVX512_VNNI | LLMRT_FEATURE_AVX512_BF16 | LLMRT_FEATURE_AMX_INT8},
     {"arm64", LLMRT_ARCH_ARM64, LLMRT_FEATURE_NEON},
     {"arm64-dotprod", LLMRT_ARCH_ARM64, LLMRT_FEATURE_NEON | LLMRT_FEATURE_DOTPROD},
     {"arm64-i8mm", LLMRT_ARCH_ARM64, LLMRT_FEATURE_NEON | LLMRT_FEATURE_DOTPROD | LLMRT_FEATURE_I8MM},
@@ -25,11 +27,12 @@ struct FeatureName {
   uint64_t bit;
   const char *name;
 };
-constexpr std::array<FeatureName, 14> kFeatures = {{{LLMRT_FEATURE_AVX2, "avx2"},
+constexpr std::array<FeatureName, 15> kFeatures = {{{LLMRT_FEATURE_AVX2, "avx2"},
                                                      {LLMRT_FEATURE_AVX512, "avx512"},
                                                      {LLMRT_FEATURE_AVX512_VNNI, "avx512_vnni"},
                                                      {LLMRT_FEATURE_AVX512_BF16, "avx512_bf16"},
                                                      {LLMRT_FEATURE_AVX_VNNI, "avx_vnni"},
+                                                     {LLMRT_FEATURE_AMX_INT8, "amx_int8"},
                                                      {LLMRT_FEATURE_NEON, "neon"},
                                                      {LLMRT_FEATURE_DOTPROD, "dotprod"},
                                                      {LLMRT_FEATURE_I8MM, "i8mm"},

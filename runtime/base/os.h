@@ -186,6 +186,9 @@ void wake(std::atomic<uint32_t> &word, int count);
 int usable_cpus();        // of this process's affinity mask; at least 1
 uint64_t monotonic_ns();
 uint64_t cpu_hwcaps(int word); // the auxiliary vector's AT_HWCAP (0) or AT_HWCAP2 (1); 0 where there is none
+// Linux gives a process the registers of AMX's tiles only if it asks (arch_prctl, ARCH_REQ_XCOMP_PERM): for good, for all
+// its threads. False where it does not, where a signal stack is too small for them, and on other systems.
+bool allow_tile_registers();
 bool is_terminal(int descriptor);
 std::string environment(const char *name); // empty if not set
 

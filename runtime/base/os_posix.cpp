@@ -317,6 +317,15 @@ uint64_t monotonic_ns() {
   return uint64_t(now.tv_sec) * 1000000000u + uint64_t(now.tv_nsec);
 }
 
+bool allow_tile_registers() {
+#if defined(__linux__) && defined(__x86_64__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18; // Documentation/arch/x86/xstate.rst
+  return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 uint64_t cpu_hwcaps([[maybe_unused]] int word) {
 #ifdef __linux__
   return ::getauxval(word == 0 ? AT_HWCAP : AT_HWCAP2);

@@ -6,6 +6,7 @@
 #include "codegen/gpu/GpuKernel.h"
 #include "codegen/gpu/GpuSegment.h"
 #include "codegen/vulkan/Vulkan.h"
+#include "runtime/base/os.h"
 #include "runtime/device/cuda/cuda_device.h"
 #include "runtime/device/vulkan/vulkan_device.h"
 
@@ -35,12 +36,14 @@ bool runsHere(llvm::StringRef tier) {
   bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   bool v4 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
   bool vnni = v4 && __builtin_cpu_supports("avx512vnni");
+  bool bf16 = vnni && __builtin_cpu_supports("avx512bf16");
   return llvm::StringSwitch<bool>(tier)
       .Case("x86-64-v3", v3)
       .Case("x86-64-v3-vnni", v3 && (hasAvxVnni() || hasAvx512Vnni()))
       .Case("x86-64-v4", v4)
       .Case("x86-64-v4-vnni", vnni)
-      .Case("x86-64-v4-vnni-bf16", vnni && __builtin_cpu_supports("avx512bf16"))
+      .Case("x86-64-v4-vnni-bf16", bf16)
+      .Case("x86-64-v4-amx", bf16 && __builtin_cpu_supports("amx-int8") && llmrt::os::allow_tile_registers())
       .Default(false);
 }
 #else

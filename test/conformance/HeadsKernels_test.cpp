@@ -112,8 +112,7 @@ TEST(HeadsKernels, HaveTheBytesOfTheKernelsTheyStandFor) {
   for (const std::string &device : devices())
     for (const Case &c : kCases) {
       if (!takes(device, {headsText(c), linearText(c), ropeText(c), cacheWriteText(c)})) continue;
-      // All rests of a tile have code of their own on a CPU, which is all that has this kind.
-      for (int64_t n = 1; n <= 24; ++n) {
+      for (int64_t n : cachedKernel(linearText(c), device).rowsOfTiles()) { // only CPUs have this kind
         Step step(c, n, cachedKernel(linearText(c), device));
         Result apart(c, n), whole(c, n), pieces(c, n);
         runApart(c, step, apart, device);

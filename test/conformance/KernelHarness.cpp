@@ -74,6 +74,13 @@ std::vector<int64_t> Kernel::rowsOfVariants(int64_t most) const {
   return rows;
 }
 
+std::vector<int64_t> Kernel::rowsOfTiles() const {
+  std::vector<int64_t> rows;
+  for (int64_t count = 1; count <= 24; ++count) rows.push_back(count);
+  if (rowsOfVariants(kMostTileRows).back() > rows.back()) rows.insert(rows.end(), {32, 37, 48, kMostTileRows});
+  return rows;
+}
+
 int64_t Kernel::evaluate(const llmrt_expression &expression, const std::vector<int64_t> &scalars) const {
   std::optional<int64_t> value = table_.evaluate(expression, scalars);
   if (!value) abort();

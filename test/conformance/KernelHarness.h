@@ -50,6 +50,10 @@ public:
   std::vector<std::span<const std::byte>> modules() const;
   // Up to `most` rows: a row count of each variant.
   std::vector<int64_t> rowsOfVariants(int64_t most) const;
+  // Row counts to try on a CPU, whose tiles have 16 rows: it has code of its own for most counts that whole runs of a tile
+  // leave, so all that there can be in one tile, and in the one behind it. AMX takes tiles two by two, and then one.
+  std::vector<int64_t> rowsOfTiles() const;
+  static constexpr int64_t kMostTileRows = 53; // that may be among them
 
   // For measuring on a CPU, on the caller's own buffers: the variant for scalars[0] rows, a thread's scratch bytes.
   llmrt_kernel function(int64_t rows) const;

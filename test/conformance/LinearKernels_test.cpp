@@ -193,19 +193,14 @@ std::vector<Case> gatedCases() {
   return all;
 }
 
-constexpr int64_t kMostRows = 37; // of those that are tried: two tiles of 16 and some, and more than 32 on matrix units
-
-// Row counts to try: of each variant. A CPU has code of its own for most counts of the rows that whole runs of a tile
-// leave: all that there can be in one tile, and in the one behind it.
+// Row counts to try: of each variant, and on a CPU of each tile.
 std::vector<int64_t> rowCounts(const Kernel &kernel, const std::string &device) {
   if (findDevice(device).backend) {
-    std::vector<int64_t> counts = kernel.rowsOfVariants(kMostRows);
+    std::vector<int64_t> counts = kernel.rowsOfVariants(Kernel::kMostTileRows);
     counts.insert(counts.end(), {4, 5, 8, 19});
     return counts;
   }
-  std::vector<int64_t> counts;
-  for (int64_t rows = 1; rows <= 24; ++rows) counts.push_back(rows);
-  return counts;
+  return kernel.rowsOfTiles();
 }
 
 TEST(LinearKernels, AgreeWithTheOracle) {
@@ -259,7 +254,7 @@ TEST(LinearKernels, InputsAreRoundedToBf16) {
 TEST(LinearKernels, OneOrderForEveryRowCountAndTier) {
   for (const Case &c : kCases) {
     std::optional<PackedWeight> packed;
-    int64_t n = kMostRows;
+    int64_t n = Kernel::kMostTileRows;
     std::vector<float> x = randomFloats(n * c.K, 3);
     std::map<std::string, std::vector<float>> firsts; // by order
     for (const std::string &device : devices()) {
@@ -329,16 +324,16 @@ TEST(LinearKernels, GatedProductsMatch) {
       plain.after = After::Residual, plain.addends = 0, plain.N = 2 * ceilDiv(c.N, 16) * 16;
       if (!takesLinear(c, device)) continue;
       PackedWeight weight = packWeight(c, plain.N, 5);
-      std::vector<float> all = randomFloats(kMostRows * c.K, 6), ungated;
-      std::vector<double> both = expectedLinear(plain, weight, all, kMostRows), expected;
-      for (int64_t row = 0; row < kMostRows; ++row)
+      std::vector<float> all = randomFloats(Kernel::kMostTileRows * c.K, 6), ungated;
+      std::vector<double> both = expectedLinear(plain, weight, all, Kernel::kMostTileRows), expected;
+      for (int64_t row = 0; row < Kernel::kMostTileRows; ++row)
         for (int64_t i = 0; i < c.N; ++i) {
           const double *at = both.data() + row * plain.N + i / 16 * 32 + i % 16;
           expected.push_back(reference::activation(reference::Activation::Silu, at[0]) * at[16]);
         }
       // A device that is for linears alone does not have the gate.
       if (takes(device, {linearText(c), linearText(plain), kGateAlone}))
-        ungated = gatedOf(runLinear(plain, weight, all, kMostRows, device), kMostRows, c.N, device);
+        ungated = gatedOf(runLinear(plain, weight, all, Kernel::kMostTileRows, device), Kernel::kMostTileRows, c.N, device);
       for (int64_t n : rowCounts(cachedKernel(linearText(c), device), device)) {
         std::vector<float> x(all.begin(), all.begin() + n * c.K), y = runLinear(c, weight, x, n, device);
         std::vector<double> own(expected.begin(), expected.begin() + n * c.N);

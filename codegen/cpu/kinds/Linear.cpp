@@ -3,6 +3,7 @@
 
 #include "codegen/cpu/PairDot.h"
 #include "codegen/cpu/kinds/LinearTiles.h"
+#include "codegen/cpu/kinds/TileProducts.h"
 #include "runtime/abi/kernel.h"
 
 namespace llmc::cpu {
@@ -51,7 +52,9 @@ void addVariants(const LinearConfig &c, const codegen::CpuTier &tier, KernelInfo
   if (c.inputs == LinearInputs::Float) return info.variants.push_back({2, INT64_MAX, width});
   for (int rows = 2; rows <= 8; ++rows) info.variants.push_back({rows, rows, std::min(rows, width)});
   info.variants.push_back({9, kTileRows - 1, width});
-  info.variants.push_back({kTileRows, INT64_MAX, width});
+  int64_t last = rowsAtOnce(c, tier) - 1; // before those that have code of their own
+  if (last > kTileRows) info.variants.push_back({kTileRows, last, width});
+  info.variants.push_back({std::max(kTileRows, last + 1), INT64_MAX, width});
 }
 
 KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
@@ -62,7 +65,7 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   info.grain = 4;
   describeLinear(c, kernel, tier, info);
   info.writesRows(s(kLinearRows), s(kLinearOutputs), s(kLinearLdOut));
-  info.scratch = linearScratch(c).bytes();
+  info.scratch = linearScratch(c, tier).bytes(1);
   return info;
 }
 
@@ -72,6 +75,7 @@ public:
   Rows(KernelBuilder &k, const LinearDispatch &d) : k(k), d(d), out(k.operand(d.operands)) {}
 
   Value mostUnits() override { return k.i64(1); }
+  Value firstUnit(Value item) override { return item; }
   void units(Value item, const KernelBuilder::Body &body) override { body(item); }
   void take(Value unit, Value first, Value row, Value outputs) override {
     Value column = k.mul(unit, kLanes), there = k.add(k.mul(k.add(first, row), d.ldOut), column);
@@ -114,15 +118,27 @@ void describeLinear(const LinearConfig &c, exec::KernelOp kernel, const codegen:
   addVariants(c, tier, info);
 }
 
-LinearScratch linearScratch(const LinearConfig &config) {
+int64_t rowsAtOnce(const LinearConfig &config, const codegen::CpuTier &tier) {
+  return config.int8() && TileProducts::areThere(tier) ? TileProducts::kTogether * kTileRows : kTileRows;
+}
+
+LinearScratch linearScratch(const LinearConfig &config, const codegen::CpuTier &tier) {
   switch (config.inputs) {
   case LinearInputs::Float:
     return {0};
   case LinearInputs::Int8:
-    return {TiledLinear::kScratchBytes};
+    return int8Scratch(config, tier);
   case LinearInputs::Bf16:
-    return bf16Scratch(config);
+    return bf16Scratch(config, tier);
   }
+}
+
+Expression LinearScratch::bytes(const Expression &units) const {
+  return Expression(fixed) + s(kLinearChunks) * (Expression(perChunk) + Expression(perUnitChunk) * units);
+}
+
+Value LinearScratch::bytes(KernelBuilder &k, Value chunks, Value units) const {
+  return k.add(k.mul(chunks, k.add(k.mul(units, perUnitChunk), perChunk)), fixed);
 }
 
 LinearDispatch::LinearDispatch(KernelBuilder &k, const LinearConfig &config) {

@@ -57,7 +57,7 @@ private:
   }
 
   Value inputSum(Value chain, Value row) {
-    return k.at(k.scratch(), k.add(k.add(k.mul(chain, kInputSumBytes), k.mul(row, 4)), kScratchBytes));
+    return k.at(k.scratch(), k.add(k.add(k.mul(chain, kInputSumBytes), k.mul(row, 4)), scratchBytes()));
   }
 
   // The sums of a tile's inputs, a chain's side by side. Items would each need them: a dot of ones as long as theirs.
@@ -139,7 +139,7 @@ private:
 
   // The last columns of stored bf16: they are copied, and what lies behind them is not touched.
   Value copyOfTail(Value block, Value first) {
-    Value copy = k.at(k.scratch(), kScratchBytes), source = k.at(block, k.mul(first, 2 * kLanes));
+    Value copy = k.at(k.scratch(), scratchBytes()), source = k.at(block, k.mul(first, 2 * kLanes));
     Value left = k.sub(d.columns, first);
     VectorType column = k.vec(k.b.getI16Type());
     Value nothing = arith::ConstantOp::create(k.b, DenseElementsAttr::get(column, int16_t(0)));
@@ -171,9 +171,9 @@ private:
 
 } // namespace
 
-LinearScratch bf16Scratch(const LinearConfig &config) {
+LinearScratch bf16Scratch(const LinearConfig &config, const codegen::CpuTier &tier) {
   int64_t sums = config.scheme && config.scheme->affine ? config.columnsPerChunk() / kChainColumns * kInputSumBytes : 0;
-  return {TiledLinear::kScratchBytes + (config.scheme ? 0 : kTailBytes), sums};
+  return {TiledLinear::scratchBytes(config, tier) + (config.scheme ? 0 : kTailBytes), sums};
 }
 
 void emitBf16Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,

@@ -48,8 +48,8 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   info.writes(poolBytes(configString(kernel, "cache"), h(kPages), h(kKvHeads), keyDim, valueDim), 64);
   info.writesRows(n, keyDim * h(kHeads), s(kLinearLdOut));
   // A tile's rows of a head, which is a key's or a value's size, and a key that has been turned.
-  info.scratch = linearScratch(c).bytes() + Expression(4 * kTileRows) * (keyDim + valueDim) +
-                 Expression(4) * keyDim;
+  info.scratch = linearScratch(c, tier).bytes(h(kKeyBlocks) + h(kValueBlocks)) +
+                 Expression(4 * rowsAtOnce(c, tier)) * (keyDim + valueDim) + Expression(4) * keyDim;
   return info;
 }
 
@@ -65,22 +65,25 @@ public:
         pageTable(operand()), pool(operand()), out(operand()), rope{k, ropeConfig, keyDim, scalar(kHalf)},
         cache(k, configString(kernel, "cache"), pageTable, pool, scalar(kTableBlocks), kvHeads, keyDim, valueDim),
         writer(k, cache, positions, sequences) {
-    LinearScratch products = linearScratch(config);
-    tile = k.at(k.scratch(), k.add(k.mul(d.chunks, products.perChunk), products.fixed));
-    turnedKey = k.at(tile, k.mul(k.add(keyDim, valueDim), 4 * kTileRows));
+    tile = k.at(k.scratch(), linearScratch(config, k.tier).bytes(k, d.chunks, k.add(keyBlocks, valueBlocks)));
+    turnedKey = k.at(tile, k.mul(k.add(keyDim, valueDim), 4 * rowsAtOnce(config, k.tier)));
   }
 
   Value mostUnits() override { return k.max(keyBlocks, valueBlocks); }
 
-  void units(Value item, const KernelBuilder::Body &body) override {
+  Value firstUnit(Value item) override {
     Value before = k.mul(k.min(item, withKeys), keyBlocks);
-    firstUnit = k.add(before, k.mul(k.max(k.sub(item, withKeys), k.i64(0)), valueBlocks));
+    return k.add(before, k.mul(k.max(k.sub(item, withKeys), k.i64(0)), valueBlocks));
+  }
+
+  void units(Value item, const KernelBuilder::Body &body) override {
+    headUnit = firstUnit(item);
     headUnits = k.select(k.less(item, withKeys), keyBlocks, valueBlocks);
-    k.loop(k.i64(0), headUnits, 1, [&](Value i) { body(k.add(firstUnit, i)); });
+    k.loop(k.i64(0), headUnits, 1, [&](Value i) { body(k.add(headUnit, i)); });
   }
 
   void take(Value unit, Value, Value row, Value outputs) override {
-    k.store(outputs, k.at(headOf(row), k.mul(k.sub(unit, firstUnit), 4 * kLanes)), 64);
+    k.store(outputs, k.at(headOf(row), k.mul(k.sub(unit, headUnit), 4 * kLanes)), 64);
   }
 
   void finish(Value item, Value first, Value rows) override {
@@ -126,7 +129,7 @@ private:
   PagedCache cache;
   CacheWriter writer;
   Value tile, turnedKey; // in the scratch
-  Value firstUnit, headUnits; // of the item
+  Value headUnit, headUnits; // of the item: its first, and how many
 };
 
 void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {

@@ -2,8 +2,9 @@
 // that share an activation scale (a part), an fma chain over the activation scales of these. An affine scheme's offset
 // times the sum of the group's inputs is added to the dot, exactly, before the scale.
 #include "codegen/cpu/Dot.h"
-#include "codegen/cpu/kinds/GroupScale.h"
+#include "codegen/cpu/kinds/LinearInt8.h"
 #include "codegen/cpu/kinds/LinearTiles.h"
+#include "codegen/cpu/kinds/TileProducts.h"
 
 namespace llmc::cpu {
 
@@ -11,19 +12,22 @@ using namespace mlir;
 
 namespace {
 
-constexpr int64_t kScaleColumns = 128;
 constexpr int64_t kPrefetchAhead = 8 << 10;
 constexpr int64_t kRegisterSums = 8; // vectors of parts, and as many of sums, that stay in registers beside the dots
+constexpr int64_t kPreparedBytes = 512 << 10; // of a panel prepared for matrix tiles: they come with 2 MB of L2
 
 class Int8Linear : public TiledLinear {
 public:
-  Int8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs)
+  Int8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs, bool tiles)
       : TiledLinear(k, config, d, outputs, k.mul(d.chunks, config.scheme->chunk_bytes())), scheme(*config.scheme),
-        lanes(GroupDot::lanes(k.tier)), strips(kLanes / lanes) {}
+        lanes(GroupDot::lanes(k.tier)), strips(kLanes / lanes) {
+    if (tiles) products.emplace(k, scheme, d.chunks, k.at(k.scratch(), scratchBytes()));
+  }
 
 private:
   const Scheme &scheme;
   int64_t lanes, strips; // a row block's outputs in vectors of the tier
+  std::optional<TileProducts> products; // of whole tiles of rows
 
   // Where a run of rows of a tile meets a row block.
   struct Run {
@@ -122,12 +126,11 @@ private:
     return result;
   }
 
-  // Weight scales of a strip; an offset as it is added to a dot of stored weights (u = w + zero), as a share of the
-  // inputs' correction -zero x sum: offset x sum - zero x sum = (1 - offset / zero) x correction.
+  // Weight scales of a strip.
   GroupScale scalesOf(const Run &run, Value group, int64_t strip) {
     Value at = k.at(chunkOf(run.block, group), k.add(k.mul(k.rem(group, 2), 2 * kLanes), strip * lanes * 2));
     if (run.count > 2 && strip == 0) k.prefetchL2(k.at(chunkOf(run.block, group), kPrefetchAhead));
-    return loadGroupScales(k, scheme, at, lanes, {-1.0f / float(scheme.zero), 1});
+    return loadGroupScales(k, scheme, at, lanes, int8Offset(scheme));
   }
 
   Values corrections(const Run &run, Value group) { return rowValues(k.i32Type(), run.tile.corr, group, run); }
@@ -200,13 +203,58 @@ private:
     Run run{block, tile, t, count};
     strips * count > kRegisterSums ? inMemory(run, out) : inRegisters(run, out);
   }
+
+  // ---- whole tiles of rows on matrix tiles ----
+
+  Value preparedBytes() { return k.mul(d.chunks, TileProducts::preparedBytesPerChunk(scheme)); } // of a row block
+  Value unitBytes() override {
+    return products ? k.mul(preparedBytes(), config.blocksPerUnit()) : TiledLinear::unitBytes();
+  }
+  int64_t panelBytes() const override { return products ? kPreparedBytes : TiledLinear::panelBytes(); }
+
+  void wholeTiles(Value first, Value last, Value whole, int64_t width) override {
+    if (!products) return TiledLinear::wholeTiles(first, last, whole, width);
+    Value panel = k.at(k.scratch(), scratchBytes() + TileProducts::kScratchBytes), bytes = preparedBytes();
+    Value firstBlock = blockOf(outputs.firstUnit(first), 0);
+    auto prepared = [&](Value block) { return k.at(panel, k.mul(k.sub(block, firstBlock), bytes)); };
+    k.loop(firstBlock, blockOf(outputs.firstUnit(last), 0), 1,
+           [&](Value block) { products->prepare(weightsOf(block), prepared(block)); });
+    auto together = [&](Value row, int64_t tiles) {
+      llvm::SmallVector<TileProducts::Rows> rows;
+      for (int64_t i = 0; i < tiles; ++i) {
+        RowTile tile = tileAt(k.add(row, i * kTileRows), k.i64(kTileRows));
+        rows.push_back({tile.inputs, tile.corr, tile.scale});
+      }
+      RowTile all{row, k.i64(tiles * kTileRows), {}, {}, {}};
+      k.loop(first, last, 1, [&](Value item) {
+        itemOf(item, all, [&](Value unit) {
+          for (int64_t i = 0; i < config.blocksPerUnit(); ++i)
+            products->sums(prepared(blockOf(unit, i)), rows, saved(k.i64(0), i));
+          finishRows(unit, all, k.i64(0), tiles * kTileRows);
+        });
+      });
+    };
+    constexpr int64_t most = TileProducts::kTogether * kTileRows;
+    Value paired = k.mul(k.div(whole, most), most);
+    k.loop(k.i64(0), paired, most, [&](Value row) { together(row, TileProducts::kTogether); });
+    k.loop(paired, whole, kTileRows, [&](Value row) { together(row, 1); });
+  }
 };
 
 } // namespace
 
+LinearScratch int8Scratch(const LinearConfig &config, const codegen::CpuTier &tier) {
+  int64_t sums = TiledLinear::scratchBytes(config, tier);
+  if (!TileProducts::areThere(tier)) return {sums};
+  // A panel, which has room for an item if that is larger.
+  return {sums + TileProducts::kScratchBytes + kPreparedBytes, 0,
+          config.blocksPerUnit() * TileProducts::preparedBytesPerChunk(*config.scheme)};
+}
+
 void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
                     const VariantInfo &variant) {
-  Int8Linear(k, config, d, outputs).emit(variant);
+  bool tiles = TileProducts::areThere(k.tier) && variant.firstRows >= rowsAtOnce(config, k.tier);
+  Int8Linear(k, config, d, outputs, tiles).emit(variant);
 }
 
 } // namespace llmc::cpu

@@ -4,29 +4,29 @@ namespace llmc::cpu {
 
 using namespace mlir;
 
-static constexpr int64_t kPanelBytes = 384 << 10; // of weights that stay in L2 while the tiles of rows pass
-
-// Where row `row`'s sums of the unit's block `block` wait for the epilogue.
 Value TiledLinear::saved(Value row, int64_t block) {
-  return k.at(k.scratch(), k.add(k.mul(row, 64), block * 64 * kTileRows));
+  return k.at(k.scratch(), k.add(k.mul(row, 64), block * 64 * rowsAtOnce(config, k.tier)));
 }
 
-// Rows [t, t + count) of the tile for one unit. The epilogue's code exists once, not once a row.
-void TiledLinear::rowsOf(Value unit, const RowTile &tile, Value t, int64_t count) {
-  for (int64_t i = 0; i < config.blocksPerUnit(); ++i) {
-    Value block = k.add(k.mul(unit, config.blocksPerUnit()), i);
-    dots(k.at(d.weight, k.mul(block, blockBytes_)), tile, t, count, saved(k.i64(0), i));
-  }
+// The epilogue's code exists once, not once a row.
+void TiledLinear::finishRows(Value unit, const RowTile &tile, Value t, int64_t count) {
   k.loop(k.i64(0), k.i64(count), 1, [&](Value row) {
     Values own;
     for (int64_t i = 0; i < config.blocksPerUnit(); ++i) own.push_back(k.load(k.f32Vec(), saved(row, i), 64));
-    finishUnit(k, config, d, outputs_, unit, tile.first, k.add(t, row), own);
+    finishUnit(k, config, d, outputs, unit, tile.first, k.add(t, row), own);
   });
 }
 
+// Rows [t, t + count) of the tile for one unit.
+void TiledLinear::rowsOf(Value unit, const RowTile &tile, Value t, int64_t count) {
+  for (int64_t i = 0; i < config.blocksPerUnit(); ++i)
+    dots(weightsOf(blockOf(unit, i)), tile, t, count, saved(k.i64(0), i));
+  finishRows(unit, tile, t, count);
+}
+
 void TiledLinear::itemOf(Value item, const RowTile &tile, const KernelBuilder::Body &rows) {
-  outputs_.units(item, rows);
-  outputs_.finish(item, tile.first, tile.rows);
+  outputs.units(item, rows);
+  outputs.finish(item, tile.first, tile.rows);
 }
 
 // A tile's rows from `first` on in runs of `width`, and the rest at once: each run reads all of the unit's weights. Code
@@ -41,8 +41,7 @@ void TiledLinear::runsOf(Value unit, const RowTile &tile, Value first, int64_t w
              [&] { rowsOf(unit, tile, whole, count); });
 }
 
-void TiledLinear::panel(Value first, Value last, int64_t width) {
-  Value whole = k.mul(k.div(d.n, kTileRows), kTileRows);
+void TiledLinear::wholeTiles(Value first, Value last, Value whole, int64_t width) {
   k.loop(k.i64(0), whole, kTileRows, [&](Value row) {
     RowTile tile = tileAt(row, k.i64(kTileRows));
     prepare(tile);
@@ -52,6 +51,11 @@ void TiledLinear::panel(Value first, Value last, int64_t width) {
       });
     });
   });
+}
+
+void TiledLinear::panel(Value first, Value last, int64_t width) {
+  Value whole = k.mul(k.div(d.n, kTileRows), kTileRows);
+  wholeTiles(first, last, whole, width);
   k.loop(whole, d.n, kTileRows, [&](Value row) {
     RowTile tile = tileAt(row, k.sub(d.n, row));
     prepare(tile);
@@ -75,8 +79,8 @@ void TiledLinear::emit(const VariantInfo &variant) {
     });
     return;
   }
-  Value itemBytes = k.max(k.mul(k.mul(blockBytes_, config.blocksPerUnit()), outputs_.mostUnits()), k.i64(1));
-  Value items = k.max(k.div(k.i64(kPanelBytes), itemBytes), k.i64(1)); // of a panel
+  Value itemBytes = k.max(k.mul(unitBytes(), outputs.mostUnits()), k.i64(1));
+  Value items = k.max(k.div(k.i64(panelBytes()), itemBytes), k.i64(1)); // of a panel
   Value panels = k.div(k.sub(k.add(k.sub(k.end(), k.begin()), items), k.i64(1)), items);
   k.loop(k.i64(0), panels, 1, [&](Value p) {
     Value first = k.add(k.begin(), k.mul(p, items));

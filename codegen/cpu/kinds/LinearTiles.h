@@ -17,12 +17,14 @@ class TiledLinear {
 public:
   TiledLinear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
               Value blockBytes)
-      : k(k), config(config), d(d), outputs_(outputs), blockBytes_(blockBytes) {}
+      : k(k), config(config), d(d), outputs(outputs), blockBytes(blockBytes) {}
   virtual ~TiledLinear() = default;
   void emit(const VariantInfo &variant);
 
   // Bytes of a thread's scratch: sums of a tile on their way to the epilogue. A linear may have more behind them.
-  static constexpr int64_t kScratchBytes = 2 * kTileRows * 4 * kLanes;
+  static int64_t scratchBytes(const LinearConfig &config, const codegen::CpuTier &tier) {
+    return 2 * rowsAtOnce(config, tier) * 4 * kLanes;
+  }
 
 protected:
   virtual RowTile tileAt(Value first, Value rows) = 0;
@@ -30,21 +32,33 @@ protected:
   virtual void prepare(const RowTile &tile) {}
   // A row block's dot products with rows [t, t + count) of the tile, into out: 64 bytes a row.
   virtual void dots(Value block, const RowTile &tile, Value t, int64_t count, Value out) = 0;
+  // The items of a panel for the step's first `whole` rows, a multiple of kTileRows.
+  virtual void wholeTiles(Value first, Value last, Value whole, int64_t width);
+  // What an item's weights take in L2, and how much of that is there for them.
+  virtual Value unitBytes() { return k.mul(blockBytes, config.blocksPerUnit()); }
+  virtual int64_t panelBytes() const { return 384 << 10; }
+
+  int64_t scratchBytes() const { return scratchBytes(config, k.tier); }
+  Value blockOf(Value unit, int64_t i) { return k.add(k.mul(unit, config.blocksPerUnit()), i); }
+  Value weightsOf(Value block) { return k.at(d.weight, k.mul(block, blockBytes)); }
+  // Where the sums of row `row` and a unit's block `block` wait for the epilogue.
+  Value saved(Value row, int64_t block);
+  // The epilogue of rows [t, t + count) of the tile.
+  void finishRows(Value unit, const RowTile &tile, Value t, int64_t count);
+  // The item for a tile; `rows` calls finishRows(unit, ...) until it has been for all of the tile's rows.
+  void itemOf(Value item, const RowTile &tile, const KernelBuilder::Body &rows);
 
   KernelBuilder &k;
   const LinearConfig &config;
   const LinearDispatch &d;
+  LinearOutputs &outputs;
 
 private:
-  Value saved(Value row, int64_t block);
   void rowsOf(Value unit, const RowTile &tile, Value t, int64_t count);
-  // The item for a tile; `rows` calls rowsOf(unit, ...) until it has been for all of the tile's rows.
-  void itemOf(Value item, const RowTile &tile, const KernelBuilder::Body &rows);
   void runsOf(Value unit, const RowTile &tile, Value first, int64_t width);
   void panel(Value first, Value last, int64_t width);
 
-  LinearOutputs &outputs_;
-  Value blockBytes_;
+  Value blockBytes;
 };
 
 } // namespace llmc::cpu

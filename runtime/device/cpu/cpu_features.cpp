@@ -22,7 +22,8 @@ namespace {
 constexpr bool has(uint32_t value, uint32_t mask) { return (value & mask) == mask; }
 constexpr uint32_t bit(int index) { return 1u << index; }
 
-// Which registers the system saves on a switch: bits 1 and 2 are SSE and AVX, 5 to 7 AVX-512's.
+// Which registers the system saves on a switch: bits 1 and 2 are SSE and AVX, 5 to 7 AVX-512's, 17 and 18
+// AMX's.
 uint64_t saved_registers() {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -35,9 +36,9 @@ uint64_t detect_features() {
     return 0;
   if (__get_cpuid(0x80000001u, &a, &b, &c, &d))
     extended = c;
-  uint32_t seven_b = 0, seven_c = 0, seven_one_a = 0;
+  uint32_t seven_b = 0, seven_c = 0, seven_d = 0, seven_one_a = 0;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
-    seven_b = b, seven_c = c;
+    seven_b = b, seven_c = c, seven_d = d;
     if (a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d))
       seven_one_a = a;
   }
@@ -57,6 +58,8 @@ uint64_t detect_features() {
     features |= LLMRT_FEATURE_AVX512_VNNI;
   if (has(seven_one_a, bit(5)))
     features |= LLMRT_FEATURE_AVX512_BF16;
+  if ((saved & 0x60000) == 0x60000 && has(seven_d, bit(24) | bit(25)) && os::allow_tile_registers()) // tiles, int8
+    features |= LLMRT_FEATURE_AMX_INT8;
   return features;
 }
 

@@ -17,7 +17,7 @@ Result<double> measure_read_gbps(int threads, std::span<const std::byte> data);
 
 // Operations (a multiplication or an addition is one) of int8 dot products, in 1e9 a second, on all threads, by the
 // best instruction that `features` (LLMRT_FEATURE_*) has: vpdpbusd in 512 or 256 bits, maddubs, sdot or smmla. Operands
-// are in registers. 0 if there is none.
+// are in registers. 0 if there is none. AMX is left out: what is computed by tiles may exceed this.
 Result<double> measure_dot_gops(int threads, uint64_t features);
 
 } // namespace llmrt
