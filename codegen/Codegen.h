@@ -20,6 +20,8 @@ struct CpuTier {
   uint32_t architecture;    // llmrt_architecture
   uint64_t features;        // LLMRT_FEATURE_*
   int vectorBits;           // 128, 256, 512
+  // The tier whose code serves this one too, but for variants that only this one can have; empty if there is none.
+  const char *base = "";
 };
 
 const std::vector<CpuTier> &cpuTiers();
@@ -43,11 +45,12 @@ struct ObjectFile {
   std::vector<char> bytes;
 };
 
-// Emits and compiles all variants of a kernel for one tier. Same input, same bytes. Several threads may call it at once
-// if their kernels lie in contexts of their own: the pass manager loads dialects.
+// Emits and compiles the variants of a kernel for one tier, but for those whose code is its base's; no bytes if that is all
+// of them. Same input, same bytes. Several threads may call it at once if their kernels lie in contexts of their own: the
+// pass manager loads dialects.
 llvm::Expected<ObjectFile> buildCpuObject(exec::KernelOp kernel, const CpuTier &tier);
 
-// Links the objects of `kernels`, in any order, to the tier's segment.
+// Links the objects of `kernels`, for the tier and for its base, in any order, to the tier's segment.
 llvm::Expected<CodeSegment> linkCpuSegment(llvm::ArrayRef<exec::KernelOp> kernels, std::vector<ObjectFile> objects,
                                            const CpuTier &tier);
 

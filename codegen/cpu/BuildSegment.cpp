@@ -48,16 +48,18 @@ llvm::Expected<ObjectFile> buildCpuObject(exec::KernelOp kernel, const CpuTier &
   OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(kernel.getContext()));
   const DescribedKernel &own = described->front();
   for (auto [i, variant] : llvm::enumerate(own.info.variants))
-    cpu::emitVariant(*module, own, variant, cpu::kernelSymbol(own, i), tier);
+    if (variant.ofTierAlone || !tier.base[0]) cpu::emitVariant(*module, own, variant, cpu::kernelSymbol(own, i), tier);
+  if (module->getBody()->empty()) return ObjectFile{};
   if (llvm::Error error = cpu::lowerToLlvm(*module)) return std::move(error);
   auto bytes = cpu::compileToObject(*module, tier);
   if (!bytes) return bytes.takeError();
-  return ObjectFile{own.idText(), {bytes->begin(), bytes->end()}};
+  return ObjectFile{own.idText() + "-" + tier.name, {bytes->begin(), bytes->end()}};
 }
 
 llvm::Expected<CodeSegment> linkCpuSegment(llvm::ArrayRef<exec::KernelOp> kernels, std::vector<ObjectFile> objects,
                                            const CpuTier &tier) {
   if (kernels.empty()) return llvm::createStringError("a program without kernels has no code segment");
+  llvm::erase_if(objects, [](const ObjectFile &object) { return object.bytes.empty(); });
   auto described = cpu::describeKernels(kernels, tier);
   if (!described) return described.takeError();
   llvm::sort(objects, [](const ObjectFile &a, const ObjectFile &b) { return a.name < b.name; });
@@ -71,11 +73,12 @@ llvm::Expected<CodeSegment> linkCpuSegment(llvm::ArrayRef<exec::KernelOp> kernel
 
 llvm::Expected<CodeSegment> buildCpuSegment(llvm::ArrayRef<exec::KernelOp> kernels, const CpuTier &tier) {
   std::vector<ObjectFile> objects;
-  for (exec::KernelOp kernel : kernels) {
-    auto object = buildCpuObject(kernel, tier);
-    if (!object) return object.takeError();
-    objects.push_back(std::move(*object));
-  }
+  for (const CpuTier *from = &tier; from; from = findCpuTier(from->base))
+    for (exec::KernelOp kernel : kernels) {
+      auto object = buildCpuObject(kernel, *from);
+      if (!object) return object.takeError();
+      objects.push_back(std::move(*object));
+    }
   return linkCpuSegment(kernels, std::move(objects), tier);
 }
 

@@ -24,6 +24,7 @@ struct VariantInfo {
   int width;                   // what the emitter made of it: rows computed together
   std::optional<Expression> items = {}; // work items of a dispatch, where they are not the kernel's
   std::optional<uint32_t> grain = {};   // likewise
+  bool ofTierAlone = false;             // the tier's base, if it has one, has no such code
 };
 
 // Everything about a kernel but its code. Filled by describe(); the order of operands and scalars is docs/kernels.md's.

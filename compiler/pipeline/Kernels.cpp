@@ -32,10 +32,10 @@ struct Task {
 };
 
 // A task for each kernel and tier; those that take long go first, so that no thread is left with one at the end.
-std::vector<Task> cpuTasks(mlir::ModuleOp module, const CompileOptions &options) {
+std::vector<Task> cpuTasks(mlir::ModuleOp module, llvm::ArrayRef<std::string> tiers) {
   std::vector<Task> tasks;
   for (llvm::StringRef kind : {"attention", "linear", ""})
-    for (const std::string &tier : options.tiers)
+    for (const std::string &tier : tiers)
       for (exec::KernelOp kernel : exec::getKernelsFor(module, "cpu")) {
         llvm::StringRef own = kernel.getKind();
         if (own == "linear_heads") own = "linear";
@@ -43,6 +43,14 @@ std::vector<Task> cpuTasks(mlir::ModuleOp module, const CompileOptions &options)
           tasks.push_back({tier, {kernel.getSymName().str()}});
       }
   return tasks;
+}
+
+// With those whose code they take over.
+std::vector<std::string> withBases(std::vector<std::string> tiers) {
+  for (size_t i = 0; i < tiers.size(); ++i)
+    if (std::string base = codegen::findCpuTier(tiers[i])->base; !base.empty() && !llvm::is_contained(tiers, base))
+      tiers.push_back(base);
+  return tiers;
 }
 
 Task gpuTask(mlir::ModuleOp module, llvm::StringRef target, std::string tier) {
@@ -173,7 +181,7 @@ bool isNoBetter(const codegen::CodeSegment &segment, llvm::ArrayRef<codegen::Cod
 
 llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp module, const CompileOptions &options,
                                                             Progress &progress) {
-  std::vector<Task> tasks = cpuTasks(module, options);
+  std::vector<Task> tasks = cpuTasks(module, withBases(options.tiers));
   if (options.vulkan)
     for (const codegen::VulkanTier &tier : codegen::vulkanTiers()) tasks.push_back(gpuTask(module, "vulkan", tier.name));
   std::string assembler = addCudaTasks(module, options, tasks, progress);
@@ -184,7 +192,7 @@ llvm::Expected<std::vector<codegen::CodeSegment>> buildCode(mlir::ModuleOp modul
   for (const std::string &tier : options.tiers) {
     std::vector<codegen::ObjectFile> objects;
     for (auto [task, part] : llvm::zip(tasks, *parts))
-      if (task.name == tier) objects.push_back(std::move(part.object));
+      if (task.name == tier || task.name == codegen::findCpuTier(tier)->base) objects.push_back(part.object);
     auto segment = codegen::linkCpuSegment(exec::getKernelsFor(module, "cpu"), std::move(objects), *codegen::findCpuTier(tier));
     if (!segment) return llvm::createStringError(tier + ": " + llvm::toString(segment.takeError()));
     segments.push_back(std::move(*segment));
@@ -200,7 +208,7 @@ llvm::Expected<std::vector<codegen::ObjectFile>> buildLibrary(mlir::ModuleOp mod
   auto build = [&](Kernels kernels, const Task &task) {
     return codegen::buildLibraryObject(kernels.front(), *codegen::findCpuTier(task.name), system);
   };
-  auto tasks = cpuTasks(module, options);
+  auto tasks = cpuTasks(module, options.tiers);
   auto built = Builder<codegen::KernelObject>(module, tasks, options.threads, progress, build).run();
   if (!built) return built.takeError();
   std::vector<codegen::ObjectFile> objects;

@@ -125,7 +125,7 @@ const std::vector<Case> kCases = {
 
 // With the bf16 dot, queries (times scale and log2 e) and p are rounded to bf16.
 bool usesBf16Dot(const Case &c, const std::string &device) {
-  return c.element == std::string("bf16") && (device == "x86-64-v4-vnni-bf16" || device == "x86-64-v4-amx");
+  return c.element == std::string("bf16") && (device == "x86-64-v4-vnni-bf16" || device == "x86-64-v4-amx-bf16");
 }
 
 std::vector<double> asMultiplied(const Case &c, const std::string &device, const std::vector<float> &queries) {

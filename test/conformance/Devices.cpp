@@ -37,13 +37,15 @@ bool runsHere(llvm::StringRef tier) {
   bool v4 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
   bool vnni = v4 && __builtin_cpu_supports("avx512vnni");
   bool bf16 = vnni && __builtin_cpu_supports("avx512bf16");
+  bool amx = __builtin_cpu_supports("amx-int8") && llmrt::os::allow_tile_registers();
   return llvm::StringSwitch<bool>(tier)
       .Case("x86-64-v3", v3)
       .Case("x86-64-v3-vnni", v3 && (hasAvxVnni() || hasAvx512Vnni()))
       .Case("x86-64-v4", v4)
       .Case("x86-64-v4-vnni", vnni)
       .Case("x86-64-v4-vnni-bf16", bf16)
-      .Case("x86-64-v4-amx", bf16 && __builtin_cpu_supports("amx-int8") && llmrt::os::allow_tile_registers())
+      .Case("x86-64-v4-amx", vnni && amx)
+      .Case("x86-64-v4-amx-bf16", bf16 && amx)
       .Default(false);
 }
 #else

@@ -24,6 +24,7 @@ def machine_tiers():
     flags = set(pathlib.Path("/proc/cpuinfo").read_text().split())
     tiers = [("x86-64-v3", "avx2"), ("x86-64-v4", "avx512bw"), ("x86-64-v4-vnni", "avx512_vnni"),
              ("x86-64-v4-vnni-bf16", "avx512_bf16"), ("x86-64-v4-amx", "amx_int8"),
+             ("x86-64-v4-amx-bf16", "amx_int8"),
              ("arm64-dotprod", "asimddp")]
     return [tier for tier, flag in tiers if flag in flags]
 

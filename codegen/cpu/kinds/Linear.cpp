@@ -55,6 +55,7 @@ void addVariants(const LinearConfig &c, const codegen::CpuTier &tier, KernelInfo
   int64_t last = rowsAtOnce(c, tier) - 1; // before those that have code of their own
   if (last > kTileRows) info.variants.push_back({kTileRows, last, width});
   info.variants.push_back({std::max(kTileRows, last + 1), INT64_MAX, width});
+  info.variants.back().ofTierAlone = last > kTileRows;
 }
 
 KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {

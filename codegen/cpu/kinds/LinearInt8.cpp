@@ -210,6 +210,9 @@ private:
   Value unitBytes() override {
     return products ? k.mul(preparedBytes(), config.blocksPerUnit()) : TiledLinear::unitBytes();
   }
+  bool halvesRuns(int64_t width) const override { // few of many rows: less code
+    return products ? width > 1 : TiledLinear::halvesRuns(width);
+  }
   int64_t panelBytes() const override { return products ? kPreparedBytes : TiledLinear::panelBytes(); }
 
   void wholeTiles(Value first, Value last, Value whole, int64_t width) override {
@@ -228,8 +231,9 @@ private:
       RowTile all{row, k.i64(tiles * kTileRows), {}, {}, {}};
       k.loop(first, last, 1, [&](Value item) {
         itemOf(item, all, [&](Value unit) {
-          for (int64_t i = 0; i < config.blocksPerUnit(); ++i)
-            products->sums(prepared(blockOf(unit, i)), rows, saved(k.i64(0), i));
+          k.loop(k.i64(0), k.i64(config.blocksPerUnit()), 1, [&](Value i) {
+            products->sums(prepared(k.add(blockOf(unit, 0), i)), rows, saved(k.i64(0), i));
+          });
           finishRows(unit, all, k.i64(0), tiles * kTileRows);
         });
       });

@@ -4,15 +4,15 @@ namespace llmc::cpu {
 
 using namespace mlir;
 
-Value TiledLinear::saved(Value row, int64_t block) {
-  return k.at(k.scratch(), k.add(k.mul(row, 64), block * 64 * rowsAtOnce(config, k.tier)));
+Value TiledLinear::saved(Value row, Value block) {
+  return k.at(k.scratch(), k.add(k.mul(row, 64), k.mul(block, 64 * rowsAtOnce(config, k.tier))));
 }
 
 // The epilogue's code exists once, not once a row.
 void TiledLinear::finishRows(Value unit, const RowTile &tile, Value t, int64_t count) {
   k.loop(k.i64(0), k.i64(count), 1, [&](Value row) {
     Values own;
-    for (int64_t i = 0; i < config.blocksPerUnit(); ++i) own.push_back(k.load(k.f32Vec(), saved(row, i), 64));
+    for (int64_t i = 0; i < config.blocksPerUnit(); ++i) own.push_back(k.load(k.f32Vec(), saved(row, k.i64(i)), 64));
     finishUnit(k, config, d, outputs, unit, tile.first, k.add(t, row), own);
   });
 }
@@ -20,7 +20,7 @@ void TiledLinear::finishRows(Value unit, const RowTile &tile, Value t, int64_t c
 // Rows [t, t + count) of the tile for one unit.
 void TiledLinear::rowsOf(Value unit, const RowTile &tile, Value t, int64_t count) {
   for (int64_t i = 0; i < config.blocksPerUnit(); ++i)
-    dots(weightsOf(blockOf(unit, i)), tile, t, count, saved(k.i64(0), i));
+    dots(weightsOf(blockOf(unit, i)), tile, t, count, saved(k.i64(0), k.i64(i)));
   finishRows(unit, tile, t, count);
 }
 
@@ -29,12 +29,12 @@ void TiledLinear::itemOf(Value item, const RowTile &tile, const KernelBuilder::B
   outputs.finish(item, tile.first, tile.rows);
 }
 
-// A tile's rows from `first` on in runs of `width`, and the rest at once: each run reads all of the unit's weights. Code
-// for every rest is made; on 256 bits, where a row block is several vectors, runs of half the width come between.
+// A tile's rows from `first` on in runs of `width`, and the rest at once, for which code for every rest is made, or in runs of
+// half the width: each run reads all of the unit's weights.
 void TiledLinear::runsOf(Value unit, const RowTile &tile, Value first, int64_t width) {
   Value left = k.sub(tile.rows, first), whole = k.add(first, k.mul(k.div(left, width), width));
   k.loop(first, whole, width, [&](Value t) { rowsOf(unit, tile, t, width); });
-  if (k.tier.vectorBits == 256 && width > 4) return runsOf(unit, tile, whole, width / 2);
+  if (halvesRuns(width)) return runsOf(unit, tile, whole, width / 2);
   Value rest = k.sub(tile.rows, whole);
   for (int64_t count = 1; count < width; ++count)
     k.ifThen(arith::CmpIOp::create(k.b, arith::CmpIPredicate::eq, rest, k.i64(count)),

@@ -37,12 +37,14 @@ protected:
   // What an item's weights take in L2, and how much of that is there for them.
   virtual Value unitBytes() { return k.mul(blockBytes, config.blocksPerUnit()); }
   virtual int64_t panelBytes() const { return 384 << 10; }
+  // What runs of `width` leave of a tile is taken in shorter runs: where a row block is several vectors.
+  virtual bool halvesRuns(int64_t width) const { return k.tier.vectorBits == 256 && width > 4; }
 
   int64_t scratchBytes() const { return scratchBytes(config, k.tier); }
   Value blockOf(Value unit, int64_t i) { return k.add(k.mul(unit, config.blocksPerUnit()), i); }
   Value weightsOf(Value block) { return k.at(d.weight, k.mul(block, blockBytes)); }
   // Where the sums of row `row` and a unit's block `block` wait for the epilogue.
-  Value saved(Value row, int64_t block);
+  Value saved(Value row, Value block);
   // The epilogue of rows [t, t + count) of the tile.
   void finishRows(Value unit, const RowTile &tile, Value t, int64_t count);
   // The item for a tile; `rows` calls finishRows(unit, ...) until it has been for all of the tile's rows.

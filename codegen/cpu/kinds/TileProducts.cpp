@@ -176,13 +176,13 @@ void TileProducts::sums(Value prepared, llvm::ArrayRef<Rows> tiles, Value out) {
   k.loop(k.i64(0), whole, 1, [&](Value index) { run(prepared, index, groupsPerScale, tiles); });
   if (groupsPerScale > 2) // whole chunks may end in half a run
     k.ifThen(k.less(k.mul(whole, groupsPerScale), groups), [&] { run(prepared, whole, 2, tiles); });
-  for (size_t t = 0; t < tiles.size(); ++t) {
+  k.loop(k.i64(0), k.i64(int64_t(tiles.size()) * kTileBytes), kTileBytes, [&](Value tile) {
+    Value from = k.at(totals, tile), to = k.at(out, tile);
     Values rows;
-    int64_t first = int64_t(t) * kTileBytes;
-    for (int64_t row = 0; row < kLanes; ++row) rows.push_back(k.load(k.f32Vec(), k.at(totals, first + 64 * row), 64));
+    for (int64_t row = 0; row < kLanes; ++row) rows.push_back(k.load(k.f32Vec(), k.at(from, 64 * row), 64));
     transpose(k, rows);
-    for (int64_t row = 0; row < kLanes; ++row) k.store(rows[row], k.at(out, first + 64 * row), 64);
-  }
+    for (int64_t row = 0; row < kLanes; ++row) k.store(rows[row], k.at(to, 64 * row), 64);
+  });
 }
 
 } // namespace llmc::cpu
