@@ -7,7 +7,9 @@
 namespace llmc::cpu {
 
 std::string kernelSymbol(const DescribedKernel &kernel, size_t variant) {
-  return "k_" + kernel.idText() + "_" + std::to_string(variant);
+  // Apart from what the tier's base has at that place.
+  const char *own = kernel.info.variants[variant].ofTierAlone ? "_own" : "";
+  return "k_" + kernel.idText() + "_" + std::to_string(variant) + own;
 }
 
 llmrt_expression SegmentTable::expression(const Expression &source) {

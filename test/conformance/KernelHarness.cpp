@@ -77,7 +77,8 @@ std::vector<int64_t> Kernel::rowsOfVariants(int64_t most) const {
 std::vector<int64_t> Kernel::rowsOfTiles() const {
   std::vector<int64_t> rows;
   for (int64_t count = 1; count <= 24; ++count) rows.push_back(count);
-  if (rowsOfVariants(kMostTileRows).back() > rows.back()) rows.insert(rows.end(), {32, 37, 48, kMostTileRows});
+  const codegen::CpuTier *tier = codegen::findCpuTier(device_.name);
+  if (tier && tier->features & LLMRT_FEATURE_AMX_INT8) rows.insert(rows.end(), {32, 37, 48, kMostTileRows});
   return rows;
 }
 

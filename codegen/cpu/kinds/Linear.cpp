@@ -51,11 +51,13 @@ void addVariants(const LinearConfig &c, const codegen::CpuTier &tier, KernelInfo
   info.variants = {{0, 1, 1}};
   if (c.inputs == LinearInputs::Float) return info.variants.push_back({2, INT64_MAX, width});
   for (int rows = 2; rows <= 8; ++rows) info.variants.push_back({rows, rows, std::min(rows, width)});
+  if (c.int8() && TileProducts::areThere(tier)) {
+    info.variants.push_back({TileProducts::kFirstRows, INT64_MAX, width});
+    info.variants.back().ofTierAlone = true;
+    return;
+  }
   info.variants.push_back({9, kTileRows - 1, width});
-  int64_t last = rowsAtOnce(c, tier) - 1; // before those that have code of their own
-  if (last > kTileRows) info.variants.push_back({kTileRows, last, width});
-  info.variants.push_back({std::max(kTileRows, last + 1), INT64_MAX, width});
-  info.variants.back().ofTierAlone = last > kTileRows;
+  info.variants.push_back({kTileRows, INT64_MAX, width});
 }
 
 KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
@@ -66,7 +68,8 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   info.grain = 4;
   describeLinear(c, kernel, tier, info);
   info.writesRows(s(kLinearRows), s(kLinearOutputs), s(kLinearLdOut));
-  info.scratch = linearScratch(c, tier).bytes(1);
+  info.scratch = linearScratch(c, tier).bytes();
+  if (VariantInfo &most = info.variants.back(); most.ofTierAlone) most.grain = 16; // each piece copies all rows
   return info;
 }
 
@@ -76,7 +79,6 @@ public:
   Rows(KernelBuilder &k, const LinearDispatch &d) : k(k), d(d), out(k.operand(d.operands)) {}
 
   Value mostUnits() override { return k.i64(1); }
-  Value firstUnit(Value item) override { return item; }
   void units(Value item, const KernelBuilder::Body &body) override { body(item); }
   void take(Value unit, Value first, Value row, Value outputs) override {
     Value column = k.mul(unit, kLanes), there = k.add(k.mul(k.add(first, row), d.ldOut), column);
@@ -132,14 +134,6 @@ LinearScratch linearScratch(const LinearConfig &config, const codegen::CpuTier &
   case LinearInputs::Bf16:
     return bf16Scratch(config, tier);
   }
-}
-
-Expression LinearScratch::bytes(const Expression &units) const {
-  return Expression(fixed) + s(kLinearChunks) * (Expression(perChunk) + Expression(perUnitChunk) * units);
-}
-
-Value LinearScratch::bytes(KernelBuilder &k, Value chunks, Value units) const {
-  return k.add(k.mul(chunks, k.add(k.mul(units, perUnitChunk), perChunk)), fixed);
 }
 
 LinearDispatch::LinearDispatch(KernelBuilder &k, const LinearConfig &config) {

@@ -31,11 +31,10 @@ enum LinearScalars {
 };
 // Its operands up to the vectors, what must hold between the sizes, and the variants.
 void describeLinear(const LinearConfig &config, exec::KernelOp kernel, const codegen::CpuTier &tier, KernelInfo &info);
-// Bytes of scratch that the products need: multiples of 64. An item is up to `units` units.
+// Bytes of scratch that the products need: multiples of 64.
 struct LinearScratch {
-  int64_t fixed, perChunk = 0, perUnitChunk = 0; // for each chunk, for each chunk of each unit
-  Expression bytes(const Expression &units) const;
-  Value bytes(KernelBuilder &k, Value chunks, Value units) const;
+  int64_t fixed, perChunk = 0;
+  Expression bytes() const { return Expression(fixed) + Expression(perChunk) * s(kLinearChunks); }
 };
 LinearScratch linearScratch(const LinearConfig &config, const codegen::CpuTier &tier);
 
@@ -52,12 +51,11 @@ struct LinearDispatch {
 };
 
 // What becomes of a linear's outputs. They come in units of 16, which a row block of the weight gives (two where gated);
-// a work item is one or more units, in order. Rows of the step come in tiles of up to rowsAtOnce().
+// a work item is one or more units. Rows of the step come in tiles of up to rowsAtOnce().
 class LinearOutputs {
 public:
   virtual ~LinearOutputs() = default;
   virtual Value mostUnits() = 0; // of an item
-  virtual Value firstUnit(Value item) = 0; // of the item after the last: where units end
   // Calls body(unit) for each unit of the item.
   virtual void units(Value item, const KernelBuilder::Body &body) = 0;
   // A unit's outputs, after the epilogue, of row `row` of the tile that begins at row `first` of the step.

@@ -48,8 +48,9 @@ KernelInfo describe(exec::KernelOp kernel, const codegen::CpuTier &tier) {
   info.writes(poolBytes(configString(kernel, "cache"), h(kPages), h(kKvHeads), keyDim, valueDim), 64);
   info.writesRows(n, keyDim * h(kHeads), s(kLinearLdOut));
   // A tile's rows of a head, which is a key's or a value's size, and a key that has been turned.
-  info.scratch = linearScratch(c, tier).bytes(h(kKeyBlocks) + h(kValueBlocks)) +
-                 Expression(4 * rowsAtOnce(c, tier)) * (keyDim + valueDim) + Expression(4) * keyDim;
+  info.scratch = linearScratch(c, tier).bytes() + Expression(4 * rowsAtOnce(c, tier)) * (keyDim + valueDim) +
+                 Expression(4) * keyDim;
+  if (VariantInfo &most = info.variants.back(); most.ofTierAlone) most.grain = 2; // each piece copies all rows
   return info;
 }
 
@@ -65,25 +66,22 @@ public:
         pageTable(operand()), pool(operand()), out(operand()), rope{k, ropeConfig, keyDim, scalar(kHalf)},
         cache(k, configString(kernel, "cache"), pageTable, pool, scalar(kTableBlocks), kvHeads, keyDim, valueDim),
         writer(k, cache, positions, sequences) {
-    tile = k.at(k.scratch(), linearScratch(config, k.tier).bytes(k, d.chunks, k.add(keyBlocks, valueBlocks)));
+    LinearScratch products = linearScratch(config, k.tier);
+    tile = k.at(k.scratch(), k.add(k.mul(d.chunks, products.perChunk), products.fixed));
     turnedKey = k.at(tile, k.mul(k.add(keyDim, valueDim), 4 * rowsAtOnce(config, k.tier)));
   }
 
   Value mostUnits() override { return k.max(keyBlocks, valueBlocks); }
 
-  Value firstUnit(Value item) override {
-    Value before = k.mul(k.min(item, withKeys), keyBlocks);
-    return k.add(before, k.mul(k.max(k.sub(item, withKeys), k.i64(0)), valueBlocks));
-  }
-
   void units(Value item, const KernelBuilder::Body &body) override {
-    headUnit = firstUnit(item);
+    Value before = k.mul(k.min(item, withKeys), keyBlocks);
+    firstUnit = k.add(before, k.mul(k.max(k.sub(item, withKeys), k.i64(0)), valueBlocks));
     headUnits = k.select(k.less(item, withKeys), keyBlocks, valueBlocks);
-    k.loop(k.i64(0), headUnits, 1, [&](Value i) { body(k.add(headUnit, i)); });
+    k.loop(k.i64(0), headUnits, 1, [&](Value i) { body(k.add(firstUnit, i)); });
   }
 
   void take(Value unit, Value, Value row, Value outputs) override {
-    k.store(outputs, k.at(headOf(row), k.mul(k.sub(unit, headUnit), 4 * kLanes)), 64);
+    k.store(outputs, k.at(headOf(row), k.mul(k.sub(unit, firstUnit), 4 * kLanes)), 64);
   }
 
   void finish(Value item, Value first, Value rows) override {
@@ -129,7 +127,7 @@ private:
   PagedCache cache;
   CacheWriter writer;
   Value tile, turnedKey; // in the scratch
-  Value headUnit, headUnits; // of the item: its first, and how many
+  Value firstUnit, headUnits; // of the item
 };
 
 void emit(KernelBuilder &k, exec::KernelOp kernel, const VariantInfo &variant) {

@@ -12,22 +12,42 @@ using namespace mlir;
 
 namespace {
 
-constexpr int64_t kPrefetchAhead = 8 << 10;
 constexpr int64_t kRegisterSums = 8; // vectors of parts, and as many of sums, that stay in registers beside the dots
-constexpr int64_t kPreparedBytes = 512 << 10; // of a panel prepared for matrix tiles: they come with 2 MB of L2
 
 class Int8Linear : public TiledLinear {
 public:
-  Int8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs, bool tiles)
+  Int8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs)
       : TiledLinear(k, config, d, outputs, k.mul(d.chunks, config.scheme->chunk_bytes())), scheme(*config.scheme),
-        lanes(GroupDot::lanes(k.tier)), strips(kLanes / lanes) {
-    if (tiles) products.emplace(k, scheme, d.chunks, k.at(k.scratch(), scratchBytes()));
+        lanes(GroupDot::lanes(k.tier)), strips(kLanes / lanes) {}
+
+  // All rows on matrix tiles: they are taken as many as share a weight's, then all items.
+  void emitOnTiles() {
+    TileProducts products(k, scheme, d.chunks, d.scales, k.at(k.scratch(), scratchBytes()));
+    auto together = [&](Value first, int64_t tiles) {
+      RowTile all{first, k.min(k.sub(d.n, first), k.i64(tiles * kTileRows)), {}, {}, {}};
+      k.loop(k.i64(0), k.i64(tiles), 1, [&](Value number) {
+        Value row = k.add(first, k.mul(number, kTileRows)), count = k.min(k.sub(d.n, row), k.i64(kTileRows));
+        RowTile tile = tileAt(row, count);
+        products.copyRows(number, {count, tile.inputs, tile.corr, tile.scale});
+      });
+      k.loop(k.begin(), k.end(), 1, [&](Value item) {
+        itemOf(item, all, [&](Value unit) {
+          k.loop(k.i64(0), k.i64(config.blocksPerUnit()), 1, [&](Value block) {
+            products.sums(weightsOf(unit, block), tiles, saved(k.i64(0), block));
+          });
+          finishRows(unit, all, k.i64(0), all.rows);
+        });
+      });
+    };
+    constexpr int64_t most = TileProducts::kTogether * kTileRows;
+    Value many = k.mul(k.div(k.add(d.n, kTileRows - 1), most), most); // the last of their tiles may not be whole
+    k.loop(k.i64(0), many, most, [&](Value first) { together(first, TileProducts::kTogether); });
+    k.loop(many, d.n, kTileRows, [&](Value first) { together(first, 1); });
   }
 
 private:
   const Scheme &scheme;
   int64_t lanes, strips; // a row block's outputs in vectors of the tier
-  std::optional<TileProducts> products; // of whole tiles of rows
 
   // Where a run of rows of a tile meets a row block.
   struct Run {
@@ -203,46 +223,6 @@ private:
     Run run{block, tile, t, count};
     strips * count > kRegisterSums ? inMemory(run, out) : inRegisters(run, out);
   }
-
-  // ---- whole tiles of rows on matrix tiles ----
-
-  Value preparedBytes() { return k.mul(d.chunks, TileProducts::preparedBytesPerChunk(scheme)); } // of a row block
-  Value unitBytes() override {
-    return products ? k.mul(preparedBytes(), config.blocksPerUnit()) : TiledLinear::unitBytes();
-  }
-  bool halvesRuns(int64_t width) const override { // few of many rows: less code
-    return products ? width > 1 : TiledLinear::halvesRuns(width);
-  }
-  int64_t panelBytes() const override { return products ? kPreparedBytes : TiledLinear::panelBytes(); }
-
-  void wholeTiles(Value first, Value last, Value whole, int64_t width) override {
-    if (!products) return TiledLinear::wholeTiles(first, last, whole, width);
-    Value panel = k.at(k.scratch(), scratchBytes() + TileProducts::kScratchBytes), bytes = preparedBytes();
-    Value firstBlock = blockOf(outputs.firstUnit(first), 0);
-    auto prepared = [&](Value block) { return k.at(panel, k.mul(k.sub(block, firstBlock), bytes)); };
-    k.loop(firstBlock, blockOf(outputs.firstUnit(last), 0), 1,
-           [&](Value block) { products->prepare(weightsOf(block), prepared(block)); });
-    auto together = [&](Value row, int64_t tiles) {
-      llvm::SmallVector<TileProducts::Rows> rows;
-      for (int64_t i = 0; i < tiles; ++i) {
-        RowTile tile = tileAt(k.add(row, i * kTileRows), k.i64(kTileRows));
-        rows.push_back({tile.inputs, tile.corr, tile.scale});
-      }
-      RowTile all{row, k.i64(tiles * kTileRows), {}, {}, {}};
-      k.loop(first, last, 1, [&](Value item) {
-        itemOf(item, all, [&](Value unit) {
-          k.loop(k.i64(0), k.i64(config.blocksPerUnit()), 1, [&](Value i) {
-            products->sums(prepared(k.add(blockOf(unit, 0), i)), rows, saved(k.i64(0), i));
-          });
-          finishRows(unit, all, k.i64(0), tiles * kTileRows);
-        });
-      });
-    };
-    constexpr int64_t most = TileProducts::kTogether * kTileRows;
-    Value paired = k.mul(k.div(whole, most), most);
-    k.loop(k.i64(0), paired, most, [&](Value row) { together(row, TileProducts::kTogether); });
-    k.loop(paired, whole, kTileRows, [&](Value row) { together(row, 1); });
-  }
 };
 
 } // namespace
@@ -250,15 +230,13 @@ private:
 LinearScratch int8Scratch(const LinearConfig &config, const codegen::CpuTier &tier) {
   int64_t sums = TiledLinear::scratchBytes(config, tier);
   if (!TileProducts::areThere(tier)) return {sums};
-  // A panel, which has room for an item if that is larger.
-  return {sums + TileProducts::kScratchBytes + kPreparedBytes, 0,
-          config.blocksPerUnit() * TileProducts::preparedBytesPerChunk(*config.scheme)};
+  return {sums + TileProducts::kScratchBytes, TileProducts::scratchPerChunk(*config.scheme)};
 }
 
 void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
                     const VariantInfo &variant) {
-  bool tiles = TileProducts::areThere(k.tier) && variant.firstRows >= rowsAtOnce(config, k.tier);
-  Int8Linear(k, config, d, outputs, tiles).emit(variant);
+  Int8Linear linear(k, config, d, outputs);
+  variant.ofTierAlone ? linear.emitOnTiles() : linear.emit(variant);
 }
 
 } // namespace llmc::cpu

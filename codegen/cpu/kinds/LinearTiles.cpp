@@ -4,13 +4,15 @@ namespace llmc::cpu {
 
 using namespace mlir;
 
+static constexpr int64_t kPanelBytes = 384 << 10; // of weights that stay in L2 while the tiles of rows pass
+
 Value TiledLinear::saved(Value row, Value block) {
   return k.at(k.scratch(), k.add(k.mul(row, 64), k.mul(block, 64 * rowsAtOnce(config, k.tier))));
 }
 
 // The epilogue's code exists once, not once a row.
-void TiledLinear::finishRows(Value unit, const RowTile &tile, Value t, int64_t count) {
-  k.loop(k.i64(0), k.i64(count), 1, [&](Value row) {
+void TiledLinear::finishRows(Value unit, const RowTile &tile, Value t, Value count) {
+  k.loop(k.i64(0), count, 1, [&](Value row) {
     Values own;
     for (int64_t i = 0; i < config.blocksPerUnit(); ++i) own.push_back(k.load(k.f32Vec(), saved(row, k.i64(i)), 64));
     finishUnit(k, config, d, outputs, unit, tile.first, k.add(t, row), own);
@@ -20,8 +22,8 @@ void TiledLinear::finishRows(Value unit, const RowTile &tile, Value t, int64_t c
 // Rows [t, t + count) of the tile for one unit.
 void TiledLinear::rowsOf(Value unit, const RowTile &tile, Value t, int64_t count) {
   for (int64_t i = 0; i < config.blocksPerUnit(); ++i)
-    dots(weightsOf(blockOf(unit, i)), tile, t, count, saved(k.i64(0), k.i64(i)));
-  finishRows(unit, tile, t, count);
+    dots(weightsOf(unit, k.i64(i)), tile, t, count, saved(k.i64(0), k.i64(i)));
+  finishRows(unit, tile, t, k.i64(count));
 }
 
 void TiledLinear::itemOf(Value item, const RowTile &tile, const KernelBuilder::Body &rows) {
@@ -29,19 +31,20 @@ void TiledLinear::itemOf(Value item, const RowTile &tile, const KernelBuilder::B
   outputs.finish(item, tile.first, tile.rows);
 }
 
-// A tile's rows from `first` on in runs of `width`, and the rest at once, for which code for every rest is made, or in runs of
-// half the width: each run reads all of the unit's weights.
+// A tile's rows from `first` on in runs of `width`, and the rest at once: each run reads all of the unit's weights. Code
+// for every rest is made; on 256 bits, where a row block is several vectors, runs of half the width come between.
 void TiledLinear::runsOf(Value unit, const RowTile &tile, Value first, int64_t width) {
   Value left = k.sub(tile.rows, first), whole = k.add(first, k.mul(k.div(left, width), width));
   k.loop(first, whole, width, [&](Value t) { rowsOf(unit, tile, t, width); });
-  if (halvesRuns(width)) return runsOf(unit, tile, whole, width / 2);
+  if (k.tier.vectorBits == 256 && width > 4) return runsOf(unit, tile, whole, width / 2);
   Value rest = k.sub(tile.rows, whole);
   for (int64_t count = 1; count < width; ++count)
     k.ifThen(arith::CmpIOp::create(k.b, arith::CmpIPredicate::eq, rest, k.i64(count)),
              [&] { rowsOf(unit, tile, whole, count); });
 }
 
-void TiledLinear::wholeTiles(Value first, Value last, Value whole, int64_t width) {
+void TiledLinear::panel(Value first, Value last, int64_t width) {
+  Value whole = k.mul(k.div(d.n, kTileRows), kTileRows);
   k.loop(k.i64(0), whole, kTileRows, [&](Value row) {
     RowTile tile = tileAt(row, k.i64(kTileRows));
     prepare(tile);
@@ -51,11 +54,6 @@ void TiledLinear::wholeTiles(Value first, Value last, Value whole, int64_t width
       });
     });
   });
-}
-
-void TiledLinear::panel(Value first, Value last, int64_t width) {
-  Value whole = k.mul(k.div(d.n, kTileRows), kTileRows);
-  wholeTiles(first, last, whole, width);
   k.loop(whole, d.n, kTileRows, [&](Value row) {
     RowTile tile = tileAt(row, k.sub(d.n, row));
     prepare(tile);
@@ -79,8 +77,8 @@ void TiledLinear::emit(const VariantInfo &variant) {
     });
     return;
   }
-  Value itemBytes = k.max(k.mul(unitBytes(), outputs.mostUnits()), k.i64(1));
-  Value items = k.max(k.div(k.i64(panelBytes()), itemBytes), k.i64(1)); // of a panel
+  Value itemBytes = k.max(k.mul(k.mul(blockBytes, config.blocksPerUnit()), outputs.mostUnits()), k.i64(1));
+  Value items = k.max(k.div(k.i64(kPanelBytes), itemBytes), k.i64(1)); // of a panel
   Value panels = k.div(k.sub(k.add(k.sub(k.end(), k.begin()), items), k.i64(1)), items);
   k.loop(k.i64(0), panels, 1, [&](Value p) {
     Value first = k.add(k.begin(), k.mul(p, items));

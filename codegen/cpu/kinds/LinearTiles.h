@@ -32,34 +32,28 @@ protected:
   virtual void prepare(const RowTile &tile) {}
   // A row block's dot products with rows [t, t + count) of the tile, into out: 64 bytes a row.
   virtual void dots(Value block, const RowTile &tile, Value t, int64_t count, Value out) = 0;
-  // The items of a panel for the step's first `whole` rows, a multiple of kTileRows.
-  virtual void wholeTiles(Value first, Value last, Value whole, int64_t width);
-  // What an item's weights take in L2, and how much of that is there for them.
-  virtual Value unitBytes() { return k.mul(blockBytes, config.blocksPerUnit()); }
-  virtual int64_t panelBytes() const { return 384 << 10; }
-  // What runs of `width` leave of a tile is taken in shorter runs: where a row block is several vectors.
-  virtual bool halvesRuns(int64_t width) const { return k.tier.vectorBits == 256 && width > 4; }
 
   int64_t scratchBytes() const { return scratchBytes(config, k.tier); }
-  Value blockOf(Value unit, int64_t i) { return k.add(k.mul(unit, config.blocksPerUnit()), i); }
-  Value weightsOf(Value block) { return k.at(d.weight, k.mul(block, blockBytes)); }
-  // Where the sums of row `row` and a unit's block `block` wait for the epilogue.
+  Value weightsOf(Value unit, Value block) { // of the unit
+    return k.at(d.weight, k.mul(k.add(k.mul(unit, config.blocksPerUnit()), block), blockBytes));
+  }
+  // Where the sums of a row and a unit's block wait for the epilogue.
   Value saved(Value row, Value block);
   // The epilogue of rows [t, t + count) of the tile.
-  void finishRows(Value unit, const RowTile &tile, Value t, int64_t count);
+  void finishRows(Value unit, const RowTile &tile, Value t, Value count);
   // The item for a tile; `rows` calls finishRows(unit, ...) until it has been for all of the tile's rows.
   void itemOf(Value item, const RowTile &tile, const KernelBuilder::Body &rows);
 
   KernelBuilder &k;
   const LinearConfig &config;
   const LinearDispatch &d;
-  LinearOutputs &outputs;
 
 private:
   void rowsOf(Value unit, const RowTile &tile, Value t, int64_t count);
   void runsOf(Value unit, const RowTile &tile, Value first, int64_t width);
   void panel(Value first, Value last, int64_t width);
 
+  LinearOutputs &outputs;
   Value blockBytes;
 };
 

@@ -58,130 +58,167 @@ void transpose(KernelBuilder &k, Values &rows) {
 
 bool TileProducts::areThere(const codegen::CpuTier &tier) { return tier.features & LLMRT_FEATURE_AMX_INT8; }
 
-int64_t TileProducts::preparedBytesPerChunk(const Scheme &scheme) {
-  return kLanes * scheme.columns_per_chunk() + 2 * (scheme.affine ? 128 : 64);
+// A run's scales are a line; a chunk may be half a run.
+int64_t TileProducts::scaleBytesPerChunk(const Scheme &scheme) {
+  return 64 * std::max<int64_t>(scheme.columns_per_chunk() / kScaleColumns, 1);
 }
-
-Value TileProducts::scalesOf(Value prepared) {
-  return k.at(prepared, k.mul(chunks, kLanes * scheme.columns_per_chunk()));
+int64_t TileProducts::copyBytesPerChunk(const Scheme &scheme) {
+  return kLanes * scheme.columns_per_chunk() + scaleBytesPerChunk(scheme) + (scheme.affine ? 2 * 64 : 0);
 }
+int64_t TileProducts::scratchPerChunk(const Scheme &scheme) { return kTogether * copyBytesPerChunk(scheme); }
 
-// 64 columns of the 16 outputs: vector i has columns 4i to 4i + 3 of each, as they are multiplied.
-Values TileProducts::loadQuads(Value lines) {
-  auto &b = k.b;
-  Values quads;
-  auto load = [&](int64_t line) { return k.load(k.vec(k.i32Type()), k.at(lines, 64 * line), 64); };
-  Value nibbles = k.splatInt(0x0f0f0f0f), four = k.splatInt(4), sign = k.splatInt(int32_t(0x80808080));
-  if (wide()) { // u - 128
-    for (int64_t line = 0; line < kLanes; ++line) quads.push_back(arith::XOrIOp::create(b, load(line), sign));
-    return quads;
-  }
-  for (int64_t line = 0; line < kLanes / 2; ++line) {
-    Value both = load(line);
-    quads.push_back(arith::AndIOp::create(b, both, nibbles));
-    quads.push_back(arith::AndIOp::create(b, arith::ShRUIOp::create(b, both, four), nibbles));
-  }
-  if (scheme.affine) return quads;
-  VectorType bytes = k.vec(k.i8Type(), 4 * kLanes);
-  Value zero = arith::ConstantOp::create(b, DenseElementsAttr::get(bytes, int8_t(scheme.zero)));
-  for (Value &quad : quads) {
-    Value weights = arith::SubIOp::create(b, vector::BitCastOp::create(b, bytes, quad), zero);
-    quad = vector::BitCastOp::create(b, k.vec(k.i32Type()), weights);
-  }
-  return quads;
-}
+TileProducts::TileProducts(KernelBuilder &k, const Scheme &scheme, Value chunks, Value scales, Value scratch)
+    : k(k), scheme(scheme), chunks(chunks), scales(scales), ints(scratch),
+      weights(k.at(scratch, kTogether * 4 * kTileBytes)), copies(k.at(scratch, kScratchBytes)),
+      copyBytes(k.mul(chunks, copyBytesPerChunk(scheme))) {}
 
-void TileProducts::prepare(Value block, Value prepared) {
-  int64_t tilesPerChunk = scheme.columns_per_chunk() / kTileColumns, lineBytes = kTileBytes * scheme.bits / 8;
-  Value scales = scalesOf(prepared);
-  k.loop(k.i64(0), chunks, 1, [&](Value chunk) {
-    Value source = k.at(block, k.mul(chunk, scheme.chunk_bytes()));
-    for (int64_t group = 0; group < 2; ++group) {
-      GroupScale own = loadGroupScales(k, scheme, k.at(source, group * 2 * kLanes), kLanes, int8Offset(scheme));
-      Value there = k.at(scales, k.mul(k.add(k.mul(chunk, 2), group), scaleBytes()));
-      k.store(own.scale, there, 64);
-      if (own.offset) k.store(own.offset, k.at(there, 64), 64);
-    }
-    k.loop(k.i64(0), k.i64(tilesPerChunk), 1, [&](Value tile) {
-      Values rows = loadQuads(k.at(source, k.add(k.mul(tile, lineBytes), 64)));
-      transpose(k, rows);
-      Value there = k.at(prepared, k.mul(k.add(k.mul(chunk, tilesPerChunk), tile), kTileBytes));
-      for (int64_t row = 0; row < kLanes; ++row) k.store(rows[row], k.at(there, 64 * row), 64);
+// Rows of four columns become rows of 64 bytes.
+void TileProducts::copyColumns(const Rows &rows, Value copy) {
+  Value pieces = k.mul(chunks, scheme.columns_per_chunk() / kTileColumns);
+  auto whole = scf::IfOp::create(k.b, TypeRange{}, k.less(rows.count, k.i64(kLanes)), /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(k.b);
+  k.b.setInsertionPointToStart(whole.elseBlock());
+  k.loop(k.i64(0), pieces, 1, [&](Value piece) {
+    Value from = k.at(rows.q, k.mul(piece, kTileBytes)), to = k.at(copy, k.mul(piece, kTileBytes));
+    Values lines;
+    for (int64_t i = 0; i < kLanes; ++i) lines.push_back(k.load(k.vec(k.i32Type()), k.at(from, 64 * i), 4));
+    transpose(k, lines);
+    for (int64_t i = 0; i < kLanes; ++i) k.store(lines[i], k.at(to, 64 * i), 64);
+  });
+  k.b.setInsertionPointToStart(whole.thenBlock());
+  Value rowBytes = k.mul(rows.count, 4);
+  k.loop(k.i64(0), k.mul(pieces, kTileColumns / 4), 1, [&](Value quad) {
+    Value from = k.at(rows.q, k.mul(quad, rowBytes));
+    Value to = k.at(copy, k.add(k.mul(k.div(quad, kLanes), kTileBytes), k.mul(k.rem(quad, kLanes), 4)));
+    k.loop(k.i64(0), rows.count, 1, [&](Value row) {
+      k.store(k.load(k.i32Type(), k.at(from, k.mul(row, 4))), k.at(to, k.mul(row, 64)));
     });
   });
 }
 
-// The int32 dots of a group of a run, each tile's to its 1 KB of `ints`. `weights`, `inputs`: where the run begins.
-void TileProducts::groupSums(Value weights, llvm::ArrayRef<Value> inputs, int64_t group) {
-  Tiles tiles(k);
-  int64_t columns = std::min<int64_t>(scheme.group, kTileColumns);
-  Values dots;
-  for (size_t i = 0; i < inputs.size(); ++i) dots.push_back(tiles.zero());
-  for (int64_t first = group * scheme.group; first < (group + 1) * scheme.group; first += columns) {
-    int64_t place = first / kTileColumns * kTileBytes + first % kTileColumns;
-    Value a = tiles.load(k.at(weights, place), kLanes, columns);
-    for (auto [dot, input] : llvm::zip(dots, inputs))
-      dot = tiles.multiply(dot, a, tiles.load(k.at(input, first * kLanes), columns / 4, 64), columns);
-  }
-  for (auto [i, dot] : llvm::enumerate(dots))
-    tiles.store(dot, k.at(ints, (group * kTogether + int64_t(i)) * kTileBytes));
+void TileProducts::copyNumbers(Value from, Value count, const Rows &rows, bool integers, Value to) {
+  k.loop(k.i64(0), count, 1, [&](Value i) {
+    Value line = k.at(from, k.mul(k.mul(i, rows.count), 4)), own = k.at(to, k.mul(i, 64));
+    k.loop(k.i64(0), rows.count, 1, [&](Value row) {
+      Value at = k.mul(row, 4), number = k.load(integers ? k.i32Type() : k.f32Type(), k.at(line, at));
+      if (integers) number = arith::SIToFPOp::create(k.b, k.f32Type(), number);
+      k.store(number, k.at(own, at));
+    });
+  });
 }
 
-// Totals + the first `groups` groups of the run of columns `index`, which has an activation scale.
-void TileProducts::run(Value prepared, Value index, int64_t groups, llvm::ArrayRef<Rows> tiles) {
-  auto &b = k.b;
-  Value firstGroup = k.mul(index, kScaleColumns / scheme.group), columns = k.mul(index, kScaleColumns * kLanes);
-  Values inputs, factors;
-  for (const Rows &rows : tiles) {
-    inputs.push_back(k.at(rows.q, columns));
-    factors.push_back(k.loadVec(k.at(rows.scale, k.mul(index, 64))));
-  }
-  for (int64_t group = 0; group < groups; ++group) groupSums(k.at(prepared, columns), inputs, group);
+void TileProducts::copyRows(Value number, const Rows &rows) {
+  Value copy = copyOf(number);
+  copyColumns(rows, copy);
+  copyNumbers(rows.scale, scales, rows, /*integers=*/false, scalesOf(copy));
+  if (scheme.affine) copyNumbers(rows.corr, k.mul(chunks, 2), rows, /*integers=*/true, correctionsOf(copy));
+}
 
-  auto floats = [&](Value pointer) {
-    return arith::SIToFPOp::create(b, k.f32Vec(), k.load(k.vec(k.i32Type()), pointer, 4));
+// The chunk of weight group `number`, and which half of it that is.
+Value TileProducts::groupOf(Value block, Value number, Value &half) {
+  half = k.rem(number, 2);
+  return k.at(block, k.mul(k.div(number, 2), scheme.chunk_bytes()));
+}
+
+// The weights of the run of columns `index`, as B: signed, but for those of an affine scheme, which are as stored.
+void TileProducts::unpack(Value block, Value index, int64_t groups) {
+  auto &b = k.b;
+  VectorType bytes = k.vec(k.i8Type(), 4 * kLanes);
+  Value nibbles = k.splatInt(0x0f0f0f0f), four = k.splatInt(4), flip = k.splatInt(int32_t(0x80808080));
+  Value zero = arith::ConstantOp::create(b, DenseElementsAttr::get(bytes, int8_t(wide() ? 0 : scheme.zero)));
+  Value there = weightsOf(index);
+  int64_t place = 0, lines = scheme.group * scheme.bits / 32;
+  auto put = [&](Value quads) {
+    if (!wide() && !scheme.affine) quads = arith::SubIOp::create(b, vector::BitCastOp::create(b, bytes, quads), zero);
+    k.store(quads, k.at(there, place), 64);
+    place += 64;
   };
-  Value scales = k.at(scalesOf(prepared), k.mul(firstGroup, scaleBytes()));
-  Values corrections;
-  for (int64_t group = 0; group < (scheme.affine ? groups : 0); ++group)
-    for (const Rows &rows : tiles) corrections.push_back(floats(k.at(rows.corr, k.mul(k.add(firstGroup, group), 64))));
+  for (int64_t group = 0; group < groups; ++group) {
+    Value half, chunk = groupOf(block, k.add(k.mul(index, kScaleColumns / scheme.group), group), half);
+    Value own = k.at(chunk, k.add(k.mul(half, 64 * lines), 64));
+    for (int64_t line = 0; line < lines; ++line) {
+      Value at = k.at(own, 64 * line), stored = k.load(k.vec(k.i32Type()), at, 64);
+      k.prefetchL2(k.at(at, kPrefetchAhead));
+      if (wide()) {
+        put(arith::XOrIOp::create(b, stored, flip)); // u - 128
+      } else {
+        put(arith::AndIOp::create(b, stored, nibbles));
+        put(arith::AndIOp::create(b, arith::ShRUIOp::create(b, stored, four), nibbles));
+      }
+    }
+  }
+}
+
+// The dots of each group of the run with each tile of rows, 1 KB each, to `ints`.
+void TileProducts::multiply(Value index, int64_t groups, int64_t tiles) {
+  Tiles amx(k);
+  int64_t columns = std::min<int64_t>(scheme.group, kTileColumns); // of a product
+  Value there = weightsOf(index), run = k.mul(index, kScaleColumns * kLanes);
+  Values rows;
+  for (int64_t t = 0; t < tiles; ++t) rows.push_back(k.at(copyOf(k.i64(t)), run));
+  for (int64_t group = 0; group < groups; ++group) {
+    Values dots;
+    for (int64_t t = 0; t < tiles; ++t) dots.push_back(amx.zero());
+    for (int64_t first = group * scheme.group; first < (group + 1) * scheme.group; first += columns) {
+      Value b = amx.load(k.at(there, first * kLanes), columns / 4, 64);
+      int64_t at = first / kTileColumns * kTileBytes + first % kTileColumns;
+      for (auto [dot, own] : llvm::zip(dots, rows))
+        dot = amx.multiply(dot, amx.load(k.at(own, at), kLanes, columns), b, columns);
+    }
+    for (auto [t, dot] : llvm::enumerate(dots)) amx.store(dot, k.at(ints, (4 * int64_t(t) + group) * kTileBytes));
+  }
+}
+
+// out + the run's dots, scaled.
+void TileProducts::addRun(Value block, Value index, int64_t groups, int64_t tiles, Value out) {
+  Value firstGroup = k.mul(index, kScaleColumns / scheme.group);
+  llvm::SmallVector<GroupScale> own;
+  for (int64_t group = 0; group < groups; ++group) {
+    Value half, chunk = groupOf(block, k.add(firstGroup, group), half);
+    own.push_back(loadGroupScales(k, scheme, k.at(chunk, k.mul(half, 2 * kLanes)), kLanes, int8Offset(scheme)));
+  }
+  Values factors, corrections;
+  for (int64_t t = 0; t < tiles; ++t) {
+    Value copy = copyOf(k.i64(t));
+    factors.push_back(k.at(scalesOf(copy), k.mul(index, 64)));
+    corrections.push_back(k.at(correctionsOf(copy), k.mul(firstGroup, 64)));
+  }
   k.loop(k.i64(0), k.i64(kLanes), kRowsUnrolled, [&](Value firstRow) {
-    for (int64_t i = 0; i < kRowsUnrolled; ++i) {
-      Value row = k.add(firstRow, i), line = k.mul(row, 64);
-      Values parts(tiles.size(), k.splat(0));
+    for (int64_t i = 0; i < kRowsUnrolled * tiles; ++i) {
+      int64_t t = i % tiles;
+      Value row = k.add(firstRow, i / tiles), line = k.mul(row, 64), word = k.mul(row, 4), part = k.splat(0);
       for (int64_t group = 0; group < groups; ++group) {
-        Value at = k.at(scales, k.add(k.mul(row, 4), group * scaleBytes()));
-        Value scale = k.broadcast(k.loadF32(at));
-        Value offset = scheme.affine ? k.broadcast(k.loadF32(k.at(at, 64))) : Value();
-        for (auto [t, part] : llvm::enumerate(parts)) {
-          Value dot = floats(k.at(ints, k.add(line, (group * kTogether + int64_t(t)) * kTileBytes)));
-          if (offset) dot = k.fma(offset, corrections[group * int64_t(tiles.size()) + int64_t(t)], dot);
-          part = k.fma(dot, scale, part);
+        Value dot = k.load(k.vec(k.i32Type()), k.at(ints, k.add(line, (4 * t + group) * kTileBytes)), 64);
+        dot = arith::SIToFPOp::create(k.b, k.f32Vec(), dot);
+        if (own[group].offset) {
+          Value correction = k.loadF32(k.at(corrections[t], k.add(word, 64 * group)));
+          dot = k.fma(own[group].offset, k.broadcast(correction), dot);
         }
+        part = k.fma(dot, own[group].scale, part);
       }
-      for (auto [t, part] : llvm::enumerate(parts)) {
-        Value total = k.at(totals, k.add(line, int64_t(t) * kTileBytes));
-        k.store(k.fma(part, factors[t], k.load(k.f32Vec(), total, 64)), total, 64);
-      }
+      Value total = k.at(out, k.add(line, t * kTileBytes));
+      Value factor = k.broadcast(k.loadF32(k.at(factors[t], word)));
+      k.store(k.fma(part, factor, k.load(k.f32Vec(), total, 64)), total, 64);
     }
   });
 }
 
-void TileProducts::sums(Value prepared, llvm::ArrayRef<Rows> tiles, Value out) {
-  int64_t lines = int64_t(tiles.size()) * kLanes;
-  Value zero = k.splat(0);
-  for (int64_t line = 0; line < lines; ++line) k.store(zero, k.at(totals, 64 * line), 64);
-  int64_t groupsPerScale = kScaleColumns / scheme.group;
-  Value groups = k.mul(chunks, 2), whole = k.div(groups, groupsPerScale);
-  k.loop(k.i64(0), whole, 1, [&](Value index) { run(prepared, index, groupsPerScale, tiles); });
-  if (groupsPerScale > 2) // whole chunks may end in half a run
-    k.ifThen(k.less(k.mul(whole, groupsPerScale), groups), [&] { run(prepared, whole, 2, tiles); });
-  k.loop(k.i64(0), k.i64(int64_t(tiles.size()) * kTileBytes), kTileBytes, [&](Value tile) {
-    Value from = k.at(totals, tile), to = k.at(out, tile);
-    Values rows;
-    for (int64_t row = 0; row < kLanes; ++row) rows.push_back(k.load(k.f32Vec(), k.at(from, 64 * row), 64));
-    transpose(k, rows);
-    for (int64_t row = 0; row < kLanes; ++row) k.store(rows[row], k.at(to, 64 * row), 64);
+// While a run's dots come out of the tiles, the next one's weights are unpacked: neither waits for what was just stored.
+void TileProducts::sums(Value block, int64_t tiles, Value out) {
+  for (int64_t row = 0; row < tiles * kLanes; ++row) k.store(k.splat(0), k.at(out, 64 * row), 64);
+  int64_t perRun = kScaleColumns / scheme.group;
+  Value groups = k.mul(chunks, 2), whole = k.div(groups, perRun), last = k.sub(whole, k.i64(1));
+  k.ifThen(k.less(k.i64(0), whole), [&] { unpack(block, k.i64(0), perRun); });
+  k.loop(k.i64(0), whole, 1, [&](Value index) {
+    multiply(index, perRun, tiles);
+    unpack(block, k.min(k.add(index, 1), last), perRun);
+    addRun(block, index, perRun, tiles, out);
+  });
+  if (perRun <= 2) return;
+  k.ifThen(k.less(k.mul(whole, perRun), groups), [&] { // chunks may end in half a run
+    unpack(block, whole, 2);
+    multiply(whole, 2, tiles);
+    addRun(block, whole, 2, tiles, out);
   });
 }
 

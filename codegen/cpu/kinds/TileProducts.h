@@ -1,7 +1,6 @@
-// int8 products on AMX's tiles: a row block of a weight by whole tiles of the step's rows, with the bits of all other int8
-// code. A tile register has 16 rows of 64 bytes. The weight's are A, an output a row; the step's are B, whose layout that
-// of int8 rows is; so C has an output a row and a row of the step a lane. A's layout is no other instruction's: row blocks
-// are prepared, a panel of them at a time, and serve all rows of the step.
+// int8 products on AMX's tiles: row blocks of a weight by tiles of the step's rows, with the bits of all other int8 code. A
+// tile register has 16 rows of 64 bytes. B is the weight's, whose layout is the one that B wants; A is the step's rows, which
+// are copied for it once, and then meet all of the weight; so C has a row of the step a row and an output a lane.
 #pragma once
 
 #include "codegen/cpu/kinds/Kinds.h"
@@ -12,36 +11,44 @@ class TileProducts {
 public:
   static bool areThere(const codegen::CpuTier &tier);
 
-  static constexpr int64_t kTogether = 2; // tiles of rows that share what is loaded of a weight
-  // Bytes of scratch: sums on their way from tiles to vectors, and totals.
-  static constexpr int64_t kScratchBytes = kTogether * (4 + 1) * 1024;
+  static constexpr int64_t kTogether = 2; // tiles of rows that share what is made of the weight
+  static constexpr int64_t kFirstRows = 9; // fewer rows are left to vectors
+  // Bytes of scratch: fixed, and for each chunk of the weight.
+  static constexpr int64_t kScratchBytes = kTogether * 4 * 1024 + 2 * 2048;
+  static int64_t scratchPerChunk(const Scheme &scheme);
 
-  // `scratch`: kScratchBytes, aligned to 64.
-  TileProducts(KernelBuilder &k, const Scheme &scheme, Value chunks, Value scratch)
-      : k(k), scheme(scheme), chunks(chunks), ints(scratch), totals(k.at(scratch, kTogether * 4 * 1024)) {}
+  // `scratch`: aligned to 64.
+  TileProducts(KernelBuilder &k, const Scheme &scheme, Value chunks, Value scales, Value scratch);
 
-  // A prepared row block: [Kp/64][16][64] signed weights (affine: stored ones), then f32 [Kp/G][16] scales, of an affine
-  // scheme [Kp/G][2][16] scales and offsets.
-  static int64_t preparedBytesPerChunk(const Scheme &scheme);
-  void prepare(Value block, Value prepared);
-
-  struct Rows { // a tile of 16 rows: where its buffers begin
-    Value q, corr, scale;
+  struct Rows { // a tile of 1 to 16 rows: how many, and where its buffers begin
+    Value count, q, corr, scale;
   };
-  // The linear's sums with up to kTogether tiles, to `out`: f32 [rows][16 outputs].
-  void sums(Value prepared, llvm::ArrayRef<Rows> tiles, Value out);
+  // Copies tile `number` of those that sums() takes. Of rows that are missing anything is computed.
+  void copyRows(Value number, const Rows &rows);
+  // The linear's sums of a row block with the first `tiles` copied tiles, to `out`: f32 [rows][16 outputs].
+  void sums(Value block, int64_t tiles, Value out);
 
 private:
   bool wide() const { return scheme.bits == 8; }
-  int64_t scaleBytes() const { return scheme.affine ? 128 : 64; } // of a group
-  Value scalesOf(Value prepared);
-  Values loadQuads(Value lines);
-  void run(Value prepared, Value index, int64_t groups, llvm::ArrayRef<Rows> tiles);
-  void groupSums(Value weights, llvm::ArrayRef<Value> inputs, int64_t group);
+  Value copyOf(Value number) { return k.at(copies, k.mul(number, copyBytes)); }
+  Value scalesOf(Value copy) { return k.at(copy, k.mul(chunks, kLanes * scheme.columns_per_chunk())); }
+  Value correctionsOf(Value copy) { return k.at(scalesOf(copy), k.mul(chunks, scaleBytesPerChunk(scheme))); }
+  static int64_t scaleBytesPerChunk(const Scheme &scheme);
+  static int64_t copyBytesPerChunk(const Scheme &scheme);
+  void copyColumns(const Rows &rows, Value copy);
+  // Values of four bytes, [count][rows], as f32 [count][16].
+  void copyNumbers(Value from, Value count, const Rows &rows, bool integers, Value to);
+  Value groupOf(Value block, Value number, Value &half);
+  Value weightsOf(Value index) { return k.at(weights, k.mul(k.rem(index, 2), 2048)); }
+  void unpack(Value block, Value index, int64_t groups);
+  void multiply(Value index, int64_t groups, int64_t tiles);
+  void addRun(Value block, Value index, int64_t groups, int64_t tiles, Value out);
 
   KernelBuilder &k;
   const Scheme &scheme;
-  Value chunks, ints, totals;
+  Value chunks, scales; // of the weight; activation scales of a row
+  Value ints, weights;  // dots on their way from tiles to vectors; two runs' weights as B
+  Value copies, copyBytes;
 };
 
 } // namespace llmc::cpu
