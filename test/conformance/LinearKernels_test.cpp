@@ -301,6 +301,21 @@ TEST(LinearKernels, EveryTierHasCode) {
     }
 }
 
+// A tier that takes over another's code compiles what is its own: of int8 linears one variant, of other kernels nothing.
+TEST(LinearKernels, ATierCompilesWhatItsBaseLacks) {
+  auto bytesOfObject = [](const std::string &text, const char *tier) {
+    return withKernel(text, [&](exec::KernelOp kernel) {
+      auto object = codegen::buildCpuObject(kernel, *codegen::findCpuTier(tier));
+      if (!object) llvm::report_fatal_error(object.takeError());
+      return object->bytes.size();
+    });
+  };
+  std::string int8 = linearText({"q4_g32", "f32", "int8", 64, 48}), bf16 = linearText({"q4_g32", "f32", "bf16", 64, 48});
+  EXPECT_LT(bytesOfObject(int8, "x86-64-v4-amx"), bytesOfObject(int8, "x86-64-v4-vnni") / 2);
+  EXPECT_GT(bytesOfObject(int8, "x86-64-v4-amx"), 0);
+  EXPECT_EQ(bytesOfObject(bf16, "x86-64-v4-amx"), 0);
+}
+
 // A gated product from both of its linears, which lie in `both` by blocks of 16: of gates, then of what they are for.
 std::vector<float> gatedOf(const std::vector<float> &both, int64_t n, int64_t N, const std::string &device) {
   int64_t blocks = ceilDiv(N, 16);
