@@ -53,7 +53,8 @@ void addVariants(const LinearConfig &c, const codegen::CpuTier &tier, KernelInfo
   for (int rows = 2; rows <= 8; ++rows) info.variants.push_back({rows, rows, std::min(rows, width)});
   if (c.int8() && TileProducts::areThere(tier)) {
     info.variants.push_back({TileProducts::kFirstRows, INT64_MAX, width});
-    info.variants.back().ofTierAlone = true;
+    for (VariantInfo &variant : info.variants)
+      variant.ofTierAlone = variant.lastRows <= 2 || variant.firstRows == TileProducts::kFirstRows;
     return;
   }
   info.variants.push_back({9, kTileRows - 1, width});

@@ -4,7 +4,6 @@
 #include "codegen/cpu/Dot.h"
 #include "codegen/cpu/kinds/LinearInt8.h"
 #include "codegen/cpu/kinds/LinearTiles.h"
-#include "codegen/cpu/kinds/TileProducts.h"
 
 namespace llmc::cpu {
 
@@ -108,8 +107,8 @@ private:
   void addColumns(GroupDot &dot, States &states, Value lines, GroupDot::Inputs inputs, Strips which) {
     for (int64_t step = 0; step < dot.columnsTogether() / GroupDot::kStepColumns; ++step) {
       Value line = k.at(lines, step * linesPerStep() * 64);
-      if (dot.rowCount() > 2 && which.first == 0)
-        for (int64_t i = 0; i < linesPerStep(); ++i) k.prefetchL2(k.at(line, kPrefetchAhead + 64 * i));
+      if (prefetches(k.tier, dot.rowCount()) && which.first == 0)
+        for (int64_t i = 0; i < linesPerStep(); ++i) k.prefetchL2(k.at(line, prefetchAhead(k.tier) + 64 * i));
       for (auto [i, state] : llvm::enumerate(states))
         dot.add(state, k.at(line, (which.first + int64_t(i)) * lanes * 4), inputs);
       inputs.at = k.at(inputs.at, k.mul(inputs.step, 2));
@@ -149,7 +148,8 @@ private:
   // Weight scales of a strip.
   GroupScale scalesOf(const Run &run, Value group, int64_t strip) {
     Value at = k.at(chunkOf(run.block, group), k.add(k.mul(k.rem(group, 2), 2 * kLanes), strip * lanes * 2));
-    if (run.count > 2 && strip == 0) k.prefetchL2(k.at(chunkOf(run.block, group), kPrefetchAhead));
+    if (prefetches(k.tier, run.count) && strip == 0)
+      k.prefetchL2(k.at(chunkOf(run.block, group), prefetchAhead(k.tier)));
     return loadGroupScales(k, scheme, at, lanes, int8Offset(scheme));
   }
 
@@ -236,7 +236,8 @@ LinearScratch int8Scratch(const LinearConfig &config, const codegen::CpuTier &ti
 void emitInt8Linear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
                     const VariantInfo &variant) {
   Int8Linear linear(k, config, d, outputs);
-  variant.ofTierAlone ? linear.emitOnTiles() : linear.emit(variant);
+  bool tiles = TileProducts::areThere(k.tier) && variant.firstRows >= TileProducts::kFirstRows;
+  tiles ? linear.emitOnTiles() : linear.emit(variant);
 }
 
 } // namespace llmc::cpu

@@ -138,7 +138,7 @@ void TileProducts::unpack(Value block, Value index, int64_t groups) {
     Value own = k.at(chunk, k.add(k.mul(half, 64 * lines), 64));
     for (int64_t line = 0; line < lines; ++line) {
       Value at = k.at(own, 64 * line), stored = k.load(k.vec(k.i32Type()), at, 64);
-      k.prefetchL2(k.at(at, kPrefetchAhead));
+      k.prefetchL2(k.at(at, prefetchAhead(k.tier)));
       if (wide()) {
         put(arith::XOrIOp::create(b, stored, flip)); // u - 128
       } else {
