@@ -18,7 +18,8 @@ void addCompileFlags(CLI::App &app, CompileFlags &flags) {
   app.add_option("--target", flags.targets, "cpu, cuda, vulkan; default cpu")
       ->delimiter(',')
       ->expected(1, -1);
-  app.add_option("--cpu-tier", flags.tiers, "native or tiers by name; default x86-64-v3,x86-64-v4-vnni,x86-64-v4-amx,arm64-dotprod")
+  app.add_option("--cpu-tier", flags.tiers,
+                 "native or tiers by name; default x86-64-v3,x86-64-v4-vnni,x86-64-v4-amx,arm64-dotprod")
       ->delimiter(',');
   app.add_option("--gpu-arch", flags.gpuArchs, "chips that --target cuda makes machine code for, e.g. sm_80,sm_90a")->delimiter(',');
   app.add_option("--quantization", flags.quantization, "auto, none, q8_g32, q4_g32, q4_g128, ...");

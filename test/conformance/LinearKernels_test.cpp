@@ -301,7 +301,7 @@ TEST(LinearKernels, EveryTierHasCode) {
     }
 }
 
-// A tier that takes over another's code compiles what is its own: of int8 linears one variant, of other kernels nothing.
+// A tier that takes over another's code compiles what is its own: of int8 linears a few variants, of other kernels nothing.
 TEST(LinearKernels, ATierCompilesWhatItsBaseLacks) {
   auto bytesOfObject = [](const std::string &text, const char *tier) {
     return withKernel(text, [&](exec::KernelOp kernel) {

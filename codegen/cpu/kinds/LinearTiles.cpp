@@ -15,7 +15,7 @@ void TiledLinear::finishRows(Value unit, const RowTile &tile, Value t, Value cou
   k.loop(k.i64(0), count, 1, [&](Value row) {
     Values own;
     for (int64_t i = 0; i < config.blocksPerUnit(); ++i) own.push_back(k.load(k.f32Vec(), saved(row, k.i64(i)), 64));
-    finishUnit(k, config, d, outputs, unit, tile.first, k.add(t, row), own);
+    finishUnit(k, config, d, outputs_, unit, tile.first, k.add(t, row), own);
   });
 }
 
@@ -27,8 +27,8 @@ void TiledLinear::rowsOf(Value unit, const RowTile &tile, Value t, int64_t count
 }
 
 void TiledLinear::itemOf(Value item, const RowTile &tile, const KernelBuilder::Body &rows) {
-  outputs.units(item, rows);
-  outputs.finish(item, tile.first, tile.rows);
+  outputs_.units(item, rows);
+  outputs_.finish(item, tile.first, tile.rows);
 }
 
 // A tile's rows from `first` on in runs of `width`, and the rest at once: each run reads all of the unit's weights. Code
@@ -77,7 +77,7 @@ void TiledLinear::emit(const VariantInfo &variant) {
     });
     return;
   }
-  Value itemBytes = k.max(k.mul(k.mul(blockBytes, config.blocksPerUnit()), outputs.mostUnits()), k.i64(1));
+  Value itemBytes = k.max(k.mul(k.mul(blockBytes_, config.blocksPerUnit()), outputs_.mostUnits()), k.i64(1));
   Value items = k.max(k.div(k.i64(kPanelBytes), itemBytes), k.i64(1)); // of a panel
   Value panels = k.div(k.sub(k.add(k.sub(k.end(), k.begin()), items), k.i64(1)), items);
   k.loop(k.i64(0), panels, 1, [&](Value p) {

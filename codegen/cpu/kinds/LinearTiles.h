@@ -17,7 +17,7 @@ class TiledLinear {
 public:
   TiledLinear(KernelBuilder &k, const LinearConfig &config, const LinearDispatch &d, LinearOutputs &outputs,
               Value blockBytes)
-      : k(k), config(config), d(d), outputs(outputs), blockBytes(blockBytes) {}
+      : k(k), config(config), d(d), outputs_(outputs), blockBytes_(blockBytes) {}
   virtual ~TiledLinear() = default;
   void emit(const VariantInfo &variant);
 
@@ -35,7 +35,7 @@ protected:
 
   int64_t scratchBytes() const { return scratchBytes(config, k.tier); }
   Value weightsOf(Value unit, Value block) { // of the unit
-    return k.at(d.weight, k.mul(k.add(k.mul(unit, config.blocksPerUnit()), block), blockBytes));
+    return k.at(d.weight, k.mul(k.add(k.mul(unit, config.blocksPerUnit()), block), blockBytes_));
   }
   // Where the sums of a row and a unit's block wait for the epilogue.
   Value saved(Value row, Value block);
@@ -53,8 +53,8 @@ private:
   void runsOf(Value unit, const RowTile &tile, Value first, int64_t width);
   void panel(Value first, Value last, int64_t width);
 
-  LinearOutputs &outputs;
-  Value blockBytes;
+  LinearOutputs &outputs_;
+  Value blockBytes_;
 };
 
 } // namespace llmc::cpu

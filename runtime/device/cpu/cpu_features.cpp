@@ -22,8 +22,7 @@ namespace {
 constexpr bool has(uint32_t value, uint32_t mask) { return (value & mask) == mask; }
 constexpr uint32_t bit(int index) { return 1u << index; }
 
-// Which registers the system saves on a switch: bits 1 and 2 are SSE and AVX, 5 to 7 AVX-512's, 17 and 18
-// AMX's.
+// Which registers the system saves on a switch: bits 1 and 2 are SSE and AVX, 5 to 7 AVX-512's, 17 and 18 AMX's.
 uint64_t saved_registers() {
   uint32_t low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
